@@ -1,0 +1,1 @@
+"""The engine of Breakeven: when does making a model cheaper pay off?"""

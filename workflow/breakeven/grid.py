@@ -1,0 +1,147 @@
+"""From a config to cells, and from cells to the paths of their results. All the Snakefile knows of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from breakeven import chain as chains
+from breakeven import registry, schema
+from breakeven.chain import Chain
+from breakeven.errors import UserError
+from breakeven.method import TrainingMethod
+
+
+@dataclass(frozen=True)
+class Training:
+    """One trained model: a cell of the training board, and what the chains of the inference board start from."""
+
+    task: str
+    method: str
+    hardware: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Its folder below each stage's: `fashion_mnist/single_device@cpu_1/seed=0`."""
+        return f"{self.task}/{self.method}@{self.hardware}/seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the inference board: a chain applied to a trained model, measured on one hardware profile."""
+
+    training: Training
+    chain: str
+    hardware: str
+
+    @property
+    def key(self) -> str:
+        """Its folder below `cells/`."""
+        return f"{self.training.key}/{self.chain}@{self.hardware}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything a config asks for."""
+
+    trainings: list[Training]  # of the training board: timed alone
+    cells: list[Cell]
+    timing: str  # quick or full
+
+
+def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
+    """The cells of a config, every name and parameter checked before any work starts.
+
+    Raises:
+        UserError: what is wrong, where, and what to do.
+    """
+    config = schema.check(dict(config), "config", where)
+    tasks = [registry.identify("tasks", text) for text in config["tasks"]]
+    seeds = config["seeds"]
+    source = _placed(config["trained_by"])
+    trainings = [
+        Training(task, method, hardware, seed)
+        for task in tasks
+        for method, hardware in map(_placed, config["training"])
+        for seed in seeds
+    ]
+    names = dict.fromkeys(str(chains.parse(text)) for text in [chains.REFERENCE, *config["chains"]])
+    for hardware in config["hardware"]:
+        registry.hardware(hardware)
+    cells = [
+        Cell(Training(task, *source, seed), chain, hardware)
+        for task in tasks
+        for seed in seeds
+        for hardware in config["hardware"]
+        for chain in names
+    ]
+    return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"])
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config file, valid by its schema."""
+    return schema.read_yaml(path, schema="config")
+
+
+def task_sources(task: str) -> list[str]:
+    """The files that make up a task: an input of its jobs."""
+    return registry.find("tasks", task.partition("-")[0]).sources
+
+
+def method_sources(text: str) -> list[str]:
+    """The files that make up a method: an input of its jobs."""
+    return registry.find("methods", text.partition("-")[0]).sources
+
+
+def step_sources(chain: str) -> list[str]:
+    """The files of a chain's last step; those of the steps before are inputs of the jobs that ran them."""
+    return method_sources(chains.parse(chain).steps[-1])
+
+
+def runtime_sources(chain: str) -> list[str]:
+    """The files of the runtime that serves a chain."""
+    return method_sources(chains.parse(chain).runtime)
+
+
+def hardware_sources(name: str) -> list[str]:
+    """The file of a hardware profile."""
+    return registry.find("hardware", name).sources
+
+
+def artifact(key: str, chain: str) -> str:
+    """The folder of a chain's artifact, below the results folder: the trained model itself for the reference."""
+    return _artifact(key, chains.parse(chain))
+
+
+def prefix_artifact(key: str, chain: str) -> str:
+    """The folder of the artifact that the last step of a chain starts from."""
+    return _artifact(key, chains.parse(chain).prefix)
+
+
+def _artifact(key: str, chain: Chain) -> str:
+    return f"artifacts/{key}/{chain}" if chain.steps else f"models/{key}"
+
+
+def accelerator(hardware: str) -> str:
+    """cpu or cuda: quality is evaluated once on each."""
+    return registry.hardware(hardware).accelerator
+
+
+def threads(hardware: str) -> int:
+    """Cores that a job on this profile keeps busy."""
+    profile = registry.hardware(hardware)
+    return profile.threads * (profile.devices if profile.accelerator == "cpu" else 1)
+
+
+def _placed(text: str) -> tuple[str, str]:
+    """`single_device@cpu_1` as method and hardware profile, both checked."""
+    method, at, hardware = text.partition("@")
+    if not at:
+        raise UserError(f"training '{text}': write method@hardware, such as single_device@cpu_1")
+    if not isinstance(registry.method(method), TrainingMethod):
+        raise UserError(f"training '{text}': '{method}' does not train: list it under 'chains'")
+    registry.hardware(hardware)
+    return registry.identify("methods", method), hardware

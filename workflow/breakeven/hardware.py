@@ -1,0 +1,79 @@
+"""Hardware profiles: what a cell runs on, and whether this machine can give it."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from breakeven.schema import read_yaml
+
+
+@dataclass(frozen=True, kw_only=True)
+class HardwareProfile:
+    """One `hardware/<name>.yaml`."""
+
+    name: str
+    accelerator: Literal["cpu", "cuda"]
+    devices: int  # processes on a CPU, GPUs on CUDA, per node
+    nodes: int
+    threads: int  # per process
+    memory_gib: float  # per device
+    device_pattern: str  # regular expression that the CPU's or GPU's name must match
+    usd_per_hour: float | None = None
+    price_source: str | None = None
+    price_date: date | None = None
+
+    def missing(self) -> str | None:
+        """Why this machine cannot give the profile, or None. Never falls back to something slower."""
+        if self.nodes > 1:
+            return f"needs {self.nodes} nodes; this run has one: run it on a cluster"
+        cores, memory_gib = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
+        needed = self.threads * (self.devices if self.accelerator == "cpu" else 1)
+        if cores < needed:
+            return f"needs {needed} cores, this process may use {cores}: run on a larger machine"
+        if self.accelerator == "cpu":
+            if memory_gib < self.memory_gib * self.devices:
+                return f"needs {self.memory_gib * self.devices:g} GiB of memory, this machine has {memory_gib:.1f}"
+            return self._mismatch(cpu_model())
+        return self._missing_cuda()
+
+    def _missing_cuda(self) -> str | None:
+        import torch
+
+        if torch.version.cuda is None:
+            return "needs a CUDA build of torch, this one is for CPUs: install the default wheel of torch"
+        found = torch.cuda.device_count()
+        if found < self.devices:
+            return f"needs {self.devices} CUDA device(s), torch sees {found}: check nvidia-smi and the driver"
+        gpu = torch.cuda.get_device_properties(0)
+        if gpu.total_memory / 2**30 < self.memory_gib:
+            return f"needs {self.memory_gib:g} GiB on the GPU, {gpu.name} has {gpu.total_memory / 2**30:.1f}"
+        return self._mismatch(gpu.name)
+
+    def _mismatch(self, device: str) -> str | None:
+        if re.search(self.device_pattern, device):
+            return None
+        return f"device_pattern '{self.device_pattern}' does not match the device found, '{device}'"
+
+
+@cache
+def cpu_model() -> str:
+    """The processor's name as the kernel gives it."""
+    found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    return found.group(1) if found else "unknown"
+
+
+def read_profile(path: Path) -> HardwareProfile:
+    """The profile in a YAML file.
+
+    Raises:
+        UserError: the file is not YAML, or breaks `schemas/hardware.schema.yaml`.
+    """
+    return HardwareProfile(name=path.stem, **read_yaml(path, schema="hardware"))

@@ -1,0 +1,247 @@
+"""The rows of the two boards: one dataclass each, from which the Arrow schema, the JSON and the Parquet follow."""
+
+from __future__ import annotations
+
+import json
+import os
+import typing
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from breakeven.errors import UserError
+
+SCHEMA_VERSION = 1
+PROTOCOL_VERSION = 1
+
+
+class Status(StrEnum):
+    """How a cell ended. Everything but `ok` carries a reason."""
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    TIMEOUT = "timeout"
+    NO_HARDWARE = "no_hardware"
+    METHOD_ERROR = "method_error"
+    INFRA_ERROR = "infra_error"
+
+
+@dataclass(kw_only=True)
+class Provenance:
+    """Read on the machine that does the work."""
+
+    cpu_model: str | None = None
+    cores: int | None = None  # of the machine
+    threads_allowed: int | None = None  # cores this process may use
+    ram_bytes: int | None = None
+    cgroup_cpu_limit: float | None = None  # cores
+    cgroup_memory_limit_bytes: int | None = None
+    gpu_model: str | None = None
+    gpu_driver: str | None = None
+    gpu_count: int | None = None
+    kernel: str | None = None
+    governor: str | None = None
+    turbo: bool | None = None
+    virtualised: bool | None = None
+    load_before: float | None = None  # one-minute load average
+    load_after: float | None = None
+    python: str | None = None
+    torch: str | None = None
+    lock_sha256: str | None = None
+    git_commit: str | None = None
+    git_dirty: bool | None = None
+    executor: str | None = None
+    job_id: str | None = None
+    started_at: str | None = None  # ISO 8601, UTC
+    finished_at: str | None = None
+
+
+@dataclass(kw_only=True)
+class Row(Provenance):
+    """What the rows of both boards share: identity, status and quality."""
+
+    schema_version: int = SCHEMA_VERSION
+    protocol_version: int = PROTOCOL_VERSION
+    cell_id: str  # hash of what identifies the cell
+    task: str
+    task_version: int
+    dataset_sha256: str | None = None
+    training: str  # method@hardware of the training
+    hardware: str
+    hardware_fingerprint: str | None = None
+    seed: int
+    status: Status = Status.OK
+    reason: str | None = None
+    metric: str
+    metric_unit: str
+    higher_is_better: bool
+    quality: float | None = None
+    quality_ci_low: float | None = None  # 95 %, over test samples
+    quality_ci_high: float | None = None
+    n_eval: int | None = None  # test samples
+    parameters: int | None = None
+    peak_memory_bytes: int | None = None
+    memory_above_baseline_bytes: int | None = None  # above the level after imports
+    usd_per_hour: float | None = None
+    price_source: str | None = None
+    price_date: str | None = None
+
+
+@dataclass(kw_only=True)
+class TrainingRow(Row):
+    """One cell of the training board."""
+
+    training_method: str
+    method_params: str  # JSON
+    timed_alone: bool  # False: trained beside other jobs, its times enter no ranking
+    epochs: int | None = None
+    global_batch_size: int | None = None
+    steps: int | None = None
+    world_size: int | None = None
+    train_time_s: float | None = None  # evaluation and start-up are off this clock
+    time_to_target_s: float | None = None  # infinite where the target was not reached
+    quality_target: float | None = None
+    samples_per_s: float | None = None
+
+
+@dataclass(kw_only=True)
+class InferenceRow(Row):
+    """One cell of the inference board in one scenario."""
+
+    method: str  # the chain without its runtime
+    method_params: str  # JSON: a list of steps with all their parameters
+    chain: str
+    runtime: str
+    runtime_version: str | None = None
+    precision: str | None = None
+    scenario: str  # single_stream or offline
+    batch_size: int
+    mode: str  # quick or full
+    artifact_sha256: str | None = None
+    reference_cell_id: str | None = None
+    reference_quality: float | None = None
+    nonzero_parameters: int | None = None
+    disk_bytes: int | None = None  # of the file a user would ship
+    train_time_s: float | None = None  # of the model the chain starts from
+    compress_time_s: float | None = None  # over all steps of the chain
+    export_time_s: float | None = None
+    load_time_s: float | None = None
+    warmup_calls: int | None = None
+    timed_calls: int | None = None
+    timed_s: float | None = None
+    processes: int | None = None  # fresh pairs of processes
+    latency_mean_ms: float | None = None
+    latency_p50_ms: float | None = None  # median over processes of the per-process estimate
+    latency_p90_ms: float | None = None
+    latency_p99_ms: float | None = None
+    latency_cv: float | None = None
+    reference_latency_p50_ms: float | None = None
+    reference_latency_p90_ms: float | None = None
+    reference_latency_p99_ms: float | None = None
+    speedup: float | None = None  # paired, burst by burst: the reference's time over this cell's
+    speedup_ci_low: float | None = None  # 95 %
+    speedup_ci_high: float | None = None
+    speedup_cv: float | None = None  # between processes
+    throughput_samples_per_s: float | None = None
+    foreign_load_percent: float | None = None  # of the machine, by others, while timed
+    contended: bool | None = None
+    unstable: bool | None = None
+
+
+R = TypeVar("R", bound=Row)
+
+
+def arrow_schema(row_type: type[Row]) -> pa.Schema:
+    """The schema of a board's Parquet file; `kind` and `schema_version` mark it as ours."""
+    hints = typing.get_type_hints(row_type)
+    columns = [pa.field(f.name, _arrow_type(hints[f.name]), _optional(hints[f.name])) for f in fields(row_type)]
+    return pa.schema(columns, {"breakeven.kind": row_type.__name__, "breakeven.schema_version": str(SCHEMA_VERSION)})
+
+
+def write_parquet(rows: Iterable[R], row_type: type[R], path: Path) -> None:
+    """Write a board: aside, then renamed."""
+    table = pa.Table.from_pylist([asdict(row) for row in rows], schema=arrow_schema(row_type))
+    with aside(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def read_parquet(path: Path, row_type: type[R]) -> pa.Table:
+    """The table of a board.
+
+    Raises:
+        UserError: missing, not Parquet, or not this version of ours.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no results yet: run 'make run' or 'snakemake --cores all' to make some")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]}): name a board's file") from error
+    schema = arrow_schema(row_type)
+    if (table.schema.metadata or {}).get(b"breakeven.kind") != row_type.__name__.encode():
+        raise UserError(f"{path}: not a file of {row_type.__name__}s made by Breakeven: name another, or move it away")
+    if not table.schema.equals(schema, check_metadata=True):
+        version = table.schema.metadata[b"breakeven.schema_version"].decode()
+        raise UserError(f"{path}: has schema {version}, this is {SCHEMA_VERSION}: run its grid again")
+    return table
+
+
+def read_rows(path: Path, row_type: type[R]) -> list[R]:
+    """The rows of a board's Parquet file."""
+    return [from_dict(row, row_type) for row in read_parquet(path, row_type).to_pylist()]
+
+
+def from_dict(values: dict[str, Any], row_type: type[R]) -> R:
+    """A row from its JSON or Parquet values."""
+    return row_type(**{**values, "status": Status(values["status"])})
+
+
+def write_json(content: Any, path: Path) -> None:
+    """Write JSON aside, then rename. Not-a-number and infinity are written as Python's json does."""
+    with aside(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """JSON that the pipeline wrote."""
+    return json.loads(path.read_text())
+
+
+class aside:
+    """A temporary path beside `path` that takes its place when the block ends well, and is removed otherwise."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+    def __enter__(self) -> Path:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        return self.temporary
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.temporary.replace(self.path)
+        else:
+            self.temporary.unlink(missing_ok=True)
+
+
+def _arrow_type(hint: Any) -> pa.DataType:
+    if isinstance(hint, UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    return {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_(), Status: pa.string()}[hint]
+
+
+def _optional(hint: Any) -> bool:
+    return isinstance(hint, UnionType)
+
+
+def _plain(value: Any) -> Any:
+    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)

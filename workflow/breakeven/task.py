@@ -1,0 +1,78 @@
+"""The contract of a task: data, model, loss and the metric that says how good the model is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+if TYPE_CHECKING:
+    from pytorch_lightning import LightningDataModule
+    from torch import Tensor, nn
+    from torchmetrics import Metric
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What a task's score means."""
+
+    metric: str  # the field's name for it: "top1_accuracy", "word_error_rate"
+    unit: str  # "ratio" in 0..1, "nats/token"
+    higher_is_better: bool
+    target: float  # time-to-target stops its clock here
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a task is trained, the same for every method: AdamW with a one-cycle learning rate."""
+
+    epochs: int
+    batch_size: int  # global: samples per optimiser step over all processes
+    learning_rate: float  # the peak of the cycle
+    weight_decay: float = 0.01
+
+
+class Task(ABC):
+    """A trainable problem on real data. Subclasses are frozen pydantic dataclasses: their fields are parameters.
+
+    The file's docstring states data, licence, split, model, metric, baseline and known limits.
+    """
+
+    version: ClassVar[int]  # bump when scores stop being comparable
+    title: ClassVar[str]  # for people: "Fashion-MNIST"
+    domain: ClassVar[str]  # vision, nlp, speech, recommendation, medical
+    data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]]
+    licence: ClassVar[str]  # of the data
+    quality: ClassVar[Quality]
+    recipe: ClassVar[Recipe]  # a task whose parameters change it may define a property instead
+
+    @abstractmethod
+    def prepare(self) -> str:
+        """Obtain and prepare the data in the cache, once per machine; return the sha256 of what was prepared.
+
+        Raises:
+            UserError: no source could be had; the message names what a user can do.
+        """
+
+    @abstractmethod
+    def datamodule(self, seed: int) -> LightningDataModule:
+        """Train, validation and test loaders of batches `((x, …), target)`, the global batch split by the trainer.
+
+        The test loader runs through the whole test set in a fixed order. Prepares the data if need be.
+        """
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A new float32 model, called as `model(*inputs)`; pretrained where the parameters say so."""
+
+    @abstractmethod
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """A scalar, the mean over the batch."""
+
+    @abstractmethod
+    def metric(self) -> Metric:
+        """A fresh torchmetrics metric, updated as `metric.update(outputs, target)`."""
+
+    @abstractmethod
+    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
+        """The first `batch_size` test inputs: real samples, for tracing and shape checks."""
