@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from itertools import zip_longest
 
 from breakeven import registry
 from breakeven.errors import UserError
@@ -25,8 +26,8 @@ class Chain:
         """The shortest spelling: a runtime is not named where the next step implies it."""
         shown = [
             step
-            for step, following in zip(self.steps, (*self.steps[1:], None), strict=True)
-            if following is None or not _is(following, ExportedCompressionMethod)  or not _is(step, Runtime)
+            for step, following in zip_longest(self.steps, self.steps[1:])
+            if following is None or not _is(following, ExportedCompressionMethod) or not _is(step, Runtime)
         ]
         return "+".join(shown) or REFERENCE
 

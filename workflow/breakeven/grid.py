@@ -98,7 +98,7 @@ def method_sources(text: str) -> list[str]:
 
 def step_sources(chain: str) -> list[str]:
     """The files of a chain's last step; those of the steps before are inputs of the jobs that ran them."""
-    return method_sources(chains.parse(chain).steps[-1])
+    return method_sources(last_step(chain))
 
 
 def runtime_sources(chain: str) -> list[str]:
@@ -109,6 +109,16 @@ def runtime_sources(chain: str) -> list[str]:
 def hardware_sources(name: str) -> list[str]:
     """The file of a hardware profile."""
     return registry.find("hardware", name).sources
+
+
+def last_step(chain: str) -> str:
+    """The step that turns the prefix's artifact into this chain's."""
+    return chains.parse(chain).steps[-1]
+
+
+def training_of(wildcards: Any) -> Training:
+    """The training that a job's wildcards name."""
+    return Training(wildcards.task, wildcards.training, wildcards.train_hardware, int(wildcards.seed))
 
 
 def artifact(key: str, chain: str) -> str:

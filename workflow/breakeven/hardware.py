@@ -77,3 +77,10 @@ def read_profile(path: Path) -> HardwareProfile:
         UserError: the file is not YAML, or breaks `schemas/hardware.schema.yaml`.
     """
     return HardwareProfile(name=path.stem, **read_yaml(path, schema="hardware"))
+
+
+def evaluation_profile(accelerator: Literal["cpu", "cuda"]) -> HardwareProfile:
+    """What quality is evaluated on: one device of the kind, whatever its size, since nothing is timed there."""
+    return HardwareProfile(
+        name=accelerator, accelerator=accelerator, devices=1, nodes=1, threads=1, memory_gib=0, device_pattern=""
+    )

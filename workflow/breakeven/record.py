@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -77,6 +78,8 @@ class Row(Provenance):
     training: str  # method@hardware of the training
     hardware: str
     hardware_fingerprint: str | None = None
+    accelerator: str | None = None  # of the profile: cpu or cuda
+    threads: int | None = None  # of the profile, per process
     seed: int
     status: Status = Status.OK
     reason: str | None = None
@@ -215,22 +218,16 @@ def read_json(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-class aside:
+@contextmanager
+def aside(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and is removed otherwise."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-
-    def __enter__(self) -> Path:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        return self.temporary
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.temporary.replace(self.path)
-        else:
-            self.temporary.unlink(missing_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _arrow_type(hint: Any) -> pa.DataType:

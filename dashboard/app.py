@@ -1,0 +1,19 @@
+"""The dashboard: `streamlit run dashboard/app.py` from the root of the repository, or `make dashboard`.
+
+It reads the folder `$BREAKEVEN_RESULTS` (default: `results`), and on request the published rows in `results/reference`.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+from views import shared
+
+st.set_page_config(page_title="Breakeven", page_icon=":material/balance:", layout="wide")
+PAGES = [
+    st.Page("views/leaderboard.py", title="Leaderboard", icon=":material/leaderboard:", default=True),
+    st.Page("views/pareto.py", title="Pareto front", icon=":material/scatter_plot:"),
+    st.Page("views/breakeven.py", title="Break-even", icon=":material/balance:", url_path="break-even"),
+]
+page = st.navigation(PAGES)
+shared.choose_sources()
+page.run()

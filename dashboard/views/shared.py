@@ -1,0 +1,155 @@
+"""What the pages share: rows, the choice of a board, colours and number formats."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from breakeven import leaderboard
+from breakeven.errors import UserError
+from breakeven.figures import GAP, notes
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "reference"
+HERE, THERE = "this machine", "published"
+SCENARIOS = {"single_stream": "Single stream (one by one)", "offline": "Offline (batches)"}
+REFERENCE_COLOUR = "#8a94a0"  # grey: what the others are compared with
+PALETTE = st.get_option("theme.chartCategoricalColors") or []
+FLAG_COLOURS = {
+    "★ 99.9 %": "green",
+    "open": "gray",
+    "contended": "orange",
+    "unstable": "orange",
+    "not timed alone": "orange",
+    "no reference": "orange",
+}
+HOW_TO_START = """
+**No results here yet.** Make some, then reload this page:
+
+```bash
+make run                       # the main job: three tasks, about 15 minutes on 2 cores
+snakemake --cores all --configfile workflow/config/smoke.yaml     # the smallest grid, under 3 minutes
+```
+
+Looked in `{folder}`; another folder can be named in `$BREAKEVEN_RESULTS`.
+"""
+
+
+def results_folder() -> Path:
+    """Where this machine's results are."""
+    return Path(os.environ.get("BREAKEVEN_RESULTS") or "results")
+
+
+def has_results(folder: Path) -> bool:
+    """Whether a folder holds the file of a board."""
+    return any((folder / name).exists() for name in leaderboard.FILES.values())
+
+
+def choose_sources() -> None:
+    """The sidebar's choice to see the published rows beside, or in place of, this machine's."""
+    folder = results_folder()
+    with st.sidebar:
+        if has_results(PUBLISHED) and PUBLISHED.resolve() != folder.resolve():
+            st.toggle("Include the published results", value=not has_results(folder), key="published")
+        st.caption(f"Results: `{folder}`")
+        st.caption("Every ratio is the reference's cost over the method's: above 1 is better.")
+
+
+def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Inference and training rows with their ratios and a column `source`; ends the page where there are none."""
+    folders = {HERE: results_folder()}
+    if st.session_state.get("published"):
+        folders[THERE] = PUBLISHED
+    folders = {source: folder for source, folder in folders.items() if has_results(folder)}
+    if not folders:
+        st.info(HOW_TO_START.format(folder=results_folder()), icon=":material/info:")
+        st.stop()
+    try:
+        found = [_load(source, folder, _stamp(folder)) for source, folder in folders.items()]
+    except UserError as error:
+        st.error(str(error), icon=":material/error:")
+        st.stop()
+    inference, training = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
+    return inference, training
+
+
+@st.cache_data(show_spinner=False)
+def _load(source: str, folder: Path, stamp: tuple[int, ...]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    inference, training = leaderboard.load(folder)
+    return inference.assign(source=source), training.assign(source=source)
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    """Changes when a board's file does: the key under which its rows are cached."""
+    paths = (folder / name for name in leaderboard.FILES.values())
+    return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
+
+
+def heading(title: str, caption: str) -> None:
+    """A page's title and one sentence on what it shows."""
+    st.title(title)
+    st.markdown(f":gray[{caption}]")
+
+
+def choose_board(inference: pd.DataFrame, page: str) -> pd.DataFrame:
+    """Controls that narrow the rows to one board; the rows of it."""
+    if inference.empty:
+        st.info("There are training rows but no inference rows: the run is not finished, or its grid has no chains.")
+        st.stop()
+    columns = st.columns(3)
+    chosen = inference
+    for column, field, label in zip(columns, ("task", "hardware", "scenario"), LABELS, strict=True):
+        options = sorted(chosen[field].unique(), reverse=field == "scenario")
+        picked = column.selectbox(label, options, format_func=shown, key=f"{page}_{field}")
+        chosen = chosen[chosen[field] == picked]
+    for field in ("task_version", "batch_size", "protocol_version", "source", "seed"):
+        if chosen[field].nunique() > 1:
+            options = list(chosen[field].drop_duplicates())
+            label = field.replace("_", " ").capitalize()
+            picked = st.segmented_control(label, options, default=options[0], required=True, key=f"{page}_{field}")
+            chosen = chosen[chosen[field] == picked]
+    return chosen
+
+
+LABELS = ("Task", "Hardware", "Scenario")
+
+
+def shown(value: str) -> str:
+    """A name as a person reads it."""
+    return SCENARIOS.get(value, value)
+
+
+def colours(inference: pd.DataFrame) -> alt.Color:
+    """One colour per method, the same on every page because it is drawn from all rows; the reference is grey."""
+    methods = sorted(set(inference["chain"]) - {leaderboard.REFERENCE})
+    scale = [REFERENCE_COLOUR, *(PALETTE[i % len(PALETTE)] for i in range(len(methods)))]
+    domain = [leaderboard.REFERENCE, *methods]
+    return alt.Color("chain:N", title="Method").scale(domain=domain, range=scale)
+
+
+def flags(row: pd.Series) -> list[str]:
+    """A row's badge and its flags, for a column of labels."""
+    badge = ["★ 99.9 %"] if row.get("badge") else []
+    return badge + notes(row)
+
+
+def flag_column() -> dict[str, object]:
+    """How a column of flags is shown; a failed cell's status is red."""
+    statuses = [status for status in leaderboard.Status if status != leaderboard.Status.OK]
+    options = {**FLAG_COLOURS, **dict.fromkeys(statuses, "red")}
+    return st.column_config.MultiselectColumn(
+        "Flags", options=list(map(str, options)), color=list(options.values()), width="medium"
+    )
+
+
+def reason(row: pd.Series) -> str:
+    """Why a cell failed, else nothing."""
+    return "" if pd.isna(row["reason"]) else str(row["reason"])
+
+
+def money(value: float) -> str:
+    """US$ with enough digits for a millionth of a cent."""
+    return GAP if pd.isna(value) else f"${value:,.2f}" if value >= 10 else f"${value:.3g}"

@@ -1,0 +1,106 @@
+"""Channel pruning: whole channels of least weight are cut out, so the model is smaller and faster on any kernel.
+
+Reference: Fang et al. 2023, "DepGraph: towards any structural pruning", arXiv:2301.12900, as torch-pruning does it:
+layers whose channels depend on each other are pruned together by the norm of all their weights. The share `ratio` of
+every layer's outputs goes, so a convolution keeps about (1 - ratio)² of its multiplications. In a transformer the
+feed-forward width and the dimensions of every attention head shrink; the width between the layers and the number of
+heads stay. The model's outputs stay.
+Limits: attention is known as Hugging Face's BERT and timm write it; recurrent layers are not pruned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import CompressionContext, CompressionMethod
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ChannelPruning(CompressionMethod):
+    """Removes the share `ratio` of the channels of every layer, then fine-tunes."""
+
+    reference: ClassVar[str] = "arXiv:2301.12900"
+
+    ratio: float = Field(0.5, gt=0, lt=1, description="share of each layer's channels removed")
+    epochs: float = Field(1.0, ge=0, description="of fine-tuning")
+
+    def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
+        from copy import deepcopy
+
+        import torch
+
+        pruned = deepcopy(model).eval()
+        with torch.enable_grad():  # dependencies are traced through autograd
+            _prune(pruned, self.ratio, context.task.example_inputs(2))
+        if self.epochs:
+            context.fine_tune(pruned, self.epochs)
+        return pruned.eval()
+
+
+def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
+    """Cut channels out of `model`, in place."""
+    import torch_pruning as tp
+    from torch import nn
+
+    heads = _heads(model)
+    kept = [m for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.Embedding))]  # between transformer layers
+    pruner = tp.pruner.BasePruner(
+        model,
+        inputs,
+        importance=tp.importance.GroupMagnitudeImportance(p=2),
+        pruning_ratio=ratio,
+        ignored_layers=[_last_layer(model, inputs), *kept],
+        num_heads=heads,
+        in_channel_groups={},  # the defaults are dicts shared by all pruners
+        out_channel_groups={},
+    )
+    if not sum(bool(group.prune() or True) for group in pruner.step(interactive=True)):
+        raise CellFailure("unsupported", f"no layer has channels to remove at ratio {ratio:g}")
+    for module in model.modules():
+        _resize_attention(module)
+
+
+def _last_layer(model: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+    """The linear or convolution layer that is called last: its outputs are the model's."""
+    import torch
+    from torch import nn
+
+    called: list[nn.Module] = []
+    layers = [m for m in model.modules() if isinstance(m, (nn.Linear, nn.Conv1d, nn.Conv2d))]
+    hooks = [layer.register_forward_hook(lambda module, *_: called.append(module)) for layer in layers]
+    with torch.no_grad():
+        model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    if not called:
+        raise CellFailure("unsupported", "the model has no linear or convolution layer to prune")
+    return called[-1]
+
+
+def _heads(model: nn.Module) -> dict[nn.Module, int]:
+    """The projections of attention layers with their number of heads, which all keep the same dimensions."""
+    found: dict[nn.Module, int] = {}
+    for module in model.modules():
+        if hasattr(module, "num_attention_heads"):  # Hugging Face
+            found |= dict.fromkeys((module.query, module.key, module.value), module.num_attention_heads)
+        elif hasattr(module, "qkv"):  # timm
+            module.fused_attn = False  # it hides the dependencies, and scales by the new size of the heads
+            found[module.qkv] = module.num_heads
+    return found
+
+
+def _resize_attention(module: nn.Module) -> None:
+    """Tell an attention layer the new size of its heads; the scale of its scores stays that of its weights."""
+    if hasattr(module, "num_attention_heads"):
+        module.all_head_size = module.query.out_features
+        module.attention_head_size = module.all_head_size // module.num_attention_heads
+    elif hasattr(module, "qkv"):
+        module.attn_dim = module.qkv.out_features // 3
+        module.head_dim = module.attn_dim // module.num_heads

@@ -1,0 +1,64 @@
+"""Magnitude pruning: the smallest weights of the whole model become zero, then the rest is fine-tuned.
+
+Reference: Han et al. 2015, "Learning both weights and connections for efficient neural networks", arXiv:1506.02626;
+one global threshold on the absolute value, pruned in one shot (Zhu & Gupta 2017, arXiv:1710.01878, prune gradually).
+Limits: the zeros are stored and multiplied like any number, so dense kernels get no faster and the file no smaller
+until it is deflated. Weights of linear, convolution and recurrent layers; embeddings and biases are left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import CompressionContext, CompressionMethod
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@dataclass(frozen=True)
+class MagnitudePruning(CompressionMethod):
+    """Zeroes the share `sparsity` of the weights, those of least absolute value."""
+
+    reference: ClassVar[str] = "arXiv:1506.02626"
+
+    sparsity: float = Field(0.8, gt=0, lt=1, description="share of the weights set to zero")
+    epochs: float = Field(0.5, ge=0, description="of fine-tuning, the zeros held at zero")
+
+    def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
+        from copy import deepcopy
+
+        from torch.nn.utils import prune
+
+        pruned = deepcopy(model)
+        weights = _weights(pruned)
+        if not weights:
+            raise CellFailure("unsupported", "the model has no linear, convolution or recurrent layer to prune")
+        prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=self.sparsity)
+        if self.epochs:
+            context.fine_tune(pruned, self.epochs)
+        for module, name in weights:
+            prune.remove(module, name)
+        return pruned.eval()
+
+
+def _weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """The weights to prune, as (module, parameter's name)."""
+    from torch import nn
+    from torch.nn.modules.conv import _ConvNd
+
+    found: list[tuple[nn.Module, str]] = []
+    # Masks are applied before a module's forward, which attention never calls on its output projection.
+    projections = {m.out_proj for m in model.modules() if isinstance(m, nn.MultiheadAttention)}
+    for module in model.modules():
+        if isinstance(module, (nn.Linear, _ConvNd)) and module not in projections:
+            found.append((module, "weight"))
+        elif isinstance(module, nn.RNNBase):
+            found += [(module, name) for name, _ in module.named_parameters() if name.startswith("weight_")]
+        elif isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+            found.append((module, "in_proj_weight"))
+    return found

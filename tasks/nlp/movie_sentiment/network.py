@@ -1,0 +1,50 @@
+"""The classifier and its two encoders."""
+
+from __future__ import annotations
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel
+
+from .corpus import LENGTH, VOCABULARY, minilm_folder
+
+
+class Classifier(nn.Module):
+    """A linear layer on the mean of an encoder's last states over the tokens that the mask keeps."""
+
+    def __init__(self, encoder: BertModel, classes: int = 2) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.classifier = nn.Linear(encoder.config.hidden_size, classes)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """Logits [batch, classes] of ids and mask, both [batch, length]; the mask keeps at least one token."""
+        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        weights = attention_mask.unsqueeze(-1).to(states.dtype)
+        return self.classifier((states * weights).sum(1) / weights.sum(1))
+
+
+def small() -> Classifier:
+    """2 layers of width 64, .6 million parameters, most of them embeddings."""
+    config = BertConfig(
+        vocab_size=VOCABULARY,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        max_position_embeddings=LENGTH,
+        hidden_dropout_prob=0.1,
+        attention_probs_dropout_prob=0.0,
+    )
+    return Classifier(BertModel(config, add_pooling_layer=False))
+
+
+def minilm() -> Classifier:
+    """6 layers of width 384, 22.6 million parameters, pretrained. Attention dropout is off: it halves CPU speed."""
+    folder = minilm_folder()
+    config = BertConfig.from_json_file(folder / "config.json")
+    config.attention_probs_dropout_prob = 0.0
+    encoder = BertModel(config, add_pooling_layer=False)
+    weights = load_file(folder / "model.safetensors")
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    return Classifier(encoder)

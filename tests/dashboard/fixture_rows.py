@@ -1,0 +1,188 @@
+"""Made-up rows for the tests of the dashboard and the terminal: plausible shapes, no measurement."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
+
+COMMON = {
+    "task_version": 1,
+    "dataset_sha256": "fixture",
+    "seed": 0,
+    "accelerator": "cpu",
+    "cpu_model": "Fixture CPU",
+    "hardware_fingerprint": "fixture",
+    "metric_unit": "ratio",
+    "usd_per_hour": 0.0425,
+    "price_source": "a made-up price",
+    "price_date": "2026-01-01",
+    "python": "3.11",
+    "torch": "2.14",
+}
+# chain, method, runtime, quality kept, speed-up, size ratio, compress seconds
+CHAINS = [
+    ("fp32", "fp32", "eager", 1.0, 1.0, 1.0, 0.0),
+    ("onnxruntime", "fp32", "onnxruntime", 1.0, 2.6, 1.0, 0.0),
+    ("magnitude_pruning-sparsity=0.8", "magnitude_pruning-sparsity=0.8", "eager", 0.996, 1.005, 1.0, 31.0),
+    ("channel_pruning-ratio=0.5", "channel_pruning-ratio=0.5", "eager", 0.993, 2.6, 3.9, 48.0),
+    ("low_rank", "low_rank", "eager", 0.982, 1.9, 3.2, 6.0),
+    ("int8_dynamic", "int8_dynamic", "eager", 0.9995, 0.97, 1.1, 0.9),
+    ("int8_static", "int8_static", "onnxruntime", 0.9975, 7.4, 3.8, 4.0),
+    (
+        "channel_pruning-ratio=0.5+int8_static",
+        "channel_pruning-ratio=0.5+int8_static",
+        "onnxruntime",
+        0.981,
+        11,
+        12,
+        52,
+    ),
+]
+TASKS = [
+    ("fashion_mnist", "top1_accuracy", True, 0.912, 6.2, 11_200_000),
+    ("spoken_words", "word_error_rate", False, 0.105, 2.1, 900_000),
+]
+
+
+def inference_rows() -> list[InferenceRow]:
+    rows = [
+        _inference(task, chain, scenario)
+        for task in TASKS
+        for chain in CHAINS
+        for scenario in ("single_stream", "offline")
+    ]
+    rows[2].unstable = True
+    magnitude = [row for row in rows if row.task == "spoken_words" and row.chain == "low_rank"]
+    for row in magnitude:
+        row.contended = True
+        row.foreign_load_percent = 31.0
+    return rows + [_failed(task, scenario) for task in TASKS for scenario in ("single_stream", "offline")]
+
+
+def _inference(task: tuple, chain: tuple, scenario: str) -> InferenceRow:
+    name, metric, higher, quality, latency, size = task
+    text, method, runtime, kept, speedup, smaller, compress = chain
+    value = quality * kept if higher else quality / kept
+    alone = scenario == "single_stream"
+    latency = latency / speedup
+    return InferenceRow(
+        **COMMON,
+        cell_id=f"{name}/{text}",
+        reference_cell_id=f"{name}/fp32",
+        task=name,
+        training="single_device@cpu_1",
+        hardware="cpu_1",
+        threads=1,
+        metric=metric,
+        higher_is_better=higher,
+        quality=value,
+        quality_ci_low=value - 0.006,
+        quality_ci_high=value + 0.006,
+        n_eval=10_000,
+        reference_quality=quality,
+        parameters=int(2_800_000 / smaller),
+        nonzero_parameters=int(2_800_000 / smaller),
+        peak_memory_bytes=int(700e6 + 60e6 / smaller),
+        memory_above_baseline_bytes=int(20e6 + 60e6 / smaller),
+        disk_bytes=int(size / smaller),
+        method=method,
+        method_params=json.dumps([]),
+        chain=text,
+        runtime=runtime,
+        runtime_version="1.0",
+        precision="int8" if "int8" in text else "float32",
+        scenario=scenario,
+        batch_size=1 if alone else 32,
+        mode="quick",
+        train_time_s=82.0,
+        compress_time_s=compress,
+        export_time_s=5.0 if runtime == "onnxruntime" else 0.0,
+        timed_calls=900,
+        processes=3,
+        latency_mean_ms=latency * 1.02 if alone else latency * 16,
+        latency_p50_ms=latency if alone else latency * 16,
+        latency_p90_ms=latency * 1.1 if alone else latency * 17,
+        reference_latency_p50_ms=latency * speedup,
+        speedup=speedup,
+        speedup_ci_low=speedup * 0.98,
+        speedup_ci_high=speedup * 1.02,
+        speedup_cv=0.012,
+        throughput_samples_per_s=1000 / latency if alone else 2000 / latency,
+        foreign_load_percent=0.8,
+        contended=False,
+        unstable=False,
+    )
+
+
+def _failed(task: tuple, scenario: str) -> InferenceRow:
+    name, metric, higher, *_ = task
+    return InferenceRow(
+        cell_id=f"{name}/broken",
+        task=name,
+        task_version=1,
+        training="single_device@cpu_1",
+        hardware="cpu_1",
+        seed=0,
+        status=Status.UNSUPPORTED,
+        reason="int8_dynamic: the model has no linear layer: use int8_static",
+        metric=metric,
+        metric_unit="ratio",
+        higher_is_better=higher,
+        method="low_rank+int8_dynamic",
+        method_params="[]",
+        chain="low_rank+int8_dynamic",
+        runtime="eager",
+        scenario=scenario,
+        batch_size=1 if scenario == "single_stream" else 32,
+        mode="quick",
+    )
+
+
+def training_rows() -> list[TrainingRow]:
+    single = _training("single_device", "cpu_1", 1, 82.0, 0.912, 0.0425)
+    ddp = _training("ddp", "cpu_2x1", 2, 45.0, 0.910, 0.085)
+    cuda = _training("single_device", "cuda_1", 1, None, None, None)
+    cuda.status, cuda.reason = Status.NO_HARDWARE, "needs 1 CUDA device(s), torch sees 0: check nvidia-smi"
+    return [single, ddp, cuda]
+
+
+def _training(
+    method: str, hardware: str, world: int, seconds: float | None, quality: float | None, price: float | None
+) -> TrainingRow:
+    return TrainingRow(
+        **{**COMMON, "usd_per_hour": price, "accelerator": "cuda" if hardware == "cuda_1" else "cpu"},
+        cell_id=f"training/{method}@{hardware}",
+        task="fashion_mnist",
+        training=f"{method}@{hardware}",
+        hardware=hardware,
+        threads=1,
+        metric="top1_accuracy",
+        higher_is_better=True,
+        quality=quality,
+        training_method=method,
+        method_params="{}",
+        timed_alone=True,
+        epochs=3,
+        global_batch_size=128,
+        steps=1400,
+        world_size=world,
+        train_time_s=seconds,
+        time_to_target_s=math.inf if method == "ddp" else seconds and seconds / 2,
+        quality_target=0.88,
+        samples_per_s=seconds and 180_000 / seconds,
+    )
+
+
+def write_results(folder: Path) -> Path:
+    write_parquet(inference_rows(), InferenceRow, folder / "inference.parquet")
+    write_parquet(training_rows(), TrainingRow, folder / "training.parquet")
+    return folder
+
+
+if __name__ == "__main__":
+    import sys
+
+    write_results(Path(sys.argv[1]))

@@ -1,0 +1,41 @@
+"""Chains: one spelling each, and prefixes that are shared."""
+
+import pytest
+
+from breakeven import grid
+from breakeven.chain import parse
+
+
+@pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("fp32", "fp32"),
+        ("eager", "fp32"),
+        ("onnxruntime", "onnxruntime"),
+        ("int8_static", "int8_static"),
+        ("int8_static+onnxruntime", "int8_static"),
+        ("onnxruntime+int8_static", "int8_static"),
+        ("channel_pruning-ratio=0.50+int8_static", "channel_pruning+int8_static"),
+        ("channel_pruning-ratio=0.25+onnxruntime+int8_static", "channel_pruning-ratio=0.25+int8_static"),
+        ("low_rank+eager", "low_rank"),
+    ],
+)
+def test_one_spelling(text: str, canonical: str) -> None:
+    assert str(parse(text)) == canonical
+    assert parse(canonical) == parse(text)
+
+
+def test_parts_of_a_chain() -> None:
+    chain = parse("channel_pruning+int8_static")
+    assert chain.steps == ("channel_pruning", "onnxruntime", "int8_static")
+    assert chain.runtime == "onnxruntime"
+    assert chain.compressions == "channel_pruning+int8_static"
+    assert str(chain.prefix) == "channel_pruning+onnxruntime"
+    assert parse("fp32").runtime == parse("low_rank").runtime == "eager"
+    assert parse("onnxruntime").compressions == "fp32"
+
+
+def test_chains_start_from_shared_artifacts() -> None:
+    assert grid.prefix_artifact("k", "int8_static") == grid.artifact("k", "onnxruntime")
+    assert grid.prefix_artifact("k", "low_rank+int8_dynamic") == grid.artifact("k", "low_rank")
+    assert grid.prefix_artifact("k", "low_rank") == grid.artifact("k", "fp32") == "models/k"

@@ -1,0 +1,104 @@
+"""Imports run one way, and what people wait for imports nothing heavy."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import breakeven
+
+ENGINE = Path(breakeven.__file__).parent
+ROOT = ENGINE.parents[1]
+HEAVY = {"torch", "torchvision", "pytorch_lightning", "torchmetrics", "timm", "transformers", "onnxruntime", "onnx"}
+OUTER = {"snakemake", "streamlit"}
+LIGHT = "task method hardware record grid registry chain schema errors cost statistics leaderboard terminal".split()
+STAGES = {"training", "compression", "evaluation", "measurement"}
+
+
+def imports(path: Path, top_level_only: bool = False) -> set[str]:
+    """Modules that a file imports; those of our engine by their own name. Type-checking blocks do not count."""
+    tree = ast.parse(path.read_text())
+    typing_only = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        for inner in ast.walk(node)
+    }
+    found: set[str] = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if node in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "breakeven":
+            found |= {f"breakeven.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add(str(node.module))
+    return found
+
+
+def libraries(path: Path, **options: bool) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path, **options)}
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_contracts_and_pure_functions_import_nothing_heavy(name: str) -> None:
+    # hardware asks torch for a GPU's name, inside the one function that looks for a GPU
+    found = libraries(ENGINE / f"{name}.py", top_level_only=name == "hardware")
+    assert not found & (HEAVY | OUTER)
+
+
+@pytest.mark.parametrize("path", sorted(ENGINE.glob("*.py")), ids=lambda path: path.stem)
+def test_the_engine_knows_neither_snakemake_nor_streamlit(path: Path) -> None:
+    assert not libraries(path) & OUTER
+
+
+@pytest.mark.parametrize("name", sorted(STAGES))
+def test_stages_do_not_import_one_another(name: str) -> None:
+    others = {f"breakeven.{other}" for other in STAGES - {name}} | {"breakeven.stages", "breakeven.cell"}
+    assert not imports(ENGINE / f"{name}.py") & others
+
+
+UNITS = sorted([*ROOT.glob("tasks/*/**/*.py"), *ROOT.glob("methods/*/**/*.py")])
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_units_import_the_contracts_and_never_one_another(path: Path) -> None:
+    allowed = {"breakeven.task", "breakeven.method", "breakeven.errors", "breakeven.data", "breakeven.datamodule"}
+    allowed.add("breakeven.sources")
+    package = f"breakeven.plugins.{'.'.join(path.relative_to(ROOT).parent.parts)}"
+    ours = {name for name in imports(path) if name.startswith("breakeven")}
+    assert all(
+        name in allowed or (name.startswith(package) and path.parent.parent.parent == ROOT / "tasks") for name in ours
+    )
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_unit_files_import_heavy_libraries_only_where_they_use_them(path: Path) -> None:
+    if path.parent.parent.parent == ROOT or path.name == "__init__.py":  # not the other modules of a package unit
+        assert not libraries(path, top_level_only=True) & HEAVY
+
+
+def test_the_dashboard_imports_only_what_reads_rows() -> None:
+    allowed = {"breakeven", "breakeven.record", "breakeven.cost", "breakeven.leaderboard", "breakeven.errors"}
+    for path in ROOT.glob("dashboard/**/*.py"):
+        assert {name for name in imports(path) if name.startswith("breakeven")} <= allowed, path
+
+
+def test_rules_know_the_grid_only() -> None:
+    lines = [line for path in ROOT.glob("workflow/rules/*.smk") for line in path.read_text().splitlines()]
+    found = {line for line in lines if line.startswith(("import breakeven", "from breakeven"))}
+    assert found == {
+        "from breakeven import grid",
+        "from breakeven.errors import UserError",
+        "from breakeven.forkserver import RunServer",
+    }
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["check", "workflow/config/full.yaml"]])
+def test_listing_and_checking_import_no_torch(arguments: list[str]) -> None:
+    code = f"import sys; from breakeven import cli; assert cli.run({arguments!r}) == 0; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr

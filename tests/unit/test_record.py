@@ -1,0 +1,92 @@
+"""Rows survive their files, and files that are not ours are refused."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from breakeven.errors import UserError
+from breakeven.record import (
+    InferenceRow,
+    Row,
+    Status,
+    TrainingRow,
+    arrow_schema,
+    aside,
+    from_dict,
+    read_json,
+    read_parquet,
+    read_rows,
+    write_json,
+    write_parquet,
+)
+
+COMMON = {
+    "cell_id": "a", "task": "t", "task_version": 1, "training": "single_device@cpu_1", "hardware": "cpu_1", "seed": 0,
+    "metric": "top1_accuracy", "metric_unit": "ratio", "higher_is_better": True, "method_params": "{}",
+}  # fmt: skip
+TRAINING = TrainingRow(**COMMON, training_method="single_device", timed_alone=True, time_to_target_s=float("inf"))
+INFERENCE = InferenceRow(
+    **COMMON, method="fp32", chain="fp32", runtime="eager", scenario="offline", batch_size=32, mode="quick",
+    status=Status.TIMEOUT, reason="took too long", contended=False, latency_p50_ms=1.5,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("row", [TRAINING, INFERENCE], ids=["training", "inference"])
+def test_round_trip(row: Row, tmp_path: Path) -> None:
+    write_parquet([row], type(row), tmp_path / "board.parquet")
+    assert read_rows(tmp_path / "board.parquet", type(row)) == [row]
+    write_json([asdict(row)], tmp_path / "rows.json")
+    assert [from_dict(values, type(row)) for values in read_json(tmp_path / "rows.json")] == [row]
+
+
+@pytest.mark.parametrize("row_type", [TrainingRow, InferenceRow])
+def test_every_field_is_a_column(row_type: type[Row]) -> None:
+    assert arrow_schema(row_type).names == [field.name for field in fields(row_type)]
+
+
+def test_ratios_to_other_rows_are_not_stored() -> None:
+    assert not [f.name for f in fields(InferenceRow) if "ratio" in f.name]
+
+
+def test_a_required_field_may_not_be_null(tmp_path: Path) -> None:
+    row = TrainingRow(**{**COMMON, "task": None}, training_method="x", timed_alone=True)
+    with pytest.raises(pa.ArrowInvalid):
+        write_parquet([row], TrainingRow, tmp_path / "board.parquet")
+        pq.read_table(tmp_path / "board.parquet").validate(full=True)
+
+
+def test_foreign_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "inference.parquet"
+    with pytest.raises(UserError, match="no results yet"):
+        read_parquet(path, InferenceRow)
+    path.write_text("not parquet")
+    with pytest.raises(UserError, match="not a Parquet file"):
+        read_parquet(path, InferenceRow)
+    pq.write_table(pa.table({"a": [1]}), path)
+    with pytest.raises(UserError, match="not a file of InferenceRows"):
+        read_parquet(path, InferenceRow)
+    write_parquet([TRAINING], TrainingRow, path)
+    with pytest.raises(UserError, match="not a file of InferenceRows"):
+        read_parquet(path, InferenceRow)
+
+
+def test_an_older_schema_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "inference.parquet"
+    schema = arrow_schema(InferenceRow)
+    older = schema.remove(0).with_metadata({**schema.metadata, b"breakeven.schema_version": b"0"})
+    pq.write_table(older.empty_table(), path)
+    with pytest.raises(UserError, match="has schema 0"):
+        read_parquet(path, InferenceRow)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), aside(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,95 @@
+"""An artifact: the folder that holds one trained, compressed or exported model and the record of how it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from breakeven.errors import CellFailure, UserError
+from breakeven.record import Status, read_json, write_json
+
+RECORD = "artifact.json"
+
+
+@dataclass(kw_only=True)
+class Artifact:
+    """What is known of a model file. Times and counts add up over the steps that led to it."""
+
+    status: Status = Status.OK
+    reason: str | None = None
+    file: str | None = None  # name within the folder; None where there is no model
+    sha256: str | None = None
+    disk_bytes: int | None = None
+    parameters: int | None = None
+    nonzero_parameters: int | None = None
+    train_time_s: float | None = None  # of the model the chain starts from
+    compress_time_s: float = 0.0
+    export_time_s: float = 0.0
+
+    def require(self) -> None:
+        """Raise the failure that ended an earlier step, so that later ones carry its reason."""
+        if self.status != Status.OK:
+            raise CellFailure(self.status, self.reason or "")
+
+
+def read(folder: Path) -> Artifact:
+    """The record of an artifact.
+
+    Raises:
+        UserError: the folder holds none.
+    """
+    path = folder / RECORD
+    if not path.exists():
+        raise UserError(f"{path}: no such artifact: run its job first, or let snakemake make it")
+    values = read_json(path)
+    return Artifact(**{**values, "status": Status(values["status"])})
+
+
+def model_file(folder: Path, artifact: Artifact) -> Path:
+    """The model file, verified to be the one recorded: only then may it be unpickled.
+
+    Raises:
+        CellFailure: the earlier step failed.
+        UserError: the file was changed since.
+    """
+    artifact.require()
+    path = folder / str(artifact.file)
+    if (found := sha256(path)) != artifact.sha256:
+        raise UserError(f"{path}: sha256 is {found}, recorded was {artifact.sha256}: delete {folder} and run again")
+    return path
+
+
+def describe_file(artifact: Artifact, path: Path) -> None:
+    """Record which file holds the model."""
+    artifact.file, artifact.sha256, artifact.disk_bytes = path.name, sha256(path), path.stat().st_size
+
+
+def write(artifact: Artifact, folder: Path) -> None:
+    """Record the artifact in its folder."""
+    write_json(asdict(artifact), folder / RECORD)
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def folder_aside(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when the block ends well, and is removed otherwise."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:80]}.", dir=target.parent))
+    temporary.chmod(0o755)
+    try:
+        yield temporary
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise

@@ -1,0 +1,211 @@
+"""The measure stage: a cell of the inference board becomes its rows, one per scenario; and their collection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from breakeven import artifact as artifacts
+from breakeven import chain as chains
+from breakeven import provenance, registry, statistics
+from breakeven.chain import Chain
+from breakeven.errors import CellFailure
+from breakeven.hardware import HardwareProfile
+from breakeven.record import (
+    InferenceRow,
+    Row,
+    Status,
+    TrainingRow,
+    aside,
+    from_dict,
+    read_json,
+    write_json,
+    write_parquet,
+)
+from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality, identity, recorded, require
+from breakeven.task import Task
+
+LATENCIES = "latencies.parquet"
+CONTENDED_PERCENT = 5.0  # foreign load above this: shown, not ranked
+UNSTABLE_CV = 0.05  # of the paired ratio between processes
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a cell is measured from."""
+
+    artifact: Path
+    reference: Path
+    evaluation: Path
+    reference_evaluation: Path
+    data: Path
+
+
+def measure(
+    task_text: str,
+    training: str,
+    seed: int,
+    chain_text: str,
+    hardware_name: str,
+    mode: str,
+    inputs: Inputs,
+    output: Path,
+) -> None:
+    """Measure one cell beside its reference; leave its rows and its raw latencies."""
+    from breakeven import measurement
+
+    task, chain, hardware = (
+        registry.task(task_text),
+        chains.parse(chain_text),
+        registry.hardware(hardware_name),
+    )
+    job = Job("measure", hardware, timed=True)
+    rows = {
+        scenario: _row(task_text, task, training, seed, chain, hardware, mode, scenario, batch_size, inputs)
+        for scenario, batch_size in measurement.SCENARIOS.items()
+    }
+
+    def failed(failure: CellFailure) -> None:
+        for row in rows.values():
+            row.status, row.reason = Status(failure.status), failure.reason
+
+    with artifacts.folder_aside(output) as folder:
+        with recorded(failed):
+            cell, reference = _served(inputs, chain, task, hardware, rows.values())
+            timing = measurement.measure(cell, reference, task, hardware, measurement.MODES[mode], seed)
+            peak, above = measurement.measure_memory(cell, task, hardware, seed)
+            job.work_s = timing.window_s
+            for scenario, row in rows.items():
+                row.peak_memory_bytes, row.memory_above_baseline_bytes = peak, above
+                _fill_timing(row, timing, scenario)
+            _write_latencies(timing, folder / LATENCIES)
+        for row in rows.values():
+            fill(row, job.provenance(hardware))
+        write_json([asdict(row) for row in rows.values()], folder / ROWS)
+        job.write(folder)
+
+
+def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
+    """Unite the rows of all cells into one board."""
+    row_type: type[Row] = {"training": TrainingRow, "inference": InferenceRow}[kind]
+    rows = [from_dict(values, row_type) for source in sources for values in read_json(source / ROWS)]
+    write_parquet(rows, row_type, output)
+
+
+def _served(inputs: Inputs, chain: Chain, task: Task, hardware: HardwareProfile, rows: Any) -> tuple[Any, Any]:
+    """The cell's file and its reference's, once everything before them is known to be well."""
+    from breakeven.measurement import Served
+
+    model, original = artifacts.read(inputs.artifact), artifacts.read(inputs.reference)
+    path, reference = (
+        artifacts.model_file(inputs.artifact, model),
+        artifacts.model_file(inputs.reference, original),
+    )
+    require(hardware.missing(), "no_hardware")
+    require(chain.unsupported(task, hardware), "unsupported")
+    evaluation = read_json(inputs.evaluation / EVALUATION)
+    if evaluation["status"] != Status.OK:
+        raise CellFailure(evaluation["status"], evaluation["reason"])
+    if evaluation["artifact_sha256"] != model.sha256:
+        evaluated = evaluation["artifact_sha256"]
+        raise CellFailure("method_error", f"evaluated was {evaluated}, to be timed is {model.sha256}: run it again")
+    for row in rows:
+        fill_quality(row, evaluation)
+        row.artifact_sha256, row.disk_bytes = model.sha256, model.disk_bytes
+        row.parameters, row.nonzero_parameters = model.parameters, model.nonzero_parameters
+        row.train_time_s, row.compress_time_s = model.train_time_s, model.compress_time_s
+        row.export_time_s = model.export_time_s
+        row.reference_quality = read_json(inputs.reference_evaluation / EVALUATION)["quality"]
+    return Served(path, chain.runtime), Served(reference, chains.DEFAULT_RUNTIME)
+
+
+def _row(
+    task_text: str,
+    task: Task,
+    training: str,
+    seed: int,
+    chain: Chain,
+    hardware: HardwareProfile,
+    mode: str,
+    scenario: str,
+    batch_size: int,
+    inputs: Inputs,
+) -> InferenceRow:
+    def cell(steps: tuple[str, ...]) -> list[Any]:
+        return [
+            task_text,
+            training,
+            seed,
+            [(s, registry.parameters(registry.method(s))) for s in steps],
+            scenario,
+        ]
+
+    common = identity(task_text, task, training, hardware, seed, cell(chain.steps))
+    reference = identity(task_text, task, training, hardware, seed, cell(()))
+    runtime = chain.runtime
+    return InferenceRow(
+        **common,
+        dataset_sha256=read_json(inputs.data)["dataset_sha256"],
+        method=chain.compressions,
+        method_params=as_json([[s, registry.parameters(registry.method(s))] for s in chain.steps]),
+        chain=str(chain),
+        runtime=runtime,
+        runtime_version=provenance.package_version("torch" if runtime == chains.DEFAULT_RUNTIME else runtime),
+        precision="int8" if "int8" in chain.compressions else "fp32",
+        scenario=scenario,
+        batch_size=batch_size,
+        mode=mode,
+        reference_cell_id=reference["cell_id"],
+    )
+
+
+def _fill_timing(row: InferenceRow, timing: Any, scenario: str) -> None:
+    windows = timing.windows[scenario]
+    every = np.concatenate([w.latencies_ms for w in windows])
+    row.load_time_s = float(np.median(timing.load_time_s))
+    row.warmup_calls = sum(w.warmup_calls for w in windows)
+    row.timed_calls, row.timed_s, row.processes = len(every), float(every.sum() / 1e3), len(windows)
+    row.latency_mean_ms, row.latency_cv = float(every.mean()), float(every.std() / every.mean())
+    for name in ("p50", "p90", "p99"):
+        percentile = int(name[1:]) / 100
+        setattr(row, f"latency_{name}_ms", _over_processes([w.latencies_ms for w in windows], percentile))
+        setattr(
+            row,
+            f"reference_latency_{name}_ms",
+            _over_processes([w.reference_ms for w in windows], percentile),
+        )
+    ratios = [float(np.median(w.round_ratios)) for w in windows]
+    row.speedup, row.speedup_ci_low, row.speedup_ci_high, row.speedup_cv = statistics.ratio_interval(ratios)
+    row.throughput_samples_per_s = row.batch_size * row.timed_calls / row.timed_s
+    row.foreign_load_percent = timing.foreign_load_percent[scenario]
+    row.contended = row.foreign_load_percent > CONTENDED_PERCENT
+    row.unstable = row.speedup_cv is not None and row.speedup_cv > UNSTABLE_CV
+
+
+def _over_processes(latencies: list[np.ndarray], percentile: float) -> float | None:
+    return statistics.median_or_none([statistics.percentile_estimate(each, percentile) for each in latencies])
+
+
+def _write_latencies(timing: Any, path: Path) -> None:
+    """Every timed call: its scenario, its pair of processes, whose it was, and how long it took."""
+    parts = [
+        pa.table(
+            {
+                "latency_ms": values,
+                "scenario": [scenario] * len(values),
+                "pair": [w.pair] * len(values),
+                "served": [served] * len(values),
+            }
+        )
+        for scenario, windows in timing.windows.items()
+        for w in windows
+        for served, values in (("cell", w.latencies_ms), ("reference", w.reference_ms))
+    ]
+    with aside(path) as temporary:
+        pq.write_table(pa.concat_tables(parts), temporary, compression="zstd")

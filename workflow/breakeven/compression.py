@@ -1,0 +1,116 @@
+"""Runs one step of a chain: compresses a module, exports it to a runtime, or compresses the exported file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from breakeven import artifact as artifacts
+from breakeven import registry
+from breakeven.artifact import Artifact
+from breakeven.errors import CellFailure
+from breakeven.hardware import HardwareProfile
+from breakeven.method import CompressionContext, ExportedCompressionMethod, Method, Runtime
+from breakeven.task import Task
+
+EXPORT_BATCH = 2  # neither 0 nor 1, which exporters take for constants
+
+
+def run_step(
+    step: str,
+    task: Task,
+    seed: int,
+    hardware: HardwareProfile,
+    source: Path,
+    target: Path,
+    fine_tune: Callable[[nn.Module, float], None],
+) -> float:
+    """Apply one step to the artifact in `source`, leave the result in the folder `target`; the seconds it took.
+
+    Raises:
+        CellFailure: the step cannot serve this task or hardware, or an earlier step failed.
+    """
+    before = artifacts.read(source)
+    method = registry.method(step)
+    if isinstance(method, Runtime):
+        suffix = method.suffix
+    elif isinstance(method, ExportedCompressionMethod):
+        suffix = registry.method(method.runtime).suffix  # type: ignore[attr-defined]
+    else:
+        suffix = Path(before.file or "").suffix
+    path = target / f"model{suffix}"
+    pl.seed_everything(seed, verbose=False)
+    torch.set_num_threads(hardware.threads)
+    if reason := method.unsupported(task, hardware):
+        raise CellFailure("unsupported", reason)
+    given = artifacts.model_file(source, before)
+    context = CompressionContext(task, seed, fine_tune, lambda samples: calibration_inputs(task, seed, samples))
+    result = _apply(method, given, path, before, context)
+    artifacts.describe_file(result, path)
+    artifacts.write(result, target)
+    return result.compress_time_s + result.export_time_s - before.compress_time_s - before.export_time_s
+
+
+def _apply(method: Method, given: Path, path: Path, before: Artifact, context: CompressionContext) -> Artifact:
+    after = Artifact(**{**vars(before), "file": None})
+    if isinstance(method, ExportedCompressionMethod):
+        began = time.perf_counter()
+        method.compress(given, path, context)
+        after.compress_time_s += time.perf_counter() - began
+        return after
+    model = load_module(given)
+    began = time.perf_counter()
+    if isinstance(method, Runtime):
+        method.export(model, context.task.example_inputs(EXPORT_BATCH), path)
+        after.export_time_s += time.perf_counter() - began
+        return after
+    model = method.compress(model, context).eval()  # type: ignore[attr-defined]
+    after.compress_time_s += time.perf_counter() - began
+    save_module(model, path)
+    after.parameters, after.nonzero_parameters = count_parameters(model)
+    return after
+
+
+def save_module(model: nn.Module, path: Path) -> None:
+    """Save a whole module: a pruned one no longer has the shape its class would build."""
+    torch.save(model.eval(), path)
+
+
+def load_module(path: Path) -> nn.Module:
+    """A module that this pipeline saved; the caller has verified the file's sha256."""
+    return torch.load(path, weights_only=False, map_location="cpu").eval()
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Weights and biases, all and those that are not zero; those packed inside quantised layers too."""
+    tensors = [p for p in model.parameters()] + list(_packed(model))
+    return sum(t.numel() for t in tensors), sum(int(torch.count_nonzero(t)) for t in tensors)
+
+
+def _packed(model: nn.Module) -> Iterator[Tensor]:
+    for module in model.modules():
+        packed = getattr(module, "_packed_params", None)
+        if hasattr(packed, "_weight_bias"):
+            weight, bias = packed._weight_bias()  # type: ignore[union-attr]
+            yield weight.int_repr() if weight.is_quantized else weight
+            if bias is not None:
+                yield bias
+
+
+def calibration_inputs(task: Task, seed: int, samples: int) -> Iterator[tuple[Tensor, ...]]:
+    """Inputs of `samples` training samples, in batches."""
+    data = task.datamodule(seed)
+    data.prepare_data()
+    data.setup("fit")
+    batches = (inputs for inputs, _ in data.train_dataloader())
+    size = task.recipe.batch_size
+    for inputs in islice(batches, -(-samples // size)):
+        taken = min(samples, len(inputs[0]))
+        samples -= taken
+        yield tuple(x[:taken] for x in inputs)

@@ -1,0 +1,86 @@
+"""A ready-made data module for tasks whose prepared data fits in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from breakeven.errors import UserError
+
+Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target, samples first
+Transform = Callable[..., tuple[Tensor, ...]]  # the inputs of a batch to those of the model
+
+
+class TensorDataModule(LightningDataModule):
+    """Train, validation and test loaders over tensors; each batch is indexed whole, in this process.
+
+    Args:
+        train, val, test: inputs and target of all samples, samples first.
+        batch_size: of the optimiser step over all processes; each process loads its share.
+        seed: of the order of the training samples.
+        transform: applied to the inputs of every batch, such as normalisation.
+        augment: applied to the inputs of training batches after `transform`; draws from torch's generator.
+    """
+
+    def __init__(
+        self,
+        train: Batch,
+        val: Batch,
+        test: Batch,
+        *,
+        batch_size: int,
+        seed: int,
+        transform: Transform | None = None,
+        augment: Transform | None = None,
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.test = train, val, test
+        self.batch_size, self.seed = batch_size, seed
+        self.transform, self.augment = transform, augment
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled; the last, smaller batch is left out."""
+        order = torch.Generator().manual_seed(self.seed)
+        steps = [step for step in (self.transform, self.augment) if step]
+        return self._loader(self.train, steps, shuffle=True, drop_last=True, generator=order)
+
+    def val_dataloader(self) -> DataLoader:
+        """In order."""
+        return self._loader(self.val, [self.transform] if self.transform else [])
+
+    def test_dataloader(self) -> DataLoader:
+        """In order, all of it."""
+        return self._loader(self.test, [self.transform] if self.transform else [])
+
+    def _loader(self, samples: Batch, steps: list[Transform], **how) -> DataLoader:
+        processes = self.trainer.world_size if self.trainer else 1
+        share, rest = divmod(self.batch_size, processes)
+        if rest or not share:
+            raise UserError(f"a batch of {self.batch_size} cannot be shared by {processes} processes: change either")
+        return DataLoader(_Batches(samples, steps), batch_size=share, collate_fn=_as_it_is, **how)
+
+
+class _Batches(Dataset):
+    """Gives a whole batch for a list of indices: collating sample by sample outlasts a small model."""
+
+    def __init__(self, samples: Batch, steps: list[Transform]) -> None:
+        self.inputs, self.target = samples
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        chosen = torch.as_tensor(indices)
+        inputs = tuple(x[chosen] for x in self.inputs)
+        for step in self.steps:
+            inputs = step(*inputs)
+        return inputs, self.target[chosen]
+
+
+def _as_it_is(batch: Batch) -> Batch:
+    return batch

@@ -1,0 +1,152 @@
+"""A process that has imported the heavy libraries once, and forks itself for every job of a run.
+
+Importing torch, Lightning and their friends takes 6–9 s; a fork of a process that has them takes milliseconds, with
+the same latencies (the same idea as the standard library's `multiprocessing.forkserver`, but shared by processes
+that do not descend from one another). The Snakefile starts one for the length of a run; a verb pasted into a shell
+finds none and imports for itself. Engine and units are not preloaded, so an edited file is always read anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+VARIABLE = "BREAKEVEN_FORKSERVER"  # the socket's path, in the environment of a run's jobs
+PRELOAD = [
+    *("numpy", "scipy.stats", "psutil", "pyarrow.parquet", "pydantic", "typer", "jsonschema", "safetensors.torch"),
+    *("torch", "torch.ao.quantization", "torch.onnx", "torchvision", "timm", "transformers", "torch_pruning"),
+    *("torchmetrics.classification", "pytorch_lightning", "onnx", "onnxruntime.quantization", "onnxscript"),
+]
+HEADER = 1 << 20  # bytes: more than any argv and environment take
+
+
+class Server:
+    """Forks a child per request; a child lives no longer than its client, and all no longer than the server."""
+
+    def __init__(self, listener: socket.socket, run: Callable[[list[str]], int]) -> None:
+        self.listener = listener
+        self.run = run
+        self.selector = selectors.DefaultSelector()
+        self.children: dict[int, int] = {}  # pid -> pidfd
+
+    def serve(self) -> None:
+        """Until standard input closes, which happens when the process that started us is gone."""
+        self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
+        self.selector.register(sys.stdin, selectors.EVENT_READ, None)
+        try:
+            while True:
+                for key, _ in self.selector.select():
+                    if key.data is None:
+                        return
+                    key.data()
+        finally:
+            for pid in self.children:
+                _kill(pid)
+
+    def _accept(self) -> None:
+        client, _ = self.listener.accept()
+        message, fds, _, _ = socket.recv_fds(client, HEADER, 3)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(self._become(json.loads(message), fds))
+        for fd in fds:
+            os.close(fd)
+        pidfd = self.children[pid] = os.pidfd_open(pid)
+        self.selector.register(client, selectors.EVENT_READ, lambda: _kill(pid))
+        self.selector.register(pidfd, selectors.EVENT_READ, lambda: self._reap(pid, pidfd, client))
+
+    def _become(self, request: dict, fds: list[int]) -> int:
+        """In the child: take on the client's descriptors, directory and environment, and run its verb."""
+        os.setsid()  # a group of its own, so that its own children can be ended with it
+        self.selector.close()
+        self.listener.close()
+        for target, fd in enumerate(fds):
+            os.dup2(fd, target)
+            os.close(fd)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["directory"])
+        try:
+            return self.run(request["arguments"])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+
+    def _reap(self, pid: int, pidfd: int, client: socket.socket) -> None:
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        _kill(pid)  # what it may have left behind
+        self.selector.unregister(pidfd)
+        self.selector.unregister(client)
+        os.close(pidfd)
+        del self.children[pid]
+        with contextlib.suppress(OSError):
+            client.sendall(json.dumps(code).encode())
+        client.close()
+
+
+def serve(path: Path, run: Callable[[list[str]], int]) -> None:
+    """Listen on the socket `path`: at once, so that early clients wait for the imports instead of doing their own."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen(256)
+        for name in PRELOAD:
+            import_module(name)
+        Server(listener, run).serve()
+
+
+def forward(arguments: list[str]) -> int | None:
+    """Have the run's fork server do this verb; its exit code, or None where there is no server."""
+    with socket.socket(socket.AF_UNIX) as client:
+        try:
+            client.connect(os.environ[VARIABLE])
+        except (KeyError, OSError):
+            return None
+        request = {"arguments": arguments, "directory": str(Path.cwd()), "environment": dict(os.environ)}
+        socket.send_fds(client, [json.dumps(request).encode()], [0, 1, 2])
+        answer = client.recv(64)
+    return abs(json.loads(answer)) if answer else 1
+
+
+class RunServer:
+    """The fork server of one run: started and announced in the environment, ended with this process or before."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
+        path = self.folder / "socket"
+        # One thread for libraries that would start a pool at import: a fork must find no threads.
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "breakeven", "forkserver", str(path)],
+            stdin=subprocess.PIPE,
+            env=environment,
+            start_new_session=True,
+        )
+        os.environ[VARIABLE] = str(path)
+
+    def __enter__(self) -> RunServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait()
+        os.environ.pop(VARIABLE, None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)

@@ -1,0 +1,217 @@
+"""The stages of a cell, composed: each reads the results before it and leaves a folder with its own record."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from breakeven import artifact as artifacts
+from breakeven import chain as chains
+from breakeven import provenance, registry
+from breakeven.artifact import Artifact
+from breakeven.errors import CellFailure, UserError, failure_of
+from breakeven.hardware import HardwareProfile, evaluation_profile
+from breakeven.record import Row, Status, TrainingRow, read_json, write_json
+from breakeven.task import Task
+
+ROWS = "rows.json"  # of the train and measure stages
+EVALUATION = "evaluation.json"  # of the evaluate stage
+JOB = "job.json"  # of every stage: when it ran, and how much of that was work
+FINE_TUNE_RATE = 0.3  # of the recipe's learning rate: enough to recover, too little to forget
+
+
+class Job:
+    """When a job ran; `work_s` is what of it was training, compressing, evaluating or timing."""
+
+    def __init__(self, stage: str, hardware: HardwareProfile, timed: bool) -> None:
+        self.stage, self.timed, self.work_s = stage, timed, 0.0
+        self.cores = hardware.threads * (hardware.devices if hardware.accelerator == "cpu" else 1)
+        self.started_at, self.load_before = provenance.now(), provenance.load_average()
+
+    def write(self, folder: Path) -> None:
+        """Leave the record in the job's folder."""
+        write_json({**vars(self), "finished_at": provenance.now()}, folder / JOB)
+
+    def provenance(self, hardware: HardwareProfile) -> dict[str, Any]:
+        """The provenance fields of a row made by this job."""
+        return {
+            **provenance.provenance(hardware),
+            "load_before": self.load_before,
+            "load_after": provenance.load_average(),
+            "started_at": self.started_at,
+            "finished_at": provenance.now(),
+        }
+
+
+@contextmanager
+def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
+    """Turn what fails inside a cell into its record. Bad input and a broken disk still end the job."""
+    try:
+        yield
+    except (UserError, OSError):
+        raise
+    except Exception as error:
+        failure = failure_of(error)
+        if not isinstance(error, CellFailure):
+            traceback.print_exc()
+        print(f"{failure.status}: {failure.reason}", file=sys.stderr)
+        on_failure(failure)
+
+
+def prepare(task_text: str, output: Path) -> None:
+    """Obtain and prepare a task's data; record its hash."""
+    task = registry.task(task_text)
+    write_json({"task": task_text, "dataset_sha256": task.prepare()}, output)
+
+
+def train(task_text: str, training: str, hardware_name: str, seed: int, data: Path, timed: bool, output: Path) -> None:
+    """Train a task's model; leave the model, its record and the row of the training board."""
+    from breakeven import compression, evaluation
+    from breakeven import training as trainings
+
+    task, hardware, method = (
+        registry.task(task_text),
+        registry.hardware(hardware_name),
+        registry.method(training),
+    )
+    job, placed = Job("train", hardware, timed), f"{training}@{hardware_name}"
+    row = TrainingRow(
+        **identity(task_text, task, placed, hardware, seed, [task_text, placed, seed]),
+        training_method=training,
+        method_params=as_json(registry.parameters(method)),
+        timed_alone=timed,
+        dataset_sha256=read_json(data)["dataset_sha256"],
+        epochs=task.recipe.epochs,
+        global_batch_size=task.recipe.batch_size,
+        quality_target=task.quality.target,
+    )
+    model = Artifact()
+    with artifacts.folder_aside(output) as folder:
+        with recorded(lambda failure: _fail(row, model, failure)):
+            require(method.unsupported(task, hardware), "unsupported")
+            require(hardware.missing(), "no_hardware")
+            baseline = trainings.start(seed, hardware)
+            module = task.model()
+            fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
+            _fill_training(row, fit, baseline)
+            row.parameters, model.nonzero_parameters = compression.count_parameters(module)
+            model.parameters, model.train_time_s = row.parameters, fit.train_time_s
+            job.work_s = fit.wall_s
+            compression.save_module(module, folder / "model.pt")
+            artifacts.describe_file(model, folder / "model.pt")
+            fill_quality(row, asdict(evaluation.evaluate(module, task, hardware)))
+        fill(row, job.provenance(hardware))
+        artifacts.write(model, folder)
+        write_json([asdict(row)], folder / ROWS)
+        job.write(folder)
+
+
+def compress(task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path) -> None:
+    """Apply one step of a chain to an artifact; leave the next artifact."""
+    from breakeven import compression, training
+
+    task, hardware = registry.task(task_text), registry.hardware(hardware_name)
+    job = Job("compress", hardware, timed=False)
+    plain = registry.method("single_device")
+
+    def fine_tune(module: Any, epochs: float) -> None:
+        rate = task.recipe.learning_rate * FINE_TUNE_RATE
+        training.fit(task, module, plain, hardware, seed, epochs, rate, validate=False)  # type: ignore[arg-type]
+
+    with artifacts.folder_aside(output) as folder:
+        with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
+            job.work_s = compression.run_step(step, task, seed, hardware, source, folder, fine_tune)
+        job.write(folder)
+
+
+def evaluate(task_text: str, chain_text: str, accelerator: str, source: Path, output: Path) -> None:
+    """Evaluate an artifact in the runtime that serves it; leave its quality."""
+    from breakeven import evaluation
+
+    task, chain = registry.task(task_text), chains.parse(chain_text)
+    hardware = evaluation_profile(accelerator)
+    job, result = Job("evaluate", hardware, timed=False), evaluation.Evaluation()
+
+    def failed(failure: CellFailure) -> None:
+        result.status, result.reason = Status(failure.status), failure.reason
+
+    with artifacts.folder_aside(output) as folder:
+        with recorded(failed):
+            model = artifacts.read(source)
+            path = artifacts.model_file(source, model)
+            require(hardware.missing(), "no_hardware")
+            require(chain.unsupported(task, hardware), "unsupported")
+            began = time.perf_counter()
+            runtime = registry.method(chain.runtime)
+            result = evaluation.evaluate_file(path, str(model.sha256), runtime, task, hardware)  # type: ignore[arg-type]
+            job.work_s = time.perf_counter() - began
+        write_json(asdict(result), folder / EVALUATION)
+        job.write(folder)
+
+
+def require(reason: str | None, status: str) -> None:
+    """Raise the failure of that status where there is a reason for it."""
+    if reason:
+        raise CellFailure(status, reason)
+
+
+def identity(
+    task_text: str, task: Task, training: str, hardware: HardwareProfile, seed: int, cell: list[Any]
+) -> dict[str, Any]:
+    """The fields that rows of both boards share, known before any work; `cell` is what identifies the cell."""
+    return {
+        "cell_id": provenance.digest([task.version, hardware.name, *cell]),
+        "task": task_text,
+        "task_version": task.version,
+        "training": training,
+        "hardware": hardware.name,
+        "hardware_fingerprint": provenance.hardware_fingerprint(hardware),
+        "seed": seed,
+        "metric": task.quality.metric,
+        "metric_unit": task.quality.unit,
+        "higher_is_better": task.quality.higher_is_better,
+        "usd_per_hour": hardware.usd_per_hour,
+        "price_source": hardware.price_source,
+        "price_date": None if hardware.price_date is None else str(hardware.price_date),
+    }
+
+
+def fill(row: Row, values: dict[str, Any]) -> None:
+    """Set fields of a row by name."""
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:
+    row.steps, row.world_size = fit.steps, fit.world_size
+    row.train_time_s, row.time_to_target_s = fit.train_time_s, fit.time_to_target_s
+    row.samples_per_s = fit.samples / fit.train_time_s
+    row.peak_memory_bytes = fit.peak_memory_bytes
+    row.memory_above_baseline_bytes = fit.peak_memory_bytes - baseline * fit.world_size
+
+
+def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:
+    """Copy an evaluation into a row."""
+    row.quality, row.n_eval = evaluation["quality"], evaluation["n_eval"]
+    row.quality_ci_low, row.quality_ci_high = evaluation["ci_low"], evaluation["ci_high"]
+
+
+def _fail(row: Row, model: Artifact, failure: CellFailure) -> None:
+    row.status, row.reason = Status(failure.status), failure.reason
+    model.status, model.reason, model.file = row.status, f"training failed: {failure.reason}", None
+
+
+def _failed(failure: CellFailure) -> Artifact:
+    return Artifact(status=Status(failure.status), reason=failure.reason)
+
+
+def as_json(content: Any) -> str:
+    """Canonical JSON, for the parameters of a row."""
+    return json.dumps(content, sort_keys=True)

@@ -1,0 +1,23 @@
+# The two boards.
+
+
+rule collect_training:
+    input:
+        expand(f"{RESULTS}/models/{{key}}", key=[training.key for training in GRID.trainings]),
+    output:
+        f"{RESULTS}/training.parquet",
+    log:
+        f"{RESULTS}/logs/collect/training.log",
+    shell:
+        "python -m breakeven collect --kind training --output {output:q} {input:q} > {log:q} 2>&1"
+
+
+rule collect_inference:
+    input:
+        expand(f"{RESULTS}/cells/{{key}}", key=[cell.key for cell in GRID.cells]),
+    output:
+        f"{RESULTS}/inference.parquet",
+    log:
+        f"{RESULTS}/logs/collect/inference.log",
+    shell:
+        "python -m breakeven collect --kind inference --output {output:q} {input:q} > {log:q} 2>&1"

@@ -1,0 +1,18 @@
+# One step of a chain, starting from the artifact of the steps before it, which other chains may share.
+
+
+rule compress:
+    input:
+        source=lambda w: f"{RESULTS}/{grid.prefix_artifact(grid.training_of(w).key, w.chain)}",
+        task=lambda w: grid.task_sources(w.task),
+        method=lambda w: grid.step_sources(w.chain),
+    output:
+        directory(f"{RESULTS}/artifacts/{MODEL}/{{chain}}"),
+    log:
+        f"{RESULTS}/logs/compress/{MODEL}/{{chain}}.log",
+    params:
+        step=lambda w: grid.last_step(w.chain),
+    threads: lambda w: grid.threads(w.train_hardware)
+    shell:
+        "python -m breakeven compress --task {wildcards.task:q} --step {params.step:q} --seed {wildcards.seed}"
+        " --hardware {wildcards.train_hardware:q} --source {input.source:q} --output {output:q} > {log:q} 2>&1"

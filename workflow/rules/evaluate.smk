@@ -1,0 +1,15 @@
+# Quality of an artifact in the runtime that serves it, once per kind of accelerator.
+
+
+rule evaluate:
+    input:
+        artifact=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, w.chain)}",
+        task=lambda w: grid.task_sources(w.task),
+        runtime=lambda w: grid.runtime_sources(w.chain),
+    output:
+        directory(f"{RESULTS}/evaluations/{MODEL}/{{chain}}@{{accelerator}}"),
+    log:
+        f"{RESULTS}/logs/evaluate/{MODEL}/{{chain}}@{{accelerator}}.log",
+    shell:
+        "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"
+        " --accelerator {wildcards.accelerator} --source {input.artifact:q} --output {output:q} > {log:q} 2>&1"
