@@ -20,10 +20,10 @@ include: "workflow/rules/collect.smk"
 
 
 rule all:
+    default_target: True
     input:
         report(
             expand(f"{RESULTS}/{{board}}.parquet", board=["training", "inference"]),
             category="Boards",
             caption="workflow/report/boards.rst",
         ),
-    default_target: True

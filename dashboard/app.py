@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 from views import shared
 
-st.set_page_config(page_title="Breakeven", page_icon=":material/balance:", layout="wide")
+st.set_page_config(page_title="Breakeven", page_icon="⚖️", layout="wide")
 PAGES = [
     st.Page("views/leaderboard.py", title="Leaderboard", icon=":material/leaderboard:", default=True),
     st.Page("views/pareto.py", title="Pareto front", icon=":material/scatter_plot:"),

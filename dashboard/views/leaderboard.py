@@ -5,13 +5,12 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 import streamlit as st
-from views import shared
+from views import shared, training_board
 
 from breakeven import leaderboard
 from breakeven.figures import inferences
 
 CHOICES = {"task": "Task", "hardware": "Hardware", "method": "Method", "runtime": "Runtime"}
-ROW_HEIGHT, HEADER_HEIGHT = 35, 38  # px
 
 
 def show() -> None:
@@ -20,12 +19,12 @@ def show() -> None:
         "Which method makes a model cheaper without losing quality. Ranks hold within one task, one machine and one"
         " scenario; ranks that the measurement cannot tell apart are shared.",
     )
-    inference, training = shared.rows()
+    inference, trained_rows = shared.rows()
     served, trained = st.tabs(["Inference", "Training"])
     with served:
         show_inference(inference)
     with trained:
-        show_training(training)
+        training_board.show(trained_rows)
 
 
 def show_inference(inference: pd.DataFrame) -> None:
@@ -72,9 +71,10 @@ def ranking(inference: pd.DataFrame) -> tuple[str, str, float]:
 
 def filtered(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows that the filters leave; an empty filter leaves all. Ranks are those of the whole board."""
-    for column, (field, label) in zip(st.columns(len(CHOICES)), CHOICES.items(), strict=True):
+    st.sidebar.markdown("**Filters**")
+    for field, label in CHOICES.items():
         options = sorted(rows[field].unique())
-        picked = column.multiselect(label, options, key=f"filter_{field}", placeholder="All")
+        picked = st.sidebar.multiselect(label, options, key=f"filter_{field}", placeholder="All")
         if picked:
             rows = rows[rows[field].isin(picked)]
     return rows
@@ -109,10 +109,11 @@ def show_board(key: dict[str, object], rows: pd.DataFrame, by: str, inference: p
         table(rows, by),
         hide_index=True,
         column_config=columns(rows, by),
-        height=HEADER_HEIGHT + ROW_HEIGHT * len(rows),
+        height=shared.table_height(rows),
         placeholder="–",
         key="table_" + "_".join(map(str, key.values())),
     )
+    shared.show_gaps(rows, "chain")
     bars(rows, inference)
 
 
@@ -147,8 +148,6 @@ def table(rows: pd.DataFrame, by: str) -> pd.DataFrame:
         shown[cost.ratio] = rows[cost.ratio]
     shown["break_even"] = [inferences(value) for value in rows["break_even"]]
     shown["parameters"] = rows["parameters"] / 1e6
-    if rows["reason"].notna().any():
-        shown["reason"] = [shared.reason(row) for _, row in rows.iterrows()]
     return shown
 
 
@@ -158,7 +157,7 @@ def columns(rows: pd.DataFrame, by: str) -> dict[str, object]:
     fastest = max(1.0, rows["speedup"].max()) if rows["speedup"].notna().any() else 1.0
     return {
         "rank": number("#", pinned=True, width=40, help="Shared where the measurement cannot tell rows apart."),
-        "chain": column.TextColumn("Method", pinned=True, width=210),
+        "chain": column.TextColumn("Method", pinned=True, width=265),
         "flags": shared.flag_column(),
         "quality": number("Quality", format="%.4f", help=f"{rows['metric'].iloc[0]} on the whole test set."),
         "quality_ratio": number("of reference", format="%.1f %%", help="Error metrics are inverted first."),
@@ -184,7 +183,6 @@ def columns(rows: pd.DataFrame, by: str) -> dict[str, object]:
             "Pays off after", help="Inferences after which compressing has paid for its own work.", alignment="right"
         ),
         "parameters": number("Parameters", format="%.3g M"),
-        "reason": column.TextColumn("Reason", width="large", help="Why a cell has no figures, and what to do."),
     }
 
 
@@ -197,74 +195,19 @@ def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
     y = alt.Y("chain:N", title=None, sort=list(data["chain"])).axis(labelLimit=260, minExtent=150)
     base = alt.Chart(data).encode(y=y)
     bar = base.mark_bar(height={"band": 0.62}).encode(
-        x=alt.X("speedup:Q", title="Speed-up over the reference, with 95 % interval"),
-        color=shared.colours(inference).legend(None),
+        x=alt.X(
+            "speedup:Q",
+            title="Speed-up × (95 % interval)",
+            axis=alt.Axis(tickCount=6, format="~g"),
+        ),
+        color=shared.colours(inference),
         opacity=alt.condition(alt.datum.board == "closed", alt.value(0.95), alt.value(0.4)),
         tooltip=[alt.Tooltip("chain", title="Method"), *(alt.Tooltip(c, format=".3f") for c in leaderboard.SPEEDUPS)],
     )
     whisker = base.mark_rule(strokeWidth=1.5, color="#7b8794").encode(x="speedup_ci_low:Q", x2="speedup_ci_high:Q")
     one = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_rule(strokeDash=[4, 3], color="#7b8794").encode(x="x:Q")
-    st.altair_chart(alt.layer(bar, whisker, one).properties(height=26 * len(data) + 30), width="stretch")
+    st.altair_chart(alt.layer(bar, whisker, one).properties(height=28 * len(data) + 62), width="stretch")
     st.caption("Pale bars lie below the quality gate. The dashed line is the reference itself.")
 
-
-def show_training(training: pd.DataFrame) -> None:
-    if training.empty:
-        st.info("No training rows yet: the run is not finished, or its grid trains nothing for the training board.")
-        return
-    st.caption(
-        "Ranked by training time among runs timed alone whose quality lies within 1 % of the single-device run's."
-        " Efficiency is t(1) / (N · t(N)) on the same kind of device. Evaluation and start-up are off the clock."
-    )
-    for key, rows in leaderboard.boards(training, ["source", *leaderboard.TRAINING_BOARD]):
-        seed = f" · seed {key['seed']}" if training["seed"].nunique() > 1 else ""
-        source = f" · {key['source']}" if training["source"].nunique() > 1 else ""
-        st.subheader(f"{key['task']}{seed}{source}")
-        board = leaderboard.rank_trainings(rows)
-        st.dataframe(
-            training_table(board),
-            hide_index=True,
-            column_config=TRAINING_COLUMNS,
-            height=HEADER_HEIGHT + ROW_HEIGHT * len(board),
-            placeholder="–",
-            key="training_" + "_".join(map(str, key.values())),
-        )
-
-
-def training_table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The columns shown of the training board."""
-    shown = rows[["rank", "training"]].copy()
-    shown["flags"] = [shared.flags(row) for _, row in rows.iterrows()]
-    shown["quality"], shown["quality_ratio"] = rows["quality"], rows["quality_ratio"] * 100
-    for name in ("train_time_s", "speedup", "scaling_efficiency", "world_size", "samples_per_s", "train_usd"):
-        shown[name] = rows[name]
-    shown["to_target"] = [target(value) for value in rows["time_to_target_s"]]
-    if rows["reason"].notna().any():
-        shown["reason"] = [shared.reason(row) for _, row in rows.iterrows()]
-    return shown
-
-
-def target(seconds: float) -> str:
-    """Time to target; a target that was missed takes for ever."""
-    return "–" if pd.isna(seconds) else "missed" if seconds == float("inf") else f"{seconds:.1f} s"
-
-
-TRAINING_COLUMNS = {
-    "rank": st.column_config.NumberColumn("#", pinned=True, width=40),
-    "training": st.column_config.TextColumn("Training", pinned=True, width=190),
-    "flags": shared.flag_column(),
-    "quality": st.column_config.NumberColumn("Quality", format="%.4f"),
-    "quality_ratio": st.column_config.NumberColumn("of single device", format="%.1f %%"),
-    "train_time_s": st.column_config.NumberColumn("Time", format="%.1f s"),
-    "speedup": st.column_config.NumberColumn("Speed-up", format="%.2f×"),
-    "scaling_efficiency": st.column_config.ProgressColumn(
-        "Efficiency", format="percent", min_value=0.0, max_value=1.0, width=130, help="t(1) / (N · t(N))"
-    ),
-    "world_size": st.column_config.NumberColumn("Processes"),
-    "samples_per_s": st.column_config.NumberColumn("Samples", format="%.0f /s"),
-    "train_usd": st.column_config.NumberColumn("US$", format="$%.5f"),
-    "to_target": st.column_config.TextColumn("To target", alignment="right"),
-    "reason": st.column_config.TextColumn("Reason", width="large"),
-}
 
 show()

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
+from html import escape
 from pathlib import Path
 
 import altair as alt
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -122,12 +125,52 @@ def shown(value: str) -> str:
     return SCENARIOS.get(value, value)
 
 
-def colours(inference: pd.DataFrame) -> alt.Color:
+def palette(inference: pd.DataFrame) -> dict[str, str]:
     """One colour per method, the same on every page because it is drawn from all rows; the reference is grey."""
     methods = sorted(set(inference["chain"]) - {leaderboard.REFERENCE})
-    scale = [REFERENCE_COLOUR, *(PALETTE[i % len(PALETTE)] for i in range(len(methods)))]
-    domain = [leaderboard.REFERENCE, *methods]
-    return alt.Color("chain:N", title="Method").scale(domain=domain, range=scale)
+    colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
+    return {leaderboard.REFERENCE: REFERENCE_COLOUR} | colours
+
+
+def colours(inference: pd.DataFrame) -> alt.Color:
+    """The colour channel of a chart; its legend is drawn by `legend`, which wraps where Vega's would be cut off."""
+    found = palette(inference)
+    return alt.Color("chain:N", legend=None, scale=alt.Scale(domain=list(found), range=list(found.values())))
+
+
+def runtimes(inference: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """A shape of points per runtime: Vega's name and a character."""
+    return dict(zip(sorted(set(inference["runtime"])), SHAPES * len(inference), strict=False))
+
+
+SHAPES = [("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲"), ("cross", "✚")]
+
+
+def legend(inference: pd.DataFrame, rows: pd.DataFrame, with_runtimes: bool = False) -> None:
+    """The methods of the rows with their colours, and where wanted the runtimes with their shapes."""
+    items = [
+        f"<span style='color:{c}'>⬤</span> {escape(m)}"
+        for m, c in palette(inference).items()
+        if m in set(rows["chain"])
+    ]
+    if with_runtimes:
+        shapes = runtimes(inference)
+        items += [f"<span style='opacity:.6'>{shapes[r][1]} {escape(r)}</span>" for r in sorted(set(rows["runtime"]))]
+    spans = "".join(f"<span style='white-space:nowrap'>{item}</span>" for item in items)
+    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.85rem'>{spans}</div>")
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Round values for a logarithmic axis: powers of ten, with 2 and 5 between where there are few."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    digits = (1,) if len(powers) > 4 else (1, 2, 5)
+    every = max(1, len(powers) // 9)
+    return [digit * 10.0**power for power in powers if power % every == 0 for digit in digits]
+
+
+def table_height(rows: pd.DataFrame) -> int:
+    """Pixels that show a table without a scroll bar of its own."""
+    return 38 + 35 * len(rows)
 
 
 def flags(row: pd.Series) -> list[str]:
@@ -145,11 +188,17 @@ def flag_column() -> dict[str, object]:
     )
 
 
-def reason(row: pd.Series) -> str:
-    """Why a cell failed, else nothing."""
-    return "" if pd.isna(row["reason"]) else str(row["reason"])
+def show_gaps(rows: pd.DataFrame, name: str) -> None:
+    """The cells of a ranked board that failed, with what to do about it."""
+    for _, row in rows[rows["board"] == "gap"].iterrows():
+        label = str(row["status"]).replace("_", " ")
+        st.markdown(f":red-badge[{label}] **{row[name]}** :small[:gray[{row['reason']}]]")
 
 
 def money(value: float) -> str:
     """US$ with enough digits for a millionth of a cent."""
-    return GAP if pd.isna(value) else f"${value:,.2f}" if value >= 10 else f"${value:.3g}"
+    if pd.isna(value):
+        return GAP
+    sign, size = "−" if value < 0 else "", abs(value)
+    digits = f"{size:,.2f}" if size >= 10 else np.format_float_positional(size, 3, fractional=False, trim="-")
+    return f"{sign}${digits}"

@@ -1,10 +1,9 @@
 """Channel pruning: whole channels of least weight are cut out, so the model is smaller and faster on any kernel.
 
 Reference: Fang et al. 2023, "DepGraph: towards any structural pruning", arXiv:2301.12900, as torch-pruning does it:
-layers whose channels depend on each other are pruned together by the norm of all their weights. The share `ratio` of
-every layer's outputs goes, so a convolution keeps about (1 - ratio)² of its multiplications. In a transformer the
-feed-forward width and the dimensions of every attention head shrink; the width between the layers and the number of
-heads stay. The model's outputs stay.
+layers whose channels depend on each other are pruned together, by the norm of all their weights. Every layer loses the
+share `ratio` of its outputs, so a convolution keeps about (1 - ratio)² of its multiplications. In a transformer the
+feed-forward width and the size of the attention heads shrink; their number and the width between layers stay.
 Limits: attention is known as Hugging Face's BERT and timm write it; recurrent layers are not pruned.
 """
 
@@ -34,34 +33,29 @@ class ChannelPruning(CompressionMethod):
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         from copy import deepcopy
 
-        import torch
-
         pruned = deepcopy(model).eval()
-        with torch.enable_grad():  # dependencies are traced through autograd
-            _prune(pruned, self.ratio, context.task.example_inputs(2))
+        _prune(pruned, self.ratio, context.task.example_inputs(2))
         if self.epochs:
             context.fine_tune(pruned, self.epochs)
         return pruned.eval()
 
 
 def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
-    """Cut channels out of `model`, in place."""
     import torch_pruning as tp
-    from torch import nn
+    from torch.nn import Embedding, LayerNorm
 
-    heads = _heads(model)
-    kept = [m for m in model.modules() if isinstance(m, (nn.LayerNorm, nn.Embedding))]  # between transformer layers
+    between = [m for m in model.modules() if isinstance(m, (Embedding, LayerNorm))]  # a transformer's layers
     pruner = tp.pruner.BasePruner(
         model,
         inputs,
         importance=tp.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=ratio,
-        ignored_layers=[_last_layer(model, inputs), *kept],
-        num_heads=heads,
-        in_channel_groups={},  # the defaults are dicts shared by all pruners
-        out_channel_groups={},
+        ignored_layers=[_last_layer(model, inputs), *between],
+        num_heads=_heads(model),
+        **{"in_channel_groups": {}, "out_channel_groups": {}},  # the defaults are dicts that all pruners share
     )
-    if not sum(bool(group.prune() or True) for group in pruner.step(interactive=True)):
+    pruner.step()
+    if not pruner.pruning_history():
         raise CellFailure("unsupported", f"no layer has channels to remove at ratio {ratio:g}")
     for module in model.modules():
         _resize_attention(module)
@@ -85,7 +79,7 @@ def _last_layer(model: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
 
 
 def _heads(model: nn.Module) -> dict[nn.Module, int]:
-    """The projections of attention layers with their number of heads, which all keep the same dimensions."""
+    """The projections of attention layers with their number of heads."""
     found: dict[nn.Module, int] = {}
     for module in model.modules():
         if hasattr(module, "num_attention_heads"):  # Hugging Face

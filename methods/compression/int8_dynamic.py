@@ -56,5 +56,5 @@ def _quantise(model: nn.Module, kinds: set[type[nn.Module]]) -> nn.Module:
     from torch.ao.quantization import quantize_dynamic
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         return quantize_dynamic(model, kinds, dtype=torch.qint8, inplace=False)

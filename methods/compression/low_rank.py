@@ -1,8 +1,7 @@
 """Low-rank factorisation: each weight matrix becomes the product of two thinner ones, by truncated SVD.
 
-Reference: Zhang et al. 2015, "Accelerating very deep convolutional networks for classification and detection",
-arXiv:1505.06798, §3.1 without the response data: a k×k convolution becomes one of k×k to `rank` channels and one of
-1×1 to the outputs; a linear layer becomes two. The rank keeps the share `energy` of the squared singular values.
+Reference: Zhang et al. 2015, arXiv:1505.06798, on the weights alone: a k×k convolution becomes one of k×k to `rank`
+channels and one of 1×1; a linear layer becomes two. The rank keeps the share `energy` of the squared singular values.
 Limits: layers that would not get cheaper stay as they are, grouped convolutions and recurrent layers too.
 """
 
@@ -39,9 +38,7 @@ class LowRank(CompressionMethod):
         for parent in list(thin.modules()):
             if isinstance(parent, nn.TransformerEncoderLayer):
                 parent.activation_relu_or_gelu = 0  # its fused path would read the weights of its linear layers
-            for name, layer in list(parent.named_children()):
-                if not _factorisable(layer):
-                    continue
+            for name, layer in filter(_factorisable, list(parent.named_children())):
                 factors = factorise(layer, self.energy)
                 if _weights(factors) < _weights(layer):
                     setattr(parent, name, factors)
@@ -84,18 +81,18 @@ def _pair(layer: nn.Module, rank: int) -> nn.Sequential:
 
     bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
-        thin = nn.Linear(layer.in_features, rank, bias=False)
-        return nn.Sequential(thin, nn.Linear(rank, layer.out_features, bias=bias))
+        first = nn.Linear(layer.in_features, rank, bias=False)
+        return nn.Sequential(first, nn.Linear(rank, layer.out_features, bias=bias))
     how = {key: getattr(layer, key) for key in ("kernel_size", "stride", "padding", "dilation", "padding_mode")}
-    thin = nn.Conv2d(layer.in_channels, rank, **how, bias=False)
-    return nn.Sequential(thin, nn.Conv2d(rank, layer.out_channels, 1, bias=bias))
+    first = nn.Conv2d(layer.in_channels, rank, **how, bias=False)
+    return nn.Sequential(first, nn.Conv2d(rank, layer.out_channels, 1, bias=bias))
 
 
-def _factorisable(layer: nn.Module) -> bool:
+def _factorisable(child: tuple[str, nn.Module]) -> bool:
     from torch import nn
 
     # Subclasses may be read in ways of their own, such as the projection of nn.MultiheadAttention.
-    return type(layer) is nn.Linear or (type(layer) is nn.Conv2d and layer.groups == 1)
+    return type(child[1]) is nn.Linear or (type(child[1]) is nn.Conv2d and child[1].groups == 1)
 
 
 def _weights(module: nn.Module) -> int:

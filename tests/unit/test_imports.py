@@ -93,7 +93,7 @@ def test_rules_know_the_grid_only() -> None:
     assert found == {
         "from breakeven import grid",
         "from breakeven.errors import UserError",
-        "from breakeven.forkserver import RunServer",
+        "from breakeven.forkserver import running",
     }
 
 

@@ -12,19 +12,23 @@ import contextlib
 import json
 import os
 import selectors
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
+from breakeven.errors import UserError
+
 VARIABLE = "BREAKEVEN_FORKSERVER"  # the socket's path, in the environment of a run's jobs
 PRELOAD = [
-    *("numpy", "scipy.stats", "psutil", "pyarrow.parquet", "pydantic", "typer", "jsonschema", "safetensors.torch"),
+    *("numpy", "scipy.stats", "psutil", "pydantic", "typer", "jsonschema", "safetensors.torch"),
     *("torch", "torch.ao.quantization", "torch.onnx", "torchvision", "timm", "transformers", "torch_pruning"),
     *("torchmetrics.classification", "pytorch_lightning", "onnx", "onnxruntime.quantization", "onnxscript"),
 ]
@@ -120,31 +124,40 @@ def forward(arguments: list[str]) -> int | None:
     return abs(json.loads(answer)) if answer else 1
 
 
-class RunServer:
-    """The fork server of one run: started and announced in the environment, ended with this process or before."""
+@contextmanager
+def running(results: Path) -> Iterator[None]:
+    """One run at a time in a results folder, with a fork server for its jobs.
 
-    def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="breakeven-"))
-        path = self.folder / "socket"
+    The kernel releases the lock, and the server ends itself, when this process ends in whatever way.
+
+    Raises:
+        UserError: the folder cannot be written, or another run is writing there.
+    """
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(results / ".lock", blocking=False)
+        lock.acquire()
+    except Timeout:
+        raise UserError(
+            f"{results}: another run is writing here: wait for it, or use --config results=FOLDER"
+        ) from None
+    except OSError as error:
+        raise UserError(
+            f"{results}: {error.strerror}: choose a folder you can write, --config results=FOLDER"
+        ) from error
+    with lock, tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
+        os.environ[VARIABLE] = str(Path(folder) / "socket")
         # One thread for libraries that would start a pool at import: a fork must find no threads.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "breakeven", "forkserver", str(path)],
-            stdin=subprocess.PIPE,
-            env=environment,
-            start_new_session=True,
-        )
-        os.environ[VARIABLE] = str(path)
-
-    def __enter__(self) -> RunServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
-        os.environ.pop(VARIABLE, None)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        command = [sys.executable, "-m", "breakeven", "forkserver", os.environ[VARIABLE]]
+        server = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
+        try:
+            yield
+        finally:
+            os.environ.pop(VARIABLE)
+            assert server.stdin
+            server.stdin.close()
+            server.wait()
 
 
 def _kill(pid: int) -> None:

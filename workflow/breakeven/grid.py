@@ -135,6 +135,11 @@ def _artifact(key: str, chain: Chain) -> str:
     return f"artifacts/{key}/{chain}" if chain.steps else f"models/{key}"
 
 
+def evaluation(wildcards: Any, chain: str) -> str:
+    """The folder of a chain's evaluation on the kind of accelerator that a measuring job's wildcards name."""
+    return f"evaluations/{training_of(wildcards).key}/{chain}@{accelerator(wildcards.hardware)}"
+
+
 def accelerator(hardware: str) -> str:
     """cpu or cuda: quality is evaluated once on each."""
     return registry.hardware(hardware).accelerator

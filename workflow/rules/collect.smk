@@ -8,6 +8,8 @@ rule collect_training:
         f"{RESULTS}/training.parquet",
     log:
         f"{RESULTS}/logs/collect/training.log",
+    conda:
+        "../envs/breakeven.yaml"
     shell:
         "python -m breakeven collect --kind training --output {output:q} {input:q} > {log:q} 2>&1"
 
@@ -19,5 +21,7 @@ rule collect_inference:
         f"{RESULTS}/inference.parquet",
     log:
         f"{RESULTS}/logs/collect/inference.log",
+    conda:
+        "../envs/breakeven.yaml"
     shell:
         "python -m breakeven collect --kind inference --output {output:q} {input:q} > {log:q} 2>&1"

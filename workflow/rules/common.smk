@@ -1,18 +1,16 @@
-# What the rules share: the grid of the config, where results go, and the run's fork server.
+# What the rules share: the grid of the config, where results go, and what lives as long as the run does.
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-from snakemake.exceptions import WorkflowError
-
 from breakeven import grid
 from breakeven.errors import UserError
-from breakeven.forkserver import RunServer
+from breakeven.forkserver import running
 
 try:
     GRID = grid.expand(config, "config")
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    sys.exit(f"breakeven: {error}")
 
 RESULTS = config.get("results", "results")
 RUN = ExitStack()  # what lives as long as the run does
@@ -31,13 +29,10 @@ wildcard_constraints:
 
 
 onstart:
-    Path(RESULTS).mkdir(parents=True, exist_ok=True)
-    # The kernel releases this lock when the run ends in any way; Snakemake's own would outlive a kill.
     try:
-        RUN.enter_context(FileLock(f"{RESULTS}/.lock", blocking=False))
-    except Timeout:
-        raise WorkflowError(f"{RESULTS}: another run is writing here: wait for it, or choose --config results=FOLDER")
-    RUN.enter_context(RunServer())
+        RUN.enter_context(running(Path(RESULTS)))
+    except UserError as error:
+        sys.exit(f"breakeven: {error}")
 
 
 onsuccess:

@@ -10,9 +10,11 @@ rule compress:
         directory(f"{RESULTS}/artifacts/{MODEL}/{{chain}}"),
     log:
         f"{RESULTS}/logs/compress/{MODEL}/{{chain}}.log",
+    conda:
+        "../envs/breakeven.yaml"
+    threads: lambda w: grid.threads(w.train_hardware)
     params:
         step=lambda w: grid.last_step(w.chain),
-    threads: lambda w: grid.threads(w.train_hardware)
     shell:
         "python -m breakeven compress --task {wildcards.task:q} --step {params.step:q} --seed {wildcards.seed}"
         " --hardware {wildcards.train_hardware:q} --source {input.source:q} --output {output:q} > {log:q} 2>&1"

@@ -10,6 +10,8 @@ rule evaluate:
         directory(f"{RESULTS}/evaluations/{MODEL}/{{chain}}@{{accelerator}}"),
     log:
         f"{RESULTS}/logs/evaluate/{MODEL}/{{chain}}@{{accelerator}}.log",
+    conda:
+        "../envs/breakeven.yaml"
     shell:
         "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"
         " --accelerator {wildcards.accelerator} --source {input.artifact:q} --output {output:q} > {log:q} 2>&1"

