@@ -35,7 +35,7 @@ def inferences(value: float) -> str:
         return GAP
     if math.isinf(value):
         return "never"
-    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+    for unit, scale in (("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
             return f"{value / scale:,.3g} {unit}"
     return f"{math.ceil(value)}"

@@ -52,7 +52,7 @@ def render(results: Path, console: Console) -> None:
 LEGEND = (
     "Ranked: quality ≥ 99 % of the reference's (★ ≥ 99.9 %; open: below), measured without foreign load."
     " Equal ranks are ties. × is the reference's value over the row's: above 1 is better. Pays off: after so"
-    " many inferences compressing has paid for itself (?: the interval of the speed-up includes never)."
+    " many inferences compressing has paid for itself (?: the interval of the speed-up leaves open whether)."
 )
 
 
@@ -128,7 +128,7 @@ def _note(row: pd.Series) -> str:
 
 
 def _pays_off(row: pd.Series) -> str:
-    unsure = math.isfinite(row["break_even"]) and math.isinf(row["break_even_high"])
+    unsure = math.isinf(row["break_even_low"]) != math.isinf(row["break_even_high"])
     return inferences(row["break_even"]) + (" ?" if unsure else "")
 
 

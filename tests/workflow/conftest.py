@@ -1,0 +1,33 @@
+"""One real run that is killed on its way and resumed, for all tests of this folder."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+
+import pytest
+from checkout import Checkout, Run, make_checkout
+
+
+@pytest.fixture(scope="session")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    return make_checkout(tmp_path_factory.mktemp("workflow") / "checkout")
+
+
+@pytest.fixture(scope="session")
+def run(checkout: Checkout) -> Run:
+    grid = ("--configfile", "grid.yaml")
+    model = checkout.path / "results/models/mandarin_initials/single_device@cpu_1/seed=0"
+    command = checkout.command(*grid)
+    with (checkout.path / "killed.log").open("w") as log:
+        first = subprocess.Popen(command, cwd=checkout.path, env=checkout.environment, stdout=log, stderr=log)
+        while not (model / ".snakemake_timestamp").exists():  # written when Snakemake has noted the job as done
+            try:
+                first.wait(timeout=0.1)
+                raise AssertionError((checkout.path / "killed.log").read_text())
+            except subprocess.TimeoutExpired:
+                continue
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    written = (model / "artifact.json").stat().st_mtime_ns
+    return Run(checkout, written, checkout.snakemake(*grid))

@@ -1,0 +1,79 @@
+"""What a dry run plans, counted by hand from the grid."""
+
+import subprocess
+
+import pytest
+import yaml
+from checkout import ROOT, Checkout
+
+CELLS = 5 * 2  # the reference and four chains, on two profiles
+PLANNED = {
+    "data": 1,
+    "train": 1,
+    "compress": 4,  # onnxruntime, int8_static on top of it, unchanged, broken
+    "evaluate": 5 * 2,  # each artifact on each kind of accelerator
+    "measure": CELLS,
+    "collect_training": 1,
+    "collect_inference": 1,
+}
+
+
+@pytest.fixture
+def fresh(checkout: Checkout) -> tuple[str, ...]:
+    return ("--configfile", "grid.yaml", "--config", "results=never_made")
+
+
+def test_counts(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    assert checkout.planned(*fresh) == PLANNED
+
+
+def test_a_dry_run_writes_nothing(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    checkout.planned(*fresh)
+    assert not (checkout.path / "never_made").exists()
+
+
+def test_a_single_key_can_be_overridden(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    planned = checkout.planned(*fresh, "chains=[]", "hardware=[cpu_1]")
+    assert planned["measure"] == planned["evaluate"] == 1
+    assert "compress" not in planned
+
+
+def test_seeds_train_models_of_their_own(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    planned = checkout.planned(*fresh, "seeds=[0,1,2]")
+    assert planned["data"] == 1
+    assert planned["train"] == 3
+    assert planned["measure"] == 3 * CELLS
+
+
+def test_one_model_serves_the_training_board_and_the_chains(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    assert checkout.planned(*fresh, "training=[single_device@cpu_1,ddp@cpu_2x1]")["train"] == 2
+    assert checkout.planned(*fresh, "training=[ddp@cpu_2x1]")["train"] == 2
+
+
+@pytest.mark.parametrize("name", ["smoke", "default", "full"])
+def test_every_grid_of_the_repository_can_be_planned(name: str, checkout: Checkout) -> None:
+    path = ROOT / "workflow" / "config" / f"{name}.yaml"
+    grid = yaml.safe_load(path.read_text())
+    planned = checkout.planned("--configfile", str(path), "--config", "results=never_made")
+    chains = len(grid["chains"]) + 1
+    assert planned["measure"] == len(grid["tasks"]) * len(grid["seeds"]) * len(grid["hardware"]) * chains
+
+
+def test_bad_input_ends_in_one_line(checkout: Checkout) -> None:
+    done = checkout.snakemake("-n", "--configfile", "grid.yaml", "--config", "chains=[int9_static]")
+    assert done.returncode != 0
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if not line.startswith("Config file ")]
+    assert lines[-1].startswith("breakeven: unknown method 'int9_static': did you mean 'int8_static'?")
+    assert "Traceback" not in done.stderr
+
+
+def test_a_folder_that_cannot_be_written_ends_in_one_line(checkout: Checkout) -> None:
+    done = checkout.snakemake("--configfile", "grid.yaml", "--config", "results=/proc/results")
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).splitlines()[-1].startswith("breakeven: /proc/results: ")
+
+
+@pytest.mark.parametrize("command", [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "workflow/rules"]])
+def test_style(command: list[str], checkout: Checkout) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,164 @@
+"""A real run on real data: killed, resumed, complete, alone where it is timed, and no more work than needed after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from checkout import UNCHANGED, Run
+
+from breakeven import cli
+from breakeven.record import InferenceRow, Status, TrainingRow, read_json, read_rows
+
+pytestmark = pytest.mark.slow
+GRID = ("--configfile", "grid.yaml")
+SCENARIOS = 2
+
+
+def rows(run: Run, chain: str, hardware: str = "cpu_1") -> list[InferenceRow]:
+    board = read_rows(run.results / "inference.parquet", InferenceRow)
+    return [row for row in board if (row.chain, row.hardware) == (chain, hardware)]
+
+
+def test_it_ends_well(run: Run) -> None:
+    assert run.finished.returncode == 0, run.finished.stdout[-3000:] + run.finished.stderr[-3000:]
+
+
+def test_it_went_on_where_it_was(run: Run) -> None:
+    record = run.results / "models/mandarin_initials/single_device@cpu_1/seed=0/artifact.json"
+    assert record.stat().st_mtime_ns == run.model_at_kill
+
+
+def test_nothing_half_written_is_left(run: Run) -> None:
+    assert not [path for path in run.results.rglob(".*") if path.name not in (".lock", ".snakemake_timestamp")]
+
+
+def test_the_boards_hold_a_row_for_every_cell(run: Run) -> None:
+    board = read_rows(run.results / "inference.parquet", InferenceRow)
+    assert len(board) == len({row.cell_id for row in board}) == 5 * 2 * SCENARIOS
+    assert len(read_rows(run.results / "training.parquet", TrainingRow)) == 1
+
+
+@pytest.mark.parametrize("chain", ["fp32", "onnxruntime", "int8_static", "unchanged"])
+def test_measured_rows_are_complete(run: Run, chain: str) -> None:
+    for row in rows(run, chain):
+        assert row.status == Status.OK, row.reason
+        assert 0.5 < row.quality <= 1
+        assert row.quality_ci_low <= row.quality <= row.quality_ci_high
+        assert 0 < row.latency_p50_ms <= row.latency_p90_ms
+        assert row.processes == 3
+        assert row.timed_calls >= 3 * 64
+        assert row.timed_s >= 3 * 1.5
+        assert row.speedup_ci_low <= row.speedup <= row.speedup_ci_high
+        assert row.throughput_samples_per_s > 0
+        assert row.memory_above_baseline_bytes < row.peak_memory_bytes
+        assert row.parameters > 0
+        assert row.disk_bytes > 0
+        assert row.train_time_s > 0
+        for name in ("cpu_model", "cores", "kernel", "python", "torch", "dataset_sha256", "started_at", "finished_at"):
+            assert getattr(row, name)
+
+
+def test_a_cell_points_at_its_reference(run: Run) -> None:
+    for row in rows(run, "int8_static"):
+        (reference,) = [r for r in rows(run, "fp32") if r.cell_id == row.reference_cell_id]
+        assert reference.scenario == row.scenario
+        assert reference.quality == row.reference_quality
+
+
+def test_int8_is_smaller(run: Run) -> None:
+    assert rows(run, "int8_static")[0].disk_bytes < 0.5 * rows(run, "fp32")[0].disk_bytes
+
+
+def test_the_same_model_has_the_same_quality(run: Run) -> None:
+    assert rows(run, "unchanged")[0].quality == rows(run, "fp32")[0].quality
+
+
+def test_a_percentile_without_the_calls_for_it_is_a_gap(run: Run) -> None:
+    for row in rows(run, "fp32"):
+        latencies = pq.read_table(
+            run.results / f"cells/{row.task}/{row.training}/seed=0/fp32@cpu_1/latencies.parquet"
+        ).to_pandas()
+        calls = latencies[(latencies.scenario == row.scenario) & (latencies.served == "cell")].groupby("pair").size()
+        assert (row.latency_p99_ms is None) == (calls.min() < 662)
+
+
+def test_a_failed_cell_is_a_row_with_its_reason(run: Run) -> None:
+    for row in rows(run, "broken"):
+        assert row.status == Status.METHOD_ERROR
+        assert "planted in the test" in row.reason
+        assert row.latency_p50_ms is None
+    log = run.results / "logs/compress/mandarin_initials/single_device@cpu_1/seed=0/broken.log"
+    assert "Traceback" in log.read_text()
+
+
+def test_a_machine_without_a_gpu_says_so_and_measures_nothing(run: Run) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    for row in rows(run, "fp32", "cuda_1"):
+        assert row.status == Status.NO_HARDWARE
+        assert "CUDA" in row.reason
+        assert row.latency_p50_ms is None
+
+
+def jobs(run: Run) -> Iterator[tuple[Path, bool, datetime, datetime]]:
+    for path in run.results.rglob("job.json"):
+        job = read_json(path)
+        yield path, job["timed"], *map(datetime.fromisoformat, (job["started_at"], job["finished_at"]))
+
+
+def test_no_job_overlaps_a_timed_one(run: Run) -> None:
+    ran = list(jobs(run))
+    timed = [job for job in ran if job[1]]
+    assert len(timed) == 5 * 2 + 1  # all measurements, and the training of the training board
+    for path, _, started, finished in timed:
+        beside = [other for other, _, began, ended in ran if other != path and began < finished and started < ended]
+        assert not beside, f"{path} beside {beside}"
+
+
+def test_running_again_runs_nothing(run: Run) -> None:
+    assert run.checkout.planned(*GRID) == {}
+
+
+def test_touching_a_method_reruns_nothing(run: Run) -> None:
+    (run.checkout.units / "methods/compression/unchanged.py").touch()
+    assert run.checkout.planned(*GRID) == {}
+
+
+def test_editing_a_method_reruns_its_cells_and_nothing_else(run: Run) -> None:
+    unit = run.checkout.units / "methods/compression/unchanged.py"
+    unit.write_text(UNCHANGED + "# edited\n")
+    try:
+        expected = {"compress": 1, "evaluate": 2, "measure": 2, "collect_inference": 1}
+        assert run.checkout.planned(*GRID) == expected
+    finally:
+        unit.write_text(UNCHANGED)
+
+
+def test_the_leaderboard_shows_every_chain(run: Run, capsys: pytest.CaptureFixture) -> None:
+    assert cli.run(["leaderboard", str(run.results)]) == 0
+    printed = capsys.readouterr().out
+    for chain in ("fp32", "int8_static", "unchanged", "broken"):
+        assert chain in printed
+
+
+def test_a_changed_model_file_is_refused(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    import shutil
+
+    model = tmp_path / "model"
+    shutil.copytree(run.results / "models/mandarin_initials/single_device@cpu_1/seed=0", model)
+    with (model / "model.pt").open("ab") as file:
+        file.write(b"more")
+    arguments = (
+        f"evaluate --task mandarin_initials --chain fp32 --accelerator cpu --source {model} --output {tmp_path}/out"
+    )
+    assert cli.run(arguments.split()) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "sha256" in error
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,216 @@
+"""What a person sees of a run: the steps done, those running now, and about how long is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+CELLS = {"train", "measure"}  # the rules whose jobs become rows of the boards
+TARGETS = {"all"}  # rules that do no work
+# Seconds of a job on two cores: a first guess, one vote beside every duration seen in the run.
+GUESS_S = {"data": 20, "train": 60, "compress": 15, "evaluate": 5, "measure": 25}
+OTHER_S = 2.0
+ALONE = {"measure"}  # rules that take all cores, known before the first one starts
+RECORDS = ("rows.json", "evaluation.json", "artifact.json")  # that say how a step ended
+LOG_LINES = 30  # of a failed job's log
+
+
+@dataclass
+class Job:
+    """A job that runs now."""
+
+    rule: str
+    label: str
+    threads: int
+    output: list[str]
+    started: float  # clock [s]
+
+
+@dataclass
+class Tally:
+    """Counts and durations of a run, rule by rule, and the time left that follows from them."""
+
+    clock: Callable[[], float] = time.monotonic
+    cores: int | None = None  # of the run; None where jobs go to a cluster
+    total: Counter[str] = field(default_factory=Counter)
+    done: Counter[str] = field(default_factory=Counter)
+    failed: Counter[str] = field(default_factory=Counter)
+    running: dict[int, Job] = field(default_factory=dict)
+    seconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    threads: dict[str, int] = field(default_factory=dict)
+
+    def end(self, jobid: int, well: bool) -> tuple[Job, float] | None:
+        """Count a job that ended; it and its duration [s], or None where it is none of ours."""
+        job = self.running.pop(jobid, None)
+        if job is None:
+            return None
+        duration = self.clock() - job.started
+        (self.done if well else self.failed)[job.rule] += 1
+        if well:
+            self.seconds[job.rule].append(duration)
+        return job, duration
+
+    def expected(self, rule: str) -> float:
+        """Seconds that a job of this rule takes: the mean of the guess and the durations seen."""
+        seen = [GUESS_S.get(rule, OTHER_S), *self.seconds[rule]]
+        return sum(seen) / len(seen)
+
+    def left(self) -> float:
+        """Seconds until the end: each job weighs its duration times its share of the cores."""
+        now, waiting = self.clock(), self.total - self.done - self.failed
+        rest = {i: max(self.expected(j.rule) - (now - j.started), 0) for i, j in self.running.items()}
+        waiting -= Counter(job.rule for job in self.running.values())
+        work = sum(count * self.expected(rule) * self._share(rule) for rule, count in waiting.items())
+        work += sum(rest[i] * self._share(job.rule) for i, job in self.running.items())
+        return max(work, *rest.values(), 0) if rest else work
+
+    def _share(self, rule: str) -> float:
+        if self.cores is None:
+            return 1 / max(len(self.running), 1)
+        threads = self.threads.get(rule, self.cores if rule in ALONE else 1)
+        return min(threads, self.cores) / self.cores
+
+
+class Display:
+    """On a terminal a live view below the lines of finished steps, else those lines alone."""
+
+    def __init__(self, stream: TextIO, color: bool = True, logs: bool = True) -> None:
+        self.console = Console(file=stream, no_color=not color or None, highlight=False, soft_wrap=True)
+        self.interactive = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self.logs = logs
+        self.tally = Tally()
+        self.began = self.tally.clock()
+        self.live: Live | None = None
+
+    def plan(self, counts: Mapping[str, int]) -> None:
+        """Take note of the jobs to be done, by rule."""
+        self.tally.total = Counter({r: n for r, n in counts.items() if r not in TARGETS | {"total"}})
+        cells = sum(self.tally.total[rule] for rule in CELLS)
+        self.say(f"{self.tally.total.total()} steps to do, {cells} of them cells; {self._left()}.")
+
+    def start(self, jobid: int, rule: str, wildcards: Mapping[str, str], threads: int, output: Iterable[str]) -> None:
+        """A job runs from now on."""
+        if rule in TARGETS:
+            return
+        self.tally.threads[rule] = threads
+        self.tally.running[jobid] = Job(rule, label(wildcards), threads, list(output), self.tally.clock())
+        if self.interactive and self.live is None:
+            # Once a second: a display that works hard would be foreign load to the timed jobs.
+            self.live = Live(
+                get_renderable=self._view,
+                console=self.console,
+                refresh_per_second=1,
+                transient=True,
+                redirect_stdout=False,
+            )
+            self.live.start()
+
+    def finish(self, jobid: int) -> None:
+        """A job ended well: one line for it, with what it found."""
+        if ended := self.tally.end(jobid, well=True):
+            job, duration = ended
+            found, well = headline(job.output)
+            self._line(job, duration, found, "" if well else "yellow")
+
+    def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None) -> None:
+        """A job failed: its line, its command, and the end of its log."""
+        job, duration = self.tally.end(jobid, well=False) or (Job(rule, "", 1, [], 0), 0.0)
+        self._line(job, duration, "FAILED", "bold red")
+        if command:
+            self.say(f"  command: {command.strip()}")
+        for log in logs:
+            self.say(f"  log: {log}")
+            for line in tail(Path(log)) if self.logs else []:
+                self.say(f"  | {line}", "dim")
+
+    def say(self, text: str, style: str = "") -> None:
+        """Print text as it is, above the live view."""
+        self.console.print(Text(text, style))
+
+    def close(self) -> None:
+        """End the live view, and say how the run ended."""
+        if self.live:
+            self.live.stop()
+        tally, self.tally = self.tally, Tally()
+        if tally.done or tally.failed:
+            self.say(f"{tally.done.total()} of {tally.total.total()} steps done in {span(tally.clock() - self.began)}.")
+        if failed := tally.failed.total():
+            self.say(f"{failed} failed, see above; the same command tries again what is missing.", "red")
+
+    def _line(self, job: Job, duration: float, found: str, style: str) -> None:
+        ended = self.tally.done.total() + self.tally.failed.total()
+        parts = [f"[{ended}/{self.tally.total.total()}] {job.rule:<8} {job.label}", span(duration), found]
+        if not self.interactive:
+            parts.append(self._left())
+        self.say("   ".join(part for part in parts if part), style)
+
+    def _left(self) -> str:
+        return f"about {span(self.tally.left())} left"
+
+    def _view(self) -> RenderableType:
+        tally = self.tally
+        running = Table.grid(padding=(0, 2))
+        for job in tally.running.values():
+            running.add_row(Text(job.rule, "cyan"), Text(job.label), Text(span(tally.clock() - job.started), "dim"))
+        ended, total = tally.done.total() + tally.failed.total(), tally.total.total()
+        bar = ProgressBar(total=max(total, 1), completed=ended, width=30)
+        cells = f"{sum(tally.done[rule] for rule in CELLS)}/{sum(tally.total[rule] for rule in CELLS)} cells"
+        failed = Text(f"{tally.failed.total()} failed", "red") if tally.failed else ""
+        summary = Table.grid(padding=(0, 2))
+        summary.add_row(
+            bar, f"{ended}/{total} steps", cells, failed, span(tally.clock() - self.began), Text(self._left(), "bold")
+        )
+        return Group(running, summary)
+
+
+def label(wildcards: Mapping[str, str]) -> str:
+    """What a job works on, from its wildcards: task, chain or training, hardware, seed."""
+    w = defaultdict(str, wildcards)
+    work = w["chain"] or w["training"]
+    place = (w["hardware"] or w["accelerator"]) if w["chain"] else w["train_hardware"]
+    parts = [w["task"], f"{work}@{place}" if place else work, f"seed {w['seed']}" if w["seed"] else ""]
+    return " ".join(part for part in parts if part)
+
+
+def headline(outputs: Iterable[str]) -> tuple[str, bool]:
+    """What a step found, by the record in its folder, and whether it went well; nothing where there is none."""
+    for path in (Path(output) / name for output in outputs for name in RECORDS):
+        try:
+            record = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        record = record[0] if isinstance(record, list) else record
+        if record["status"] != "ok":
+            return f"{record['status']}: {record['reason']}", False
+        speedup, quality = record.get("speedup"), record.get("quality")
+        parts = [f"{speedup:.2f}×" if speedup else "", f"{record['metric']} {quality:.4g}" if quality else ""]
+        return ", ".join(part for part in parts if part), True
+    return "", True
+
+
+def tail(log: Path) -> list[str]:
+    """The last lines of a log."""
+    try:
+        return log.read_text(errors="replace").splitlines()[-LOG_LINES:]
+    except OSError as error:
+        return [f"(no log: {error.strerror})"]
+
+
+def span(seconds: float) -> str:
+    """A duration for people: 24 s, 6 min, 1 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
