@@ -42,6 +42,7 @@ def show() -> None:
     if good.empty:
         st.info("No method of this board has been measured beside its reference: there is nothing to compare.")
         return
+    shared.warn_if_contended(good)
     setting = controls(good)
     costs = with_costs(good, setting)
     headline(costs, setting)
@@ -49,8 +50,8 @@ def show() -> None:
     charts(costs, setting, inference)
     st.caption(
         "Points mark N*, where a method's line meets the original's (dashed, grey); the vertical line is the chosen"
-        " number of inferences. Pale lines lie below the quality gate. What was spent before is the same for every"
-        " line and does not move N*."
+        " number of inferences. Pale lines are not ranked: below the quality gate, or contended. What was spent"
+        " before is the same for every line and does not move N*."
     )
     show_table(costs, setting)
 
@@ -103,6 +104,7 @@ def with_costs(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
     for speedup, column in zip(leaderboard.SPEEDUPS, leaderboard.BREAK_EVENS, strict=True):
         found = leaderboard.break_even(rows, speedup, setting.making, setting.serving)
         rows[column] = found.mask(own)
+    rows["ranked"] = rows["rank"].notna()
     rows["total"] = totals(rows, setting.n)
     rows["saved"] = rows["sunk"] + setting.n * rows["c_0"] - rows["total"]
     return rows
@@ -115,7 +117,7 @@ def totals(rows: pd.DataFrame, n: float | pd.Series) -> pd.Series:
 
 def headline(costs: pd.DataFrame, setting: Setting) -> None:
     """The cheapest at N, and the first to pay off."""
-    closed = costs[(costs["board"] == "closed") & costs["total"].notna()]
+    closed = costs[costs["rank"].notna() & costs["total"].notna()]
     if closed.empty:
         return
     cheapest = closed.loc[closed["total"].idxmin()]
@@ -129,7 +131,7 @@ def headline(costs: pd.DataFrame, setting: Setting) -> None:
         cards.append(("First to pay off", first["chain"], f"after {inferences(first['break_even'])} inferences"))
     else:
         cards.append(("First to pay off", "none", "no method within the quality gate is faster than the original"))
-    for column, (title, value, detail) in zip(st.columns(len(cards)), cards, strict=True):
+    for column, (title, value, detail) in zip(st.columns(3), cards, strict=True):
         with column.container(border=True, height="stretch"):
             st.caption(title)
             st.markdown(f"**{value}**")
@@ -142,7 +144,7 @@ def spelled(value: float, setting: Setting) -> str:
 
 
 def curves(costs: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Points of the lines, and the marks at N*: columns `chain`, `board`, `n`, `total`, `relative`."""
+    """Points of the lines, and the marks at N*: columns `chain`, `ranked`, `n`, `total`, `relative`."""
     known = [*costs["break_even"][np.isfinite(costs["break_even"]) & (costs["break_even"] > 0)], setting.n]
     numbers = np.geomspace(max(1.0, min(known) / 20), max(known) * 20, POINTS)
     lines = costs[NEEDED].merge(pd.DataFrame({"n": numbers}), how="cross")
@@ -154,7 +156,7 @@ def curves(costs: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, pd.Data
     return lines[lines["total"] > 0], marks[marks["n"] > 0]
 
 
-NEEDED = ["chain", "board", "sunk", "making", "c", "c_0", "break_even"]
+NEEDED = ["chain", "ranked", "sunk", "making", "c", "c_0", "break_even"]
 
 
 def charts(costs: pd.DataFrame, setting: Setting, inference: pd.DataFrame) -> None:
@@ -186,11 +188,11 @@ def chart(
     ]
     base = {"x": x, "y": y, "color": shared.colours(inference), "tooltip": tooltip}
     dashed = alt.condition(f"datum.chain == '{leaderboard.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
-    pale = alt.condition("datum.board == 'closed'", alt.value(1), alt.value(0.45))
+    pale = alt.condition("datum.ranked", alt.value(1), alt.value(0.45))
     line = alt.Chart(lines).mark_line(strokeWidth=2, clip=True).encode(**base, strokeDash=dashed, opacity=pale)
     point = alt.Chart(marks).mark_point(size=110, filled=True, stroke="white", strokeWidth=1).encode(**base)
     chosen = alt.Chart(pd.DataFrame({"n": [setting.n]})).mark_rule(strokeDash=[3, 3], color=shared.REFERENCE_COLOUR)
-    return alt.layer(chosen.encode(x="n:Q"), line, point).properties(height=400)
+    return alt.layer(chosen.encode(x="n:Q"), line, point).properties(height=400, usermeta=shared.SVG)
 
 
 def show_table(costs: pd.DataFrame, setting: Setting) -> None:
@@ -215,14 +217,14 @@ def show_table(costs: pd.DataFrame, setting: Setting) -> None:
             "chain", "n_star", "interval", "total", "saved", "million", "making", "quality_ratio", "flags",
         ],
         column_config={
-            "chain": column.TextColumn("Method", pinned=True, width=265),
+            "chain": column.TextColumn("Method", pinned=True, width=245),
             "n_star": column.TextColumn("N*", help="Inferences after which it has paid for itself.", **right),
             "interval": column.TextColumn("N*, 95 %", help="From the interval of the speed-up.", **right),
             "total": column.TextColumn(f"Total at {inferences(setting.n)}", **right),
             "saved": column.TextColumn("Saved", help="Against serving all with the original.", **right),
             "million": column.TextColumn("Per million", help="The original's, over the paired speed-up.", **right),
             "making": column.TextColumn("To make it", help="Compressing with its fine-tuning, and export.", **right),
-            "quality_ratio": column.NumberColumn("Quality of reference", format="%.1f %%"),
+            "quality_ratio": column.NumberColumn("Quality kept", format="%.1f %%"),
             "flags": shared.flag_column(),
         },
     )  # fmt: skip

@@ -84,7 +84,9 @@ def summary(rows: pd.DataFrame, by: str, gate: float) -> None:
     """The headline figures of the rows shown."""
     good = rows[leaderboard.succeeded(rows)]
     closed = good[(good["quality_ratio"] >= gate) & ~leaderboard.flagged(good, "contended")]
-    cards = [("Cells measured", f"{len(good)} of {len(rows)}", "")]
+    failed = len(rows) - len(good)
+    detail = f"{failed} failed: gaps with a reason" if failed else "none failed"
+    cards = [("Cells measured", f"{len(good)} of {len(rows)}", detail)]
     for label, column in (("Fastest", "speedup"), ("Smallest file", "size_ratio")):
         if closed[column].notna().any():
             best = closed.loc[closed[column].idxmax()]
@@ -93,10 +95,10 @@ def summary(rows: pd.DataFrame, by: str, gate: float) -> None:
         best = closed.loc[closed["break_even"].idxmin()]
         text = f"{best['chain']} · {best['task']}"
         cards.append(("Pays off soonest", inferences(best["break_even"]), text))
-    for column, (label, value, detail) in zip(st.columns(len(cards)), cards, strict=True):
+    for column, (label, value, detail) in zip(st.columns(4), cards, strict=False):
         with column.container(border=True, height="stretch"):
             st.metric(label, value)
-            st.caption(detail or "the others are gaps with a reason")
+            st.caption(detail)
 
 
 def show_board(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.DataFrame) -> None:
@@ -105,6 +107,7 @@ def show_board(key: dict[str, object], rows: pd.DataFrame, by: str, inference: p
     source = f" · {key['source']}" if inference["source"].nunique() > 1 else ""
     st.subheader(f"{key['task']} on {key['hardware']}{seed}{source}")
     st.caption(describe(rows))
+    shared.warn_if_contended(rows)
     st.dataframe(
         table(rows, by),
         hide_index=True,
@@ -142,12 +145,15 @@ def table(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     shown["rank"], shown["chain"] = rows["rank"], rows["chain"]
     shown["flags"] = [shared.flags(row) for _, row in rows.iterrows()]
     shown["quality"], shown["quality_ratio"] = rows["quality"], rows["quality_ratio"] * 100
-    for name in sorted(leaderboard.COSTS, key=lambda name: name != by):
+    speed = leaderboard.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "usd")
+    for name in dict.fromkeys([by, speed, "disk", "memory", "usd"]):
         cost = leaderboard.COSTS[name]
         shown[cost.column] = rows[cost.column] / (1e6 if cost.unit == "bytes" else 1)
         shown[cost.ratio] = rows[cost.ratio]
-    shown["break_even"] = [inferences(value) for value in rows["break_even"]]
+    after = shown.columns.get_loc("speedup") + 1
+    shown.insert(after, "break_even", [inferences(value) for value in rows["break_even"]])
     shown["parameters"] = rows["parameters"] / 1e6
+    shown["foreign_load_percent"] = rows["foreign_load_percent"]
     return shown
 
 
@@ -157,7 +163,7 @@ def columns(rows: pd.DataFrame, by: str) -> dict[str, object]:
     fastest = max(1.0, rows["speedup"].max()) if rows["speedup"].notna().any() else 1.0
     return {
         "rank": number("#", pinned=True, width=40, help="Shared where the measurement cannot tell rows apart."),
-        "chain": column.TextColumn("Method", pinned=True, width=265),
+        "chain": column.TextColumn("Method", pinned=True, width=245),
         "flags": shared.flag_column(),
         "quality": number("Quality", format="%.4f", help=f"{rows['metric'].iloc[0]} on the whole test set."),
         "quality_ratio": number("of reference", format="%.1f %%", help="Error metrics are inverted first."),
@@ -180,9 +186,10 @@ def columns(rows: pd.DataFrame, by: str) -> dict[str, object]:
         ),
         "usd_ratio": number("Cheaper", format="%.2f×"),
         "break_even": column.TextColumn(
-            "Pays off after", help="Inferences after which compressing has paid for its own work.", alignment="right"
+            "Pays off", help="Inferences after which compressing has paid for its own work.", alignment="right"
         ),
         "parameters": number("Parameters", format="%.3g M"),
+        "foreign_load_percent": number("Foreign load", format="%.1f %%", help="Above 5 % a row is contended."),
     }
 
 
@@ -191,7 +198,7 @@ def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
     data = rows.dropna(subset="speedup")
     if data.empty:
         return
-    data = data[["chain", "speedup", "speedup_ci_low", "speedup_ci_high", "board"]]
+    data = data[["chain", "speedup", "speedup_ci_low", "speedup_ci_high"]].assign(ranked=data["rank"].notna())
     y = alt.Y("chain:N", title=None, sort=list(data["chain"])).axis(labelLimit=260, minExtent=150)
     base = alt.Chart(data).encode(y=y)
     bar = base.mark_bar(height={"band": 0.62}).encode(
@@ -201,13 +208,15 @@ def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
             axis=alt.Axis(tickCount=6, format="~g"),
         ),
         color=shared.colours(inference),
-        opacity=alt.condition(alt.datum.board == "closed", alt.value(0.95), alt.value(0.4)),
+        opacity=alt.condition("datum.ranked", alt.value(0.95), alt.value(0.4)),
         tooltip=[alt.Tooltip("chain", title="Method"), *(alt.Tooltip(c, format=".3f") for c in leaderboard.SPEEDUPS)],
     )
     whisker = base.mark_rule(strokeWidth=1.5, color="#7b8794").encode(x="speedup_ci_low:Q", x2="speedup_ci_high:Q")
     one = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_rule(strokeDash=[4, 3], color="#7b8794").encode(x="x:Q")
-    st.altair_chart(alt.layer(bar, whisker, one).properties(height=28 * len(data) + 62), width="stretch")
-    st.caption("Pale bars lie below the quality gate. The dashed line is the reference itself.")
+    st.altair_chart(
+        alt.layer(bar, whisker, one).properties(height=28 * len(data) + 62, usermeta=shared.SVG), width="stretch"
+    )
+    st.caption("Pale: not ranked, because below the quality gate or contended. Dashed: the reference itself.")
 
 
 show()

@@ -13,9 +13,19 @@ from breakeven import leaderboard, record
 from breakeven.figures import inferences
 
 POINT = "point"  # the name of the selection
-DERIVED = ["quality_ratio", "size_ratio", "memory_ratio", "usd_ratio", "usd_per_million", "break_even"]
-PROVENANCE = {field.name for field in fields(record.Provenance)}
-IDENTITY = {"cell_id", "reference_cell_id", "schema_version", "protocol_version", "reason", "status"}
+FIRST = ["quality", "quality_ratio", "speedup", "latency_p50_ms", "throughput_samples_per_s", "disk_bytes"]
+FIRST += ["size_ratio", "memory_above_baseline_bytes", "memory_ratio", "usd_per_million", "usd_ratio", "break_even"]
+PROVENANCE = [field.name for field in fields(record.Provenance)]
+RECORDED = [field.name for field in fields(record.InferenceRow) if field.name not in PROVENANCE]
+NUMBERS = [name for name in RECORDED if name.endswith(("_s", "_ms", "_bytes", "_cv", "_low", "_high", "_percent"))]
+NUMBERS += ["reference_quality", "n_eval", "parameters", "nonzero_parameters", "warmup_calls", "timed_calls"]
+NUMBERS += ["processes", "contended", "unstable"]
+MEASURED = list(dict.fromkeys(FIRST + NUMBERS))
+GROUPS = {
+    "Measured": MEASURED,
+    "Identity": [name for name in RECORDED if name not in MEASURED],
+    "Provenance": PROVENANCE,
+}
 
 
 def show() -> None:
@@ -32,6 +42,7 @@ def show() -> None:
     by = left.selectbox("Cost", costs, index=costs.index(default), format_func=label, key=f"pareto_cost_{default}")
     log = right.toggle("Logarithmic cost axis", value=True, key="pareto_log")
     board = leaderboard.rank(board, by)
+    shared.warn_if_contended(board)
     points = prepared(board, leaderboard.COSTS[by])
     if points.empty:
         st.info(f"No row of this board has both a quality and a figure for '{label(by)}'.")
@@ -113,7 +124,7 @@ def chart(points: pd.DataFrame, cost: leaderboard.Cost, log: bool, inference: pd
         strokeDash=[5, 4], color=shared.REFERENCE_COLOUR, opacity=0.7
     )
     layers = alt.layer(gate.encode(y="gate:Q"), line.encode(y=y, order="x:Q"), whisker, circle.add_params(click))
-    return layers.properties(height=440)
+    return layers.properties(height=440, usermeta=shared.SVG)
 
 
 def gates(points: pd.DataFrame) -> list[float]:
@@ -146,13 +157,7 @@ def show_row(points: pd.DataFrame, selected: list[dict[str, str]]) -> None:
         return
     row = chosen.iloc[0]
     st.subheader(row["chain"])
-    known = [field.name for field in fields(record.InferenceRow)] + DERIVED
-    groups = {
-        "Measured": [name for name in known if name not in PROVENANCE | IDENTITY],
-        "Identity": [name for name in known if name in IDENTITY],
-        "Provenance": [name for name in known if name in PROVENANCE],
-    }
-    for column, (title, names) in zip(st.columns([2, 1.4, 1.4]), groups.items(), strict=True):
+    for column, (title, names) in zip(st.columns([2, 1.4, 1.4]), GROUPS.items(), strict=True):
         column.markdown(f"**{title}**")
         values = [(name.replace("_", " "), text(row[name])) for name in names if pd.notna(row[name])]
         frame = pd.DataFrame(values, columns=["Field", "Value"])
@@ -160,8 +165,10 @@ def show_row(points: pd.DataFrame, selected: list[dict[str, str]]) -> None:
 
 
 def text(value: object) -> str:
-    """A recorded value, numbers with six digits."""
-    return f"{value:,.6g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    """A recorded value; numbers with six digits, counts with all of theirs."""
+    if isinstance(value, float) and value.is_integer():
+        return f"{value:,.0f}"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
 
 
 show()

@@ -138,6 +138,10 @@ def colours(inference: pd.DataFrame) -> alt.Color:
     return alt.Color("chain:N", legend=None, scale=alt.Scale(domain=list(found), range=list(found.values())))
 
 
+# Drawn as SVG, a chart stays sharp and its points have names that a screen reader can say.
+SVG = {"embedOptions": {"renderer": "svg"}}
+
+
 def runtimes(inference: pd.DataFrame) -> dict[str, tuple[str, str]]:
     """A shape of points per runtime: Vega's name and a character."""
     return dict(zip(sorted(set(inference["runtime"])), SHAPES * len(inference), strict=False))
@@ -148,11 +152,8 @@ SHAPES = [("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-u
 
 def legend(inference: pd.DataFrame, rows: pd.DataFrame, with_runtimes: bool = False) -> None:
     """The methods of the rows with their colours, and where wanted the runtimes with their shapes."""
-    items = [
-        f"<span style='color:{c}'>⬤</span> {escape(m)}"
-        for m, c in palette(inference).items()
-        if m in set(rows["chain"])
-    ]
+    present = {method: colour for method, colour in palette(inference).items() if method in set(rows["chain"])}
+    items = [f"<span style='color:{colour}'>⬤</span> {escape(method)}" for method, colour in present.items()]
     if with_runtimes:
         shapes = runtimes(inference)
         items += [f"<span style='opacity:.6'>{shapes[r][1]} {escape(r)}</span>" for r in sorted(set(rows["runtime"]))]
@@ -166,6 +167,17 @@ def ticks(low: float, high: float) -> list[float]:
     digits = (1,) if len(powers) > 4 else (1, 2, 5)
     every = max(1, len(powers) // 9)
     return [digit * 10.0**power for power in powers if power % every == 0 for digit in digits]
+
+
+def warn_if_contended(board: pd.DataFrame) -> None:
+    """Say so where nothing of a board can be ranked because other programs were running."""
+    measured = board[leaderboard.succeeded(board)]
+    if len(measured) and leaderboard.flagged(measured, "contended").all():
+        st.warning(
+            "Every cell of this board was measured beside a foreign load (contended): shown, not ranked."
+            " Run it again on a quiet machine.",
+            icon=":material/warning:",
+        )
 
 
 def table_height(rows: pd.DataFrame) -> int:
@@ -183,9 +195,7 @@ def flag_column() -> dict[str, object]:
     """How a column of flags is shown; a failed cell's status is red."""
     statuses = [status for status in leaderboard.Status if status != leaderboard.Status.OK]
     options = {**FLAG_COLOURS, **dict.fromkeys(statuses, "red")}
-    return st.column_config.MultiselectColumn(
-        "Flags", options=list(map(str, options)), color=list(options.values()), width="medium"
-    )
+    return st.column_config.MultiselectColumn("Flags", options=list(map(str, options)), color=list(options.values()))
 
 
 def show_gaps(rows: pd.DataFrame, name: str) -> None:

@@ -31,7 +31,7 @@ def show(training: pd.DataFrame) -> None:
         st.info("No training rows yet: the run is not finished, or its grid trains nothing for the training board.")
         return
     st.caption(
-        "Ranked by training time among runs timed alone whose quality lies within 1 % of the single-device run's."
+        "Ranked by training time among runs timed alone, without foreign load, whose quality lies within 1 % of the single-device run's."
         " Efficiency is t(1) / (N · t(N)) on the same kind of device. Evaluation and start-up are off the clock."
     )
     for key, rows in leaderboard.boards(training, ["source", *leaderboard.TRAINING_BOARD]):

@@ -4,11 +4,12 @@ Reference: Fang et al. 2023, "DepGraph: towards any structural pruning", arXiv:2
 layers whose channels depend on each other are pruned together, by the norm of all their weights. Every layer loses the
 share `ratio` of its outputs, so a convolution keeps about (1 - ratio)² of its multiplications. In a transformer the
 feed-forward width and the size of the attention heads shrink; their number and the width between layers stay.
-Limits: attention is known as Hugging Face's BERT and timm write it; recurrent layers are not pruned.
+Limits: attention is known as Hugging Face's BERT and timm write it; models with recurrent layers are refused.
 """
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -31,8 +32,6 @@ class ChannelPruning(CompressionMethod):
     epochs: float = Field(1.0, ge=0, description="of fine-tuning")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
-        from copy import deepcopy
-
         pruned = deepcopy(model).eval()
         _prune(pruned, self.ratio, context.task.example_inputs(2))
         if self.epochs:
@@ -42,17 +41,20 @@ class ChannelPruning(CompressionMethod):
 
 def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
     import torch_pruning as tp
-    from torch.nn import Embedding, LayerNorm
+    from torch.nn import Embedding, LayerNorm, RNNBase
 
+    if any(isinstance(m, RNNBase) for m in model.modules()):
+        raise CellFailure("unsupported", "torch-pruning cannot follow channels through recurrent layers")
     between = [m for m in model.modules() if isinstance(m, (Embedding, LayerNorm))]  # a transformer's layers
     pruner = tp.pruner.BasePruner(
         model,
         inputs,
         importance=tp.importance.GroupMagnitudeImportance(p=2),
         pruning_ratio=ratio,
-        ignored_layers=[_last_layer(model, inputs), *between],
+        ignored_layers=[*_last_layer(model, inputs), *between],
         num_heads=_heads(model),
-        **{"in_channel_groups": {}, "out_channel_groups": {}},  # the defaults are dicts that all pruners share
+        in_channel_groups={},  # the defaults are dicts that all pruners share
+        out_channel_groups={},
     )
     pruner.step()
     if not pruner.pruning_history():
@@ -61,7 +63,7 @@ def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
         _resize_attention(module)
 
 
-def _last_layer(model: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
+def _last_layer(model: nn.Module, inputs: tuple[Tensor, ...]) -> list[nn.Module]:
     """The linear or convolution layer that is called last: its outputs are the model's."""
     import torch
     from torch import nn
@@ -73,9 +75,7 @@ def _last_layer(model: nn.Module, inputs: tuple[Tensor, ...]) -> nn.Module:
         model(*inputs)
     for hook in hooks:
         hook.remove()
-    if not called:
-        raise CellFailure("unsupported", "the model has no linear or convolution layer to prune")
-    return called[-1]
+    return called[-1:]
 
 
 def _heads(model: nn.Module) -> dict[nn.Module, int]:

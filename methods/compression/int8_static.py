@@ -2,8 +2,8 @@
 
 Reference: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html; Jacob et al. 2018,
 arXiv:1712.05877. Weights are signed and per channel, activations unsigned and per tensor: the pair with the fastest
-kernels on x86. In a transformer, matrix products and embeddings are quantised and the rest stays in float32: sums
-along the residual path, softmax and normalisation lose accuracy in 8 bits and gain no speed.
+kernels on x86. In a transformer, the inputs of matrix products and the embeddings are quantised and the rest stays in
+float32: sums along the residual path, softmax and normalisation lose accuracy in 8 bits and gain no speed.
 Limits: CPU only. No fine-tuning.
 """
 
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-TRANSFORMER_OPERATORS = ["MatMul", "Gemm", "Conv", "Gather"]
-BATCH = 32  # calibration samples a call
+TRANSFORMER = {"inputs": ["MatMul", "Gemm", "Conv", "Gather"], "float_outputs": ["MatMul", "Gemm"]}
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,10 @@ class Int8Static(ExportedCompressionMethod):
                 quant_format=QuantFormat.QDQ,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                op_types_to_quantize=TRANSFORMER_OPERATORS if transformer else None,
+                op_types_to_quantize=TRANSFORMER["inputs"] if transformer else None,
+                extra_options={
+                    "OpTypesToExcludeOutputQuantization": TRANSFORMER["float_outputs"] if transformer else []
+                },
                 calibrate_method={
                     "minmax": CalibrationMethod.MinMax,
                     "entropy": CalibrationMethod.Entropy,
@@ -80,14 +82,14 @@ class Int8Static(ExportedCompressionMethod):
 
 
 def _reader(names: list[str], batches: Iterator[tuple[Tensor, ...]]) -> object:
-    """Feeds the calibration, in small batches: it keeps all activations of one at a time."""
+    """Feeds the calibration sample by sample: its histograms want batches of one size."""
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):
         feeds = (
             {name: part.numpy() for name, part in zip(names, parts, strict=True)}
             for batch in batches
-            for parts in zip(*(x.split(BATCH) for x in batch), strict=True)
+            for parts in zip(*(x.split(1) for x in batch), strict=True)
         )
 
         def get_next(self) -> dict | None:

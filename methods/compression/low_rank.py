@@ -7,6 +7,7 @@ Limits: layers that would not get cheaper stay as they are, grouped convolutions
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -29,8 +30,6 @@ class LowRank(CompressionMethod):
     epochs: float = Field(0.5, ge=0, description="of fine-tuning")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
-        from copy import deepcopy
-
         from torch import nn
 
         thin = deepcopy(model)

@@ -8,6 +8,7 @@ until it is deflated. Weights of linear, convolution and recurrent layers; embed
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -30,8 +31,6 @@ class MagnitudePruning(CompressionMethod):
     epochs: float = Field(0.5, ge=0, description="of fine-tuning, the zeros held at zero")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
-        from copy import deepcopy
-
         from torch.nn.utils import prune
 
         pruned = deepcopy(model)

@@ -175,6 +175,13 @@ def test_scaling_efficiency_and_ranks_of_trainings(tmp_path: Path) -> None:
     assert ranked.loc[("ddp", 4, 1), "board"] == "open"
 
 
+def test_a_contended_training_is_neither_ranked_nor_a_time_to_compare_with(tmp_path: Path) -> None:
+    rows = trainings(tmp_path, training("single_device", 80.0, contended=True), training("ddp", 50.0, 2))
+    ranked = leaderboard.rank_trainings(rows).set_index("training_method")
+    assert dict(ranked["rank"].dropna()) == {"ddp": 1}
+    assert math.isnan(ranked.loc["ddp", "scaling_efficiency"])
+
+
 def test_ambiguous_single_device_runs_are_no_reference(tmp_path: Path) -> None:
     rows = trainings(
         tmp_path, training("single_device", 80.0), training("single_device", 70.0), training("ddp", 50.0, 2)

@@ -171,6 +171,29 @@ def _silence(idle: Tensor, producers: list[nn.Linear], consumer: nn.Linear) -> N
     consumer.weight.data[:, idle] = 0
 
 
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.head = nn.GRU(12, 8, batch_first=True), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.gru(x[:, 0])[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Recurrent(), "recurrent layers"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(144, 3)), "no layer has channels to remove"),
+        (nn.Sequential(nn.Flatten()), "no layer has channels to remove"),
+    ],
+)
+def test_channel_pruning_refuses_what_it_cannot_prune(model: nn.Module, reason: str) -> None:
+    with pytest.raises(CellFailure, match=reason) as failure:
+        compress("channel_pruning", model)
+    assert failure.value.status == "unsupported"
+
+
 @pytest.mark.parametrize(
     ("layer", "inputs"),
     [

@@ -89,3 +89,25 @@ def test_texts_are_padded_or_cut_to_one_length_and_the_mask_says_where(snippets)
     assert (ids[mask == 0] == tokenizer.token_to_id(corpus.PADDING)).all()
     assert (ids[mask == 1] != tokenizer.token_to_id(corpus.PADDING)).all()
     assert arrays["test_target"].tolist() == [1, 0]
+
+
+def test_what_the_mask_hides_and_who_shares_the_batch_do_not_change_the_logits():
+    import torch
+    from breakeven.plugins.tasks.nlp.movie_sentiment.network import Classifier
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    size = {
+        "vocab_size": 20,
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    model = Classifier(BertModel(BertConfig(**size), add_pooling_layer=False)).eval()
+    ids = torch.randint(1, 20, (3, 6))
+    mask = torch.tensor([[1, 1, 1, 0, 0, 0], [1, 1, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0]])
+    logits = model(ids, mask)
+    torch.testing.assert_close(model(ids * mask, mask), logits)
+    torch.testing.assert_close(model(ids[:1, :3], mask[:1, :3]), logits[:1])
+    assert not torch.allclose(model(ids, torch.ones_like(mask))[0], logits[0])

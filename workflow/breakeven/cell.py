@@ -32,7 +32,6 @@ from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality,
 from breakeven.task import Task
 
 LATENCIES = "latencies.parquet"
-CONTENDED_PERCENT = 5.0  # foreign load above this: shown, not ranked
 UNSTABLE_CV = 0.05  # of the paired ratio between processes
 
 
@@ -184,7 +183,7 @@ def _fill_timing(row: InferenceRow, timing: Any, scenario: str) -> None:
     row.speedup, row.speedup_ci_low, row.speedup_ci_high, row.speedup_cv = statistics.ratio_interval(ratios)
     row.throughput_samples_per_s = row.batch_size * row.timed_calls / row.timed_s
     row.foreign_load_percent = timing.foreign_load_percent[scenario]
-    row.contended = row.foreign_load_percent > CONTENDED_PERCENT
+    row.contended = row.foreign_load_percent > provenance.CONTENDED_PERCENT
     row.unstable = row.speedup_cv is not None and row.speedup_cv > UNSTABLE_CV
 
 

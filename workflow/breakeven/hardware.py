@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
 import psutil
 
+from breakeven.errors import UserError
 from breakeven.schema import read_yaml
 
 
@@ -79,8 +80,16 @@ def read_profile(path: Path) -> HardwareProfile:
     return HardwareProfile(name=path.stem, **read_yaml(path, schema="hardware"))
 
 
-def evaluation_profile(accelerator: Literal["cpu", "cuda"]) -> HardwareProfile:
+def evaluation_profile(accelerator: str) -> HardwareProfile:
     """What quality is evaluated on: one device of the kind, whatever its size, since nothing is timed there."""
+    if accelerator not in ("cpu", "cuda"):
+        raise UserError(f"accelerator '{accelerator}': write cpu or cuda")
     return HardwareProfile(
-        name=accelerator, accelerator=accelerator, devices=1, nodes=1, threads=1, memory_gib=0, device_pattern=""
+        name=accelerator,
+        accelerator=cast(Literal["cpu", "cuda"], accelerator),
+        devices=1,
+        nodes=1,
+        threads=1,
+        memory_gib=0,
+        device_pattern="",
     )

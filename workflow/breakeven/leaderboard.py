@@ -200,7 +200,8 @@ def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
     at = [*TRAINING_KEY, "threads"]
     single = rows["training_method"].eq(SINGLE) & succeeded(rows) & flagged(rows, "timed_alone")
     # Two single-device runs that the key cannot tell apart are no reference.
-    references = rows[single].drop_duplicates(at, keep=False)[[*at, "train_time_s", "quality"]]
+    references = rows[single].drop_duplicates(at, keep=False)[[*at, "train_time_s", "quality", "contended"]]
+    references["train_time_s"] = references["train_time_s"].mask(flagged(references, "contended"))
     reference = rows[at].merge(references, how="left", on=at).set_axis(rows.index)
     rows["train_usd"] = cost.work(rows["train_time_s"], rows["usd_per_hour"])
     rows["speedup"] = reference["train_time_s"].astype(float) / rows["train_time_s"].astype(float)
@@ -210,13 +211,14 @@ def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
-    """The training rows in order, with `board` and `rank`: by training time, among those timed alone whose
-    quality lies within 1 % of the single-device run's."""
+    """The training rows in order, with `board` and `rank`: by training time, among those timed alone, without
+    foreign load, whose quality lies within 1 % of the single-device run's."""
     rows = rows.copy()
     rows["burden"] = rows["train_time_s"].astype(float)
     passed = rows["quality_ratio"] >= gate - ROUNDING
     rows["board"] = np.select([~succeeded(rows), passed], ["gap", "closed"], default="open")
-    ranked = rows["board"].eq("closed") & flagged(rows, "timed_alone") & rows["burden"].notna()
+    timed = flagged(rows, "timed_alone") & ~flagged(rows, "contended")
+    ranked = rows["board"].eq("closed") & timed & rows["burden"].notna()
     rows["rank"] = _ranks(rows[ranked], TRAINING_KEY, timed=False).reindex(rows.index)
     return rows.sort_values([*TRAINING_BOARD, "rank", "burden", "training"])
 

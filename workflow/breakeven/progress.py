@@ -123,6 +123,7 @@ class Display:
             job, duration = ended
             found, well = headline(job.output)
             self._line(job, duration, found, "" if well else "yellow")
+            self._refresh()
 
     def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None) -> None:
         """A job failed: its line, its command, and the end of its log."""
@@ -134,6 +135,7 @@ class Display:
             self.say(f"  log: {log}")
             for line in tail(Path(log)) if self.logs else []:
                 self.say(f"  | {line}", "dim")
+        self._refresh()
 
     def say(self, text: str, style: str = "") -> None:
         """Print text as it is, above the live view."""
@@ -143,11 +145,13 @@ class Display:
         """End the live view, and say how the run ended."""
         if self.live:
             self.live.stop()
-        tally, self.tally = self.tally, Tally()
-        if tally.done or tally.failed:
-            self.say(f"{tally.done.total()} of {tally.total.total()} steps done in {span(tally.clock() - self.began)}.")
-        if failed := tally.failed.total():
-            self.say(f"{failed} failed, see above; the same command tries again what is missing.", "red")
+        tally, self.tally = self.tally, Tally()  # Snakemake may close more than once
+        done, failed, total = tally.done.total(), tally.failed.total(), tally.total.total()
+        if done or failed:
+            self.say(f"{done} of {total} steps done in {span(tally.clock() - self.began)}.")
+        if failed:
+            left = f", {total - done - failed} were not tried" if total > done + failed else ""
+            self.say(f"{failed} failed{left}; see above, then run the same command again for what is missing.", "red")
 
     def _line(self, job: Job, duration: float, found: str, style: str) -> None:
         ended = self.tally.done.total() + self.tally.failed.total()
@@ -155,6 +159,10 @@ class Display:
         if not self.interactive:
             parts.append(self._left())
         self.say("   ".join(part for part in parts if part), style)
+
+    def _refresh(self) -> None:
+        if self.live:
+            self.live.refresh()
 
     def _left(self) -> str:
         return f"about {span(self.tally.left())} left"

@@ -21,6 +21,7 @@ import psutil
 from breakeven.hardware import HardwareProfile, cpu_model
 from breakeven.plugins import REPOSITORY
 
+CONTENDED_PERCENT = 5.0  # foreign load above this while timing: the row is shown, not ranked
 CPU = Path("/sys/devices/system/cpu")
 CGROUP = Path("/sys/fs/cgroup")
 
@@ -62,9 +63,12 @@ def package_version(name: str) -> str | None:
 
 
 class ForeignLoad:
-    """Share of the machine that other processes used during a block, in percent of all its cores."""
+    """Share of the machine that other processes used during a block, in percent of all its cores.
 
-    def __init__(self, pids: Sequence[int]) -> None:
+    Ours are this process, the children it has waited for, and the running ones in `pids`.
+    """
+
+    def __init__(self, pids: Sequence[int] = ()) -> None:
         self.processes = [psutil.Process(pid) for pid in (os.getpid(), *pids)]
         self.percent = 0.0
 
@@ -79,7 +83,7 @@ class ForeignLoad:
             self.percent = max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
 
     def _own_s(self) -> float:
-        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+        return sum(sum(process.cpu_times()[:4]) for process in self.processes)
 
 
 def _busy_s() -> float:

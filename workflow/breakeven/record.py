@@ -93,6 +93,8 @@ class Row(Provenance):
     parameters: int | None = None
     peak_memory_bytes: int | None = None
     memory_above_baseline_bytes: int | None = None  # above the level after imports
+    foreign_load_percent: float | None = None  # of the machine, by others, while timed
+    contended: bool | None = None  # too much of it: shown, not ranked
     usd_per_hour: float | None = None
     price_source: str | None = None
     price_date: str | None = None
@@ -154,9 +156,7 @@ class InferenceRow(Row):
     speedup_ci_high: float | None = None
     speedup_cv: float | None = None  # between processes
     throughput_samples_per_s: float | None = None
-    foreign_load_percent: float | None = None  # of the machine, by others, while timed
-    contended: bool | None = None
-    unstable: bool | None = None
+    unstable: bool | None = None  # the ratio differs between processes
 
 
 R = TypeVar("R", bound=Row)

@@ -99,8 +99,11 @@ def train(task_text: str, training: str, hardware_name: str, seed: int, data: Pa
             require(hardware.missing(), "no_hardware")
             baseline = trainings.start(seed, hardware)
             module = task.model()
-            fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
+            with provenance.ForeignLoad() as load:
+                fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
             _fill_training(row, fit, baseline)
+            row.foreign_load_percent = load.percent
+            row.contended = load.percent > provenance.CONTENDED_PERCENT
             row.parameters, model.nonzero_parameters = compression.count_parameters(module)
             model.parameters, model.train_time_s = row.parameters, fit.train_time_s
             job.work_s = fit.wall_s

@@ -57,7 +57,7 @@ class Learner(pl.LightningModule):
         inputs, target = batch
         self.metric.update(self.model(*inputs), target)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(
             self.parameters(), lr=self.learning_rate, weight_decay=self.task.recipe.weight_decay
         )
@@ -69,7 +69,7 @@ class Learner(pl.LightningModule):
 class Clock(pl.Callback):
     """Counts training time only, notes when the target is reached, and stops a training that diverges.
 
-    Rank 0 leaves its findings in a file: under DDP this object lives in another process.
+    Rank 0 leaves its findings in a file: under DDP this object lives in another process. `learner` is a `Learner`.
     """
 
     def __init__(self, report: Path) -> None:
@@ -77,30 +77,30 @@ class Clock(pl.Callback):
         self.fit = Fit()
         self.started = 0.0
 
-    def on_train_start(self, trainer: pl.Trainer, learner: Learner) -> None:
+    def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self.fit.world_size = trainer.world_size
         self.witness = [p for p in learner.parameters() if p.requires_grad][-1]
         self.began = self.started = time.perf_counter()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, learner: Learner, outputs: Any, batch: Any, index: int) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
         self.fit.samples += len(batch[1]) * trainer.world_size
         # A weight, not the loss: gradients are averaged, so all ranks see it at the same step and stop together.
         if not torch.isfinite(self.witness).all():
             self.fit.diverged_at_step = trainer.global_step
             trainer.should_stop = True
 
-    def on_validation_start(self, trainer: pl.Trainer, learner: Learner) -> None:
+    def on_validation_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self._stop(trainer)
         learner.metric.reset()
 
-    def on_validation_end(self, trainer: pl.Trainer, learner: Learner) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, learner: Any) -> None:
         value, quality = learner.metric.compute().item(), learner.task.quality
         reached = value >= quality.target if quality.higher_is_better else value <= quality.target
         if reached:
             self.fit.time_to_target_s = min(self.fit.time_to_target_s, self.fit.train_time_s)
         self.started = time.perf_counter()
 
-    def on_train_end(self, trainer: pl.Trainer, learner: Learner) -> None:
+    def on_train_end(self, trainer: pl.Trainer, learner: Any) -> None:
         self._stop(trainer)
         self.fit.wall_s = time.perf_counter() - self.began
         peak = torch.tensor(float(memory.peak_bytes()), device=learner.device, dtype=torch.float64)

@@ -7,7 +7,7 @@ is left out. The file is MIT-licensed; the texts belong to third parties: fetche
 Split: 7,607 train, 971 validation, 1,465 test, the same for every seed (`corpus.part_of`).
 Model: a BERT encoder (Devlin et al., 2019), its mean, a linear layer. `small` is trained from scratch, its vocabulary
 learned from the training texts; `minilm` fine-tunes all of all-MiniLM-L6-v2 (Wang et al., 2020).
-Metric: top-1 accuracy. Baseline: logistic regression on TF-IDF .80.
+Metric: top-1 accuracy. Baseline: logistic regression on TF-IDF of single words, .80: more than `small` reaches.
 Known limits: every input is padded or cut to 48 tokens (4 % are cut), so a short snippet costs as much as a long one.
 """
 
@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.data import Prepared
 from breakeven.task import Quality, Recipe, Task
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
+    from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
 
 RECIPES = {
-    "small": Recipe(epochs=8, batch_size=128, learning_rate=3e-3),
+    "small": Recipe(epochs=4, batch_size=128, learning_rate=3e-3),
     "minilm": Recipe(epochs=1, batch_size=32, learning_rate=1e-4),
 }
 TARGETS = {"small": 0.74, "minilm": 0.80}

@@ -1,0 +1,51 @@
+# Everything a person needs, each with its own set-up. `make` alone lists it.
+CONFIG = workflow/config/default.yaml
+CORES = all
+ARGS =
+# Where the grid of CONFIG writes; the key is the config's own.
+RESULTS = $(shell sed -n 's/^results: *\([^ \#]*\).*/\1/p' $(CONFIG))
+# Rules and scripts call `python` and `snakemake` by name.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run smoke dashboard test lint lock clean
+
+help: ## List the targets
+	@echo "make TARGET [CONFIG=$(CONFIG)] [CORES=$(CORES)]"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1	\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+setup: .venv/.installed ## Make .venv from requirements.lock; `. .venv/bin/activate` then puts snakemake on your PATH
+
+# The stamp is written last, so an interrupted set-up is taken up again, and a finished one is not repeated.
+.venv/.installed: requirements.lock pyproject.toml .ci/setup
+	@bash .ci/setup
+
+run: setup ## Run the grid of CONFIG (the main job), print the leaderboard
+	snakemake --cores $(CORES) --configfile $(CONFIG)
+	breakeven leaderboard $(RESULTS)
+
+smoke: CONFIG = workflow/config/smoke.yaml
+smoke: run ## Run the small grid: minutes
+
+dashboard: setup ## Open the dashboard on the results
+	streamlit run dashboard/app.py
+
+test: setup ## Run the tests; ARGS go to pytest, as in make test ARGS="-m 'not slow' -k chain"
+	@bash .ci/test-packages
+	python -m pytest $(ARGS)
+
+lint: setup ## Check style, types and workflow
+	ruff check .
+	ruff format --check .
+	mypy
+	snakefmt --check Snakefile workflow/rules
+	snakemake --lint
+
+lock: setup ## Solve requirements.lock anew from pyproject.toml; what it pins stays unless ARGS="--upgrade"
+	python -m pip install --quiet pip-tools==7.6.2
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --strip-extras --allow-unsafe --extra dev $(ARGS) \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+clean: ## Remove .venv and caches; results stay
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis workflow/*.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,185 @@
+"""Every compression and every runtime found, on every task found: what their contracts promise.
+
+A pair that a method does not support is skipped with the method's own reason.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from breakeven import compression, registry, training
+from breakeven.errors import CellFailure
+from breakeven.method import CompressionContext, CompressionMethod, ExportedCompressionMethod
+from breakeven.record import Status
+
+pytestmark = pytest.mark.slow
+TASKS = sorted(registry.units("tasks"))
+METHODS = sorted(name for name, unit in registry.units("methods").items() if unit.group == "compression")
+RUNTIMES = sorted(name for name, unit in registry.units("methods").items() if unit.group == "runtime")
+QUICK = {"epochs": 0.005, "samples": 32, "energy": 0.6}  # an untrained weight has no low rank at .9
+CPU = registry.hardware("cpu_1")
+SAMPLES = 16
+FRESH = """
+import sys, torch
+from breakeven import registry
+inputs, files = torch.load(sys.argv[1])
+cpu = registry.hardware("cpu_1")
+torch.save({name: registry.method(runtime).load(path, cpu)(*inputs) for name, runtime, path in files}, sys.argv[2])
+"""
+
+
+class Bench:
+    """One task's model after a few steps of training, and what has been made of it so far."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder
+        self.task = registry.task(name)
+        self.inputs = self.task.example_inputs(SAMPLES)
+        self.made: dict[str, Any] = {}
+        training.start(0, CPU)
+        self.model = self.task.model()
+        self.fine_tune(self.model, QUICK["epochs"])
+        self.context = CompressionContext(
+            self.task, 0, self.fine_tune, lambda n: compression.calibration_inputs(self.task, 0, n)
+        )
+
+    def fine_tune(self, model: nn.Module, epochs: float) -> None:
+        rate = self.task.recipe.learning_rate / 10
+        training.fit(self.task, model, registry.method("single_device"), CPU, 0, epochs, rate, validate=False)
+
+    def make(self, name: str, copy: int = 0) -> nn.Module | Path:
+        """The result of a compression; made again for another copy. Skips the test where it is unsupported."""
+        method = registry.method(quick(name))
+        if reason := method.unsupported(self.task, CPU):
+            pytest.skip(f"{name} on {type(self.task).__name__}: {reason}")
+        key = f"{name}-{copy}"
+        if key not in self.made:
+            self.made[key] = self._make(method, key)
+        if isinstance(self.made[key], CellFailure):
+            failure = self.made[key]
+            assert failure.status == Status.UNSUPPORTED, failure.reason
+            pytest.skip(f"{name} on {type(self.task).__name__}: {failure.reason}")
+        return self.made[key]
+
+    def _make(self, method: CompressionMethod | ExportedCompressionMethod, key: str) -> nn.Module | Path | CellFailure:
+        source = None
+        if isinstance(method, ExportedCompressionMethod):
+            source = self.export(method.runtime, "fp32", self.model)
+        pl.seed_everything(0, verbose=False)
+        torch.set_num_threads(1)
+        try:
+            if source is None:
+                return method.compress(self.model, self.context)
+            target = self.folder / f"{key}{source.suffix}"
+            method.compress(source, target, self.context)
+        except CellFailure as failure:
+            return failure
+        return target
+
+    def export(self, runtime: str, name: str, model: nn.Module) -> Path:
+        """The file of a model, written once."""
+        method = registry.method(runtime)
+        path = self.folder / f"{name}{method.suffix}"
+        if not path.exists():
+            method.export(model, self.inputs, path)
+        return path
+
+    def outputs(self, made: nn.Module | Path, name: str) -> Tensor:
+        """Of a result on the task's samples; a file's in its runtime."""
+        if isinstance(made, Path):
+            return registry.method(runtime_of(name)).load(made, CPU)(*self.inputs)
+        with torch.inference_mode():
+            return made(*self.inputs)
+
+
+def quick(name: str) -> str:
+    fields = [field.name for field in dataclasses.fields(registry.load("methods", name))]
+    return "-".join([name, *(f"{field}={QUICK[field]}" for field in fields if field in QUICK)])
+
+
+def runtime_of(name: str) -> str:
+    return registry.method(name).runtime
+
+
+@pytest.fixture(scope="module")
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(request.param, tmp_path_factory.mktemp(request.param))
+
+
+on_every_task = pytest.mark.parametrize("bench", TASKS, indirect=True)
+with_every_method = pytest.mark.parametrize("name", METHODS)
+
+
+@on_every_task
+@with_every_method
+def test_gives_the_same_shape_and_leaves_its_input_untouched(bench: Bench, name: str) -> None:
+    before, expected = deepcopy(bench.model.state_dict()), bench.outputs(bench.model, name)
+    result = bench.make(name)
+    if isinstance(result, nn.Module):
+        assert result is not bench.model
+        assert not any(module.training for module in result.modules())
+    found = bench.outputs(result, name)
+    assert found.shape == expected.shape
+    assert found.isfinite().all()
+    assert not torch.equal(found, expected), "nothing was compressed"
+    after = bench.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert torch.equal(bench.outputs(bench.model, name), expected)
+
+
+@on_every_task
+@with_every_method
+def test_the_same_seed_gives_the_same_model(bench: Bench, name: str) -> None:
+    first, second = bench.outputs(bench.make(name), name), bench.outputs(bench.make(name, copy=1), name)
+    assert torch.equal(first, second)
+
+
+@on_every_task
+def test_files_serve_the_same_outputs_in_a_fresh_process(bench: Bench, subtests: Any) -> None:
+    expected, files = {}, []
+    for name in ("fp32", *METHODS):
+        with subtests.test(name):
+            made = bench.model if name == "fp32" else bench.make(name)
+            for runtime in runtimes_for(name):
+                key = f"{name}+{runtime}"
+                path = made if isinstance(made, Path) else bench.export(runtime, name, made)
+                expected[key] = bench.outputs(made, name)
+                files.append((key, runtime, path))
+    found = in_a_fresh_process(bench, files)
+    for key in expected:
+        with subtests.test(key):
+            tolerance = 1e-3 * expected[key].abs().max().item()
+            torch.testing.assert_close(found[key], expected[key], rtol=0, atol=tolerance)
+
+
+def runtimes_for(name: str) -> list[str]:
+    """Those that can serve what a method makes."""
+    if name == "fp32":
+        return RUNTIMES
+    method = registry.method(name)
+    if isinstance(method, ExportedCompressionMethod):
+        return [method.runtime]
+    return RUNTIMES if method.exportable else ["eager"]
+
+
+def in_a_fresh_process(bench: Bench, files: list[tuple[str, str, Path]]) -> dict[str, Tensor]:
+    given, taken = bench.folder / "inputs.pt", bench.folder / "outputs.pt"
+    torch.save((bench.inputs, [(key, runtime, str(path)) for key, runtime, path in files]), given)
+    done = subprocess.run([sys.executable, "-c", FRESH, given, taken], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return torch.load(taken)
+
+
+def test_there_is_something_to_test() -> None:
+    assert TASKS and METHODS and RUNTIMES
