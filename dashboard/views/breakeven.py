@@ -225,7 +225,7 @@ def show_table(costs: pd.DataFrame, setting: Setting) -> None:
             "million": column.TextColumn("Per million", help="The original's, over the paired speed-up.", **right),
             "making": column.TextColumn("To make it", help="Compressing with its fine-tuning, and export.", **right),
             "quality_ratio": column.NumberColumn("Quality kept", format="%.1f %%"),
-            "flags": shared.flag_column(),
+            "flags": shared.flag_column(table),
         },
     )  # fmt: skip
 

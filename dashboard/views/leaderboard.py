@@ -19,20 +19,21 @@ def show() -> None:
         "Which method makes a model cheaper without losing quality. Ranks hold within one task, one machine and one"
         " scenario; ranks that the measurement cannot tell apart are shared.",
     )
-    inference, trained_rows = shared.rows()
+    inference, training = shared.rows()
+    picked = filters(inference, training)
     served, trained = st.tabs(["Inference", "Training"])
     with served:
-        show_inference(inference)
+        show_inference(inference, picked)
     with trained:
-        training_board.show(trained_rows)
+        training_board.show(training, picked)
 
 
-def show_inference(inference: pd.DataFrame) -> None:
+def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]]) -> None:
     if inference.empty:
         st.info("No inference rows yet: the run is not finished, or its grid has no chains.")
         return
     scenario, by, gate = ranking(inference)
-    chosen = filtered(inference[inference["scenario"] == scenario])
+    chosen = shared.narrowed(inference[inference["scenario"] == scenario], picked)
     summary(chosen, by, gate)
     names = ["source", *leaderboard.BOARD]
     ranked = {tuple(key.values()): rows for key, rows in leaderboard.boards(inference, names)}
@@ -69,15 +70,14 @@ def ranking(inference: pd.DataFrame) -> tuple[str, str, float]:
     return scenario, by, gate
 
 
-def filtered(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows that the filters leave; an empty filter leaves all. Ranks are those of the whole board."""
+def filters(inference: pd.DataFrame, training: pd.DataFrame) -> dict[str, list[str]]:
+    """What the sidebar's filters let through; an empty one lets all through."""
     st.sidebar.markdown("**Filters**")
+    picked = {}
     for field, label in CHOICES.items():
-        options = sorted(rows[field].unique())
-        picked = st.sidebar.multiselect(label, options, key=f"filter_{field}", placeholder="All")
-        if picked:
-            rows = rows[rows[field].isin(picked)]
-    return rows
+        options = sorted({*inference[field], *training.get(field, [])})
+        picked[field] = st.sidebar.multiselect(label, options, key=f"filter_{field}", placeholder="All")
+    return picked
 
 
 def summary(rows: pd.DataFrame, by: str, gate: float) -> None:
@@ -106,12 +106,13 @@ def show_board(key: dict[str, object], rows: pd.DataFrame, by: str, inference: p
     seed = f" · seed {key['seed']}" if inference["seed"].nunique() > 1 else ""
     source = f" · {key['source']}" if inference["source"].nunique() > 1 else ""
     st.subheader(f"{key['task']} on {key['hardware']}{seed}{source}")
-    st.caption(describe(rows))
+    st.caption(shared.plain(describe(rows)))
     shared.warn_if_contended(rows)
+    shown = table(rows, by)
     st.dataframe(
-        table(rows, by),
+        shown,
         hide_index=True,
-        column_config=columns(rows, by),
+        column_config=columns(shown, rows),
         height=shared.table_height(rows),
         placeholder="–",
         key="table_" + "_".join(map(str, key.values())),
@@ -133,7 +134,7 @@ def describe(rows: pd.DataFrame) -> str:
         parts.append("no price in the profile")
     else:
         price = priced.iloc[0]
-        parts.append(rf"\${price['usd_per_hour']:g}/h: {price['price_source']}, {price['price_date']}")
+        parts.append(f"${price['usd_per_hour']:g}/h: {price['price_source']}, {price['price_date']}")
     if rows["cpu_model"].notna().any():
         parts.append(str(rows["cpu_model"].dropna().iloc[0]))
     return " · ".join(parts)
@@ -157,14 +158,14 @@ def table(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     return shown
 
 
-def columns(rows: pd.DataFrame, by: str) -> dict[str, object]:
+def columns(shown: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
     """How each column of the table is shown."""
     column, number = st.column_config, st.column_config.NumberColumn
     fastest = max(1.0, rows["speedup"].max()) if rows["speedup"].notna().any() else 1.0
     return {
         "rank": number("#", pinned=True, width=40, help="Shared where the measurement cannot tell rows apart."),
         "chain": column.TextColumn("Method", pinned=True, width=245),
-        "flags": shared.flag_column(),
+        "flags": shared.flag_column(shown),
         "quality": number("Quality", format="%.4f", help=f"{rows['metric'].iloc[0]} on the whole test set."),
         "quality_ratio": number("of reference", format="%.1f %%", help="Error metrics are inverted first."),
         "latency_p50_ms": number("Latency p50", format="%.3g ms", help="Of one call, median over processes."),

