@@ -29,13 +29,13 @@ class ChannelPruning(CompressionMethod):
     reference: ClassVar[str] = "arXiv:2301.12900"
 
     ratio: float = Field(0.5, gt=0, lt=1, description="share of each layer's channels removed")
-    epochs: float = Field(1.0, ge=0, description="of fine-tuning")
+    fine_tuning: float = Field(0.25, ge=0, description="share of the task's training epochs, run again")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         pruned = deepcopy(model).eval()
         _prune(pruned, self.ratio, context.task.example_inputs(2))
-        if self.epochs:
-            context.fine_tune(pruned, self.epochs)
+        if self.fine_tuning:
+            context.fine_tune(pruned, self.fine_tuning * context.task.recipe.epochs)
         return pruned.eval()
 
 

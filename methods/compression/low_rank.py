@@ -26,8 +26,8 @@ class LowRank(CompressionMethod):
 
     reference: ClassVar[str] = "arXiv:1505.06798"
 
-    energy: float = Field(0.9, gt=0, le=1, description="share of the squared singular values kept, per layer")
-    epochs: float = Field(0.5, ge=0, description="of fine-tuning")
+    energy: float = Field(0.8, gt=0, le=1, description="share of the squared singular values kept, per layer")
+    fine_tuning: float = Field(0.25, ge=0, description="share of the task's training epochs, run again")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         from torch import nn
@@ -44,8 +44,8 @@ class LowRank(CompressionMethod):
                     replaced += 1
         if not replaced:
             raise CellFailure("unsupported", f"no layer gets cheaper at energy {self.energy:g}: lower it")
-        if self.epochs:
-            context.fine_tune(thin, self.epochs)
+        if self.fine_tuning:
+            context.fine_tune(thin, self.fine_tuning * context.task.recipe.epochs)
         return thin.eval()
 
 

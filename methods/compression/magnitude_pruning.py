@@ -28,7 +28,9 @@ class MagnitudePruning(CompressionMethod):
     reference: ClassVar[str] = "arXiv:1506.02626"
 
     sparsity: float = Field(0.8, gt=0, lt=1, description="share of the weights set to zero")
-    epochs: float = Field(0.5, ge=0, description="of fine-tuning, the zeros held at zero")
+    fine_tuning: float = Field(
+        0.25, ge=0, description="share of the task's training epochs, run again, the zeros held at zero"
+    )
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         from torch.nn.utils import prune
@@ -38,8 +40,8 @@ class MagnitudePruning(CompressionMethod):
         if not weights:
             raise CellFailure("unsupported", "the model has no linear, convolution or recurrent layer to prune")
         prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=self.sparsity)
-        if self.epochs:
-            context.fine_tune(pruned, self.epochs)
+        if self.fine_tuning:
+            context.fine_tune(pruned, self.fine_tuning * context.task.recipe.epochs)
         for module, name in weights:
             prune.remove(module, name)
         return pruned.eval()

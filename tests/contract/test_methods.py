@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 TASKS = sorted(registry.units("tasks"))
 METHODS = sorted(name for name, unit in registry.units("methods").items() if unit.group == "compression")
 RUNTIMES = sorted(name for name, unit in registry.units("methods").items() if unit.group == "runtime")
-QUICK = {"epochs": 0.005, "samples": 32, "energy": 0.6}  # an untrained weight has no low rank at .9
+QUICK = {"fine_tuning": 0.002, "samples": 32, "energy": 0.6}  # an untrained weight has no low rank at .9
 CPU = registry.hardware("cpu_1")
 SAMPLES = 16
 FRESH = """
@@ -48,7 +48,7 @@ class Bench:
         self.made: dict[str, Any] = {}
         training.start(0, CPU)
         self.model = self.task.model()
-        self.fine_tune(self.model, QUICK["epochs"])
+        self.fine_tune(self.model, QUICK["fine_tuning"])
         self.context = CompressionContext(
             self.task, 0, self.fine_tune, lambda n: compression.calibration_inputs(self.task, 0, n)
         )

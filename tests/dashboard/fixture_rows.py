@@ -125,6 +125,8 @@ def _failed(task: tuple, scenario: str) -> InferenceRow:
         task_version=1,
         training="single_device@cpu_1",
         hardware="cpu_1",
+        accelerator="cpu",
+        threads=1,
         seed=0,
         status=Status.UNSUPPORTED,
         reason="int8_dynamic: [the model] has no linear layer: use int8_static",

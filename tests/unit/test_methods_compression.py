@@ -17,6 +17,7 @@ from transformers import BertConfig, BertModel
 from breakeven import registry
 from breakeven.errors import CellFailure
 from breakeven.method import CompressionContext
+from breakeven.task import Recipe
 
 factorise = import_module(registry.find("methods", "low_rank").module).factorise
 IMAGE, TOKENS, HEADS = (1, 12, 12), 8, 2
@@ -64,7 +65,12 @@ def context(inputs=images, fine_tune=None) -> CompressionContext:
     def unused(*_: object) -> Iterator[tuple[Tensor, ...]]:
         raise AssertionError("not to be called here")
 
-    return CompressionContext(SimpleNamespace(example_inputs=inputs), 0, fine_tune or unused, unused)
+    return CompressionContext(
+        SimpleNamespace(example_inputs=inputs, recipe=Recipe(epochs=3, batch_size=4, learning_rate=0.1)),
+        0,
+        fine_tune or unused,
+        unused,
+    )
 
 
 def compress(text: str, model: nn.Module, inputs=images, fine_tune=None) -> nn.Module:
@@ -84,7 +90,7 @@ def prunable(model: nn.Module) -> Tensor:
 @pytest.mark.parametrize("sparsity", [0.25, 0.8])
 def test_magnitude_pruning_zeroes_the_smallest_weights_of_the_whole_model(sparsity: float) -> None:
     model = cnn()
-    before, after = prunable(model), prunable(compress(f"magnitude_pruning-sparsity={sparsity}-epochs=0", model))
+    before, after = prunable(model), prunable(compress(f"magnitude_pruning-sparsity={sparsity}-fine_tuning=0", model))
     zeros = after == 0
     assert zeros.sum() == round(sparsity * len(before))
     assert before[zeros].abs().max() <= before[~zeros].abs().min()
@@ -103,16 +109,16 @@ def test_magnitude_pruning_holds_the_zeros_through_fine_tuning() -> None:
             optimiser.step()
 
     model = cnn()
-    untrained = prunable(compress("magnitude_pruning-epochs=0", model))
-    trained = prunable(compress("magnitude_pruning-epochs=0.3", model, fine_tune=descend))
-    assert asked == [0.3]
+    untrained = prunable(compress("magnitude_pruning-fine_tuning=0", model))
+    trained = prunable(compress("magnitude_pruning-fine_tuning=0.1", model, fine_tune=descend))
+    assert asked == [pytest.approx(0.3)]
     assert torch.equal(untrained == 0, trained == 0)
     assert not torch.allclose(untrained, trained)
 
 
 def test_magnitude_pruning_leaves_plain_modules_behind() -> None:
     model = nn.Sequential(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), nn.Flatten(), nn.Linear(24, 2)).eval()
-    pruned = compress("magnitude_pruning-epochs=0", model)
+    pruned = compress("magnitude_pruning-fine_tuning=0", model)
     assert pruned.state_dict().keys() == model.state_dict().keys()
     assert torch.equal(deepcopy(pruned)(torch.ones(1, 3, 8)), pruned(torch.ones(1, 3, 8)))
     assert (pruned[0].self_attn.in_proj_weight == 0).any()
@@ -120,7 +126,7 @@ def test_magnitude_pruning_leaves_plain_modules_behind() -> None:
 
 def test_magnitude_pruning_serves_recurrent_layers() -> None:
     gru = nn.GRU(4, 8, batch_first=True)
-    pruned = compress("magnitude_pruning-sparsity=0.5-epochs=0", gru)
+    pruned = compress("magnitude_pruning-sparsity=0.5-fine_tuning=0", gru)
     weights = torch.cat([pruned.weight_ih_l0.flatten(), pruned.weight_hh_l0.flatten()])
     assert (weights == 0).sum() == len(weights) // 2
     rebuilt = nn.GRU(4, 8, batch_first=True)
@@ -131,7 +137,7 @@ def test_magnitude_pruning_serves_recurrent_layers() -> None:
 
 def test_channel_pruning_halves_the_channels_and_keeps_the_outputs() -> None:
     model = cnn()
-    pruned = compress("channel_pruning-epochs=0", model)
+    pruned = compress("channel_pruning-fine_tuning=0", model)
     assert [pruned[0].out_channels, pruned[3].out_channels, pruned[7].out_features] == [8, 16, 5]
     assert flops(model, images(1)) / flops(pruned, images(1)) == pytest.approx(4, rel=0.25)
 
@@ -146,7 +152,7 @@ def test_channel_pruning_removes_the_channels_that_do_nothing() -> None:
         consumer = model[3] if norm else model[7]
         consumer.weight.data[:, idle] = 0
     inputs = images(4)
-    torch.testing.assert_close(compress("channel_pruning-epochs=0", model)(*inputs), model(*inputs))
+    torch.testing.assert_close(compress("channel_pruning-fine_tuning=0", model)(*inputs), model(*inputs))
 
 
 def test_channel_pruning_removes_idle_parts_of_attention_and_feed_forward() -> None:
@@ -158,7 +164,7 @@ def test_channel_pruning_removes_idle_parts_of_attention_and_feed_forward() -> N
         idle = torch.arange(16).view(HEADS, -1)[:, torch.randperm(8)[:4]].flatten()  # the same in every head
         _silence(idle, [attention.query, attention.key, attention.value], layer.attention.output.dense)
         _silence(torch.randperm(32)[:16], [layer.intermediate.dense], layer.output.dense)
-    pruned, inputs = compress("channel_pruning-epochs=0", model, tokens), tokens(5)
+    pruned, inputs = compress("channel_pruning-fine_tuning=0", model, tokens), tokens(5)
     torch.testing.assert_close(pruned(*inputs), model(*inputs))
     assert pruned.bert.encoder.layer[0].attention.self.attention_head_size == 4
     assert pruned.bert.encoder.layer[1].intermediate.dense.out_features == 16
@@ -210,7 +216,7 @@ def test_full_energy_gives_the_layer_back(layer: nn.Module, inputs: tuple[int, .
 def test_low_rank_finds_the_rank_and_loses_nothing() -> None:
     model = nn.Sequential(nn.Linear(40, 30), nn.ReLU(), nn.Linear(30, 4)).eval()
     model[0].weight.data = torch.randn(30, 3) @ torch.randn(3, 40)
-    thin, x = compress("low_rank-energy=0.99999-epochs=0", model), torch.randn(8, 40)
+    thin, x = compress("low_rank-energy=0.99999-fine_tuning=0", model), torch.randn(8, 40)
     assert [factor.out_features for factor in thin[0]] == [3, 30]
     assert isinstance(thin[2], nn.Linear), "a layer that would not get cheaper stays"
     torch.testing.assert_close(thin(x), model(x), rtol=1e-3, atol=1e-3)
@@ -234,7 +240,7 @@ def test_low_rank_needs_a_layer_that_gains() -> None:
     assert failure.value.status == "unsupported"
 
 
-@pytest.mark.parametrize("text", ["low_rank-energy=0.5-epochs=0", "int8_dynamic"])
+@pytest.mark.parametrize("text", ["low_rank-energy=0.5-fine_tuning=0", "int8_dynamic"])
 def test_serves_layers_that_torch_would_otherwise_fuse(text: str) -> None:
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 64, batch_first=True), 2).eval()
     x = torch.randn(2, 5, 16)

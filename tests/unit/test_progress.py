@@ -97,6 +97,8 @@ def test_durations_read_as_people_say_them(seconds: float, text: str) -> None:
 
 def test_the_headline_is_the_result_or_the_reason_there_is_none(tmp_path: Path) -> None:
     assert headline([str(tmp_path)]) == ("", True)
+    (tmp_path / "evaluation.json").write_text(json.dumps({"status": "ok", "quality": 0.5}))
+    assert headline([str(tmp_path)]) == ("quality 0.5", True)
     rows = tmp_path / "rows.json"
     rows.write_text(json.dumps([{"status": "ok", "speedup": 1.534, "quality": 0.91234, "metric": "top1_accuracy"}]))
     assert headline([str(tmp_path)]) == ("1.53×, top1_accuracy 0.9123", True)

@@ -157,7 +157,7 @@ class Display:
     def _line(self, job: Job, duration: float, found: str, style: str) -> None:
         ended = self.tally.done.total() + self.tally.failed.total()
         parts = [f"[{ended}/{self.tally.total.total()}] {job.rule:<8} {job.label}", span(duration), found]
-        if not self.interactive:
+        if not self.interactive and ended < self.tally.total.total():
             parts.append(self._left())
         self.say("   ".join(part for part in parts if part), style)
 
@@ -201,10 +201,10 @@ def headline(outputs: Iterable[str]) -> tuple[str, bool]:
         except (OSError, ValueError):
             continue
         record = record[0] if isinstance(record, list) else record
-        if record["status"] != "ok":
-            return f"{record['status']}: {record['reason']}", False
-        speedup, quality = record.get("speedup"), record.get("quality")
-        parts = [f"{speedup:.2f}×" if speedup else "", f"{record['metric']} {quality:.4g}" if quality else ""]
+        if (status := record.get("status")) != "ok":
+            return f"{status}: {record.get('reason')}", False
+        speedup, quality, metric = record.get("speedup"), record.get("quality"), record.get("metric", "quality")
+        parts = [f"{speedup:.2f}×" if speedup else "", f"{metric} {quality:.4g}" if quality else ""]
         return ", ".join(part for part in parts if part), True
     return "", True
 

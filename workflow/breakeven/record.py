@@ -78,8 +78,8 @@ class Row(Provenance):
     training: str  # method@hardware of the training
     hardware: str
     hardware_fingerprint: str | None = None
-    accelerator: str | None = None  # of the profile: cpu or cuda
-    threads: int | None = None  # of the profile, per process
+    accelerator: str  # of the profile: cpu or cuda
+    threads: int  # of the profile, per process
     seed: int
     status: Status = Status.OK
     reason: str | None = None
@@ -192,8 +192,11 @@ def read_parquet(path: Path, row_type: type[R]) -> pa.Table:
     if (table.schema.metadata or {}).get(b"breakeven.kind") != row_type.__name__.encode():
         raise UserError(f"{path}: not a file of {row_type.__name__}s made by Breakeven: name another, or move it away")
     if not table.schema.equals(schema, check_metadata=True):
-        version = table.schema.metadata[b"breakeven.schema_version"].decode()
-        raise UserError(f"{path}: has schema {version}, this is {SCHEMA_VERSION}: run its grid again")
+        version = table.schema.metadata.get(b"breakeven.schema_version", b"?").decode()
+        how = (
+            f"has schema {version}, this is {SCHEMA_VERSION}" if version != str(SCHEMA_VERSION) else "has other columns"
+        )
+        raise UserError(f"{path}: {how}: it was written by another version; run its grid again")
     return table
 
 

@@ -175,6 +175,8 @@ def identity(
         "task_version": task.version,
         "training": training,
         "hardware": hardware.name,
+        "accelerator": hardware.accelerator,
+        "threads": hardware.threads,
         "hardware_fingerprint": provenance.hardware_fingerprint(hardware),
         "seed": seed,
         "metric": task.quality.metric,

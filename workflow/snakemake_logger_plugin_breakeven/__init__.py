@@ -14,9 +14,9 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 # What Snakemake says of its own working. Anything else it says is shown.
 NOISE = re.compile(
-    r"Assuming unrestricted|Building DAG|Using shell|Provided |Rules claiming|Conda environments: ignored|Select jobs"
-    r"|Execute \d+ jobs|Exiting because a job|Shutting down|WorkflowError:\nAt least one job"
-    r"|RuleException:\nCalledProcess|Complete log|Elapsed time|Removing output files of failed job"
+    r"Assuming unrestricted|Config file .* is extended|Building DAG|Using shell|Provided |Rules claiming|Select jobs"
+    r"|Conda environments: ignored|Execute \d+ jobs|Exiting because a job|Shutting down|Complete log|Elapsed time"
+    r"|WorkflowError:\nAt least one job|RuleException:\nCalledProcess|Removing output files of failed job"
 )
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),

@@ -1,7 +1,7 @@
 """Mandarin initials: with which of 21 consonants, or none, does a spoken syllable begin?
 
-Data: 2,334 clips (median .32 s) of 1,176 syllables with tone, by two speakers, from Debian's gcin-voice; the 24 clips in
-the neutral tone are left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
+Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, from Debian's gcin-voice; 24 clips in the
+neutral tone are left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
 Split: by syllable, 240 test, 120 validation, the rest training, both speakers together, the same for every seed.
 Model: a convolutional network of four layers over 40 log-mel bands × 48 frames of 10 ms, trained from scratch.
 Metric: top-1 accuracy. Baseline: logistic regression .762, a multilayer perceptron .864.

@@ -1,0 +1,187 @@
+"""What tasks make of their sources, on small files in the true formats, and how batches are cut."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from breakeven import data
+from breakeven.data import Unavailable
+from breakeven.datamodule import TensorDataModule
+from breakeven.errors import UserError
+from breakeven.plugins.tasks.speech.mandarin_initials import clips
+from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    header = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+    content = header + array.tobytes()
+    path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
+
+
+@pytest.fixture(params=["", ".gz"])
+def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """The four files, with 12 training pictures of one value each, which is also their label, and 3 for testing."""
+    folder = tmp_path / "FashionMNIST" / "raw"
+    folder.mkdir(parents=True)
+    for part, n in (("train", 12), ("t10k", 3)):
+        values = np.arange(n, dtype=np.uint8)
+        write_idx(folder / f"{part}-labels-idx1-ubyte{request.param}", values)
+        pixels = np.broadcast_to(values[:, None, None], (n, 28, 28)).copy()
+        write_idx(folder / f"{part}-images-idx3-ubyte{request.param}", pixels)
+    return folder
+
+
+def test_idx_files_are_read_and_split(published: Path) -> None:
+    parts = images.split(published, validation=2)
+    assert {k: v.shape for k, v in parts.items() if "images" in k} == {
+        "train_images": (10, 28, 28),
+        "val_images": (2, 28, 28),
+        "test_images": (3, 28, 28),
+    }
+    for part in ("train", "val", "test"):  # every picture kept its label
+        assert (parts[f"{part}_images"] == parts[f"{part}_labels"][:, None, None]).all()
+    assert sorted([*parts["train_labels"], *parts["val_labels"]]) == list(range(12))
+    assert parts["test_labels"].dtype == np.int64
+
+
+def test_pictures_are_padded_with_black_and_standardised() -> None:
+    picture = torch.full((1, 28, 28), 255, dtype=torch.uint8)
+    (x,) = images.to_inputs(picture)
+    assert x.shape == (1, 1, 32, 32) and x.dtype == torch.float32
+    assert x[0, 0, 0, 0].item() == pytest.approx(-0.286 / 0.353)
+    assert x[0, 0, 16, 16].item() == pytest.approx((1 - 0.286) / 0.353)
+    assert (picture == 255).all()
+
+
+def test_without_the_package_the_public_loader_is_asked(
+    published: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    if list(published.glob("*.gz")):
+        pytest.skip("torchvision looks for unpacked files before it downloads")
+    monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(images, "obtain", unavailable)
+    monkeypatch.setattr(images.split, "__defaults__", (2,))
+    (tmp_path / "cache" / "torchvision").mkdir(parents=True)
+    published.parent.rename(data.cache() / "torchvision" / "FashionMNIST")
+    assert images.build()["train_images"].shape == (10, 28, 28)
+
+
+def test_with_neither_the_message_is_the_package_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
+    monkeypatch.setattr(images, "obtain", unavailable)
+    monkeypatch.setattr(images.FashionMNIST, "mirrors", [(tmp_path / "nowhere").as_uri() + "/"])
+    with pytest.raises(Unavailable, match="no package"):
+        images.build()
+
+
+def unavailable(_: object) -> Path:
+    raise Unavailable("no package")
+
+
+def test_an_unknown_network_is_refused() -> None:
+    with pytest.raises(UserError, match="timm has no model 'resnet_18'"):
+        FashionMNIST(network="resnet_18").model()
+
+
+@pytest.mark.parametrize("network", ["resnet10t", "vit_tiny_patch16_224"])
+def test_other_networks_take_the_same_pictures(network: str) -> None:
+    model = FashionMNIST(network=network).model().eval()
+    with torch.inference_mode():
+        assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    ("syllable", "label"), [("ㄅㄚ", 1), ("ㄅㄚ2", 1), ("ㄙㄨㄥ4", 21), ("ㄚ", 0), ("ㄧㄠ3", 0), ("ㄓ", 15)]
+)
+def test_the_label_is_the_initial(syllable: str, label: int) -> None:
+    assert clips.initial(syllable) == label
+
+
+def write_clip(path: Path, hertz: float, seconds: float) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    time = np.arange(int(44_100 * seconds)) / 44_100
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * time), 44_100, format="OGG", subtype="VORBIS")
+
+
+def test_clips_are_labelled_and_split_by_syllable(tmp_path: Path) -> None:
+    syllables = ["ㄅㄚ", "ㄅㄚ2", "ㄆㄛ", "ㄇㄚ3", "ㄚ4", "ㄙ"]
+    for i, syllable in enumerate([*syllables, "ㄇㄚ1"]):  # the last is in the neutral tone
+        for speaker in "35":
+            write_clip(tmp_path / syllable / f"{speaker}.ogg", 300 * (i + 1), 0.2 + 0.1 * i)
+    held_out = {"test": 2, "val": 1}
+    parts = clips.features(tmp_path, held_out)
+    assert {k: v.shape for k, v in parts.items() if "features" in k} == {
+        "train_features": (6, 1, clips.BANDS, clips.FRAMES),
+        "val_features": (2, 1, clips.BANDS, clips.FRAMES),
+        "test_features": (4, 1, clips.BANDS, clips.FRAMES),
+    }
+    assert sorted(np.concatenate([parts[f"{p}_labels"] for p in ("train", "val", "test")])) == sorted(
+        2 * [clips.initial(s) for s in syllables]
+    )
+    assert np.allclose(parts["train_features"].mean((0, 1, 3)), 0, atol=1e-3)
+    assert np.allclose(parts["train_features"].std((0, 1, 3)), 1, atol=1e-2)
+    split = clips.split([s for s in syllables for _ in "35"], held_out)
+    assert all(split[i] == split[i + 1] for i in range(0, len(split), 2)), "both speakers lie in one part"
+
+
+@pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
+def test_a_tone_lights_up_the_band_of_its_pitch(tmp_path: Path, hertz: float) -> None:
+    write_clip(tmp_path / "tone.ogg", hertz, 0.6)
+    band = clips.log_mel(clips.waveform(tmp_path / "tone.ogg")[None])[0].mean(1).argmax().item()
+    mel = [2595 * np.log10(1 + f / 700) for f in (clips.LOWEST, hertz, clips.HIGHEST)]
+    assert abs(band + 1 - (mel[1] - mel[0]) / (mel[2] - mel[0]) * (clips.BANDS + 1)) <= 1
+
+
+def test_short_clips_are_padded_with_silence_and_long_ones_cut(tmp_path: Path) -> None:
+    write_clip(tmp_path / "short.ogg", 500, 0.1)
+    write_clip(tmp_path / "long.ogg", 500, 2.0)
+    short, long = (clips.waveform(tmp_path / f"{name}.ogg") for name in ("short", "long"))
+    assert len(short) == len(long) and clips.log_mel(short[None]).shape == (1, clips.BANDS, clips.FRAMES)
+    assert short.abs().max() == pytest.approx(1) and (short[2000:] == 0).all()
+
+
+def test_augmentation_hides_only_short_spans_and_keeps_the_input() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(64, 1, clips.BANDS, clips.FRAMES)
+    (hidden,) = clips.augment(x)
+    assert (x == 1).all() and set(hidden.unique().tolist()) == {0.0, 1.0}
+    rows = (hidden == 0).all(3).sum((1, 2))
+    columns = (hidden == 0).all(2).sum((1, 2))
+    assert rows.max() == 7 and columns.max() == 7 and rows.min() == 0
+
+
+def module(n: int = 10, batch_size: int = 4, **given) -> TensorDataModule:
+    samples = (torch.arange(n), torch.arange(n) * 10), torch.arange(n)
+    return TensorDataModule(samples, samples, samples, batch_size=batch_size, seed=0, **given)
+
+
+def test_batches_hold_matching_samples() -> None:
+    batches = list(module().train_dataloader())
+    assert [len(target) for _, target in batches] == [4, 4], "the last, smaller batch is left out"
+    for (x, ten_x), target in batches:
+        assert torch.equal(x, target) and torch.equal(ten_x, target * 10)
+    assert [len(target) for _, target in module().test_dataloader()] == [4, 4, 2]
+
+
+def test_only_training_batches_are_augmented() -> None:
+    changed = module(transform=lambda x, y: (x + 1, y), augment=lambda x, y: (x * 0 - 1, y))
+    assert all((x == -1).all() for (x, _), _ in changed.train_dataloader())
+    for loader in (changed.val_dataloader(), changed.test_dataloader()):
+        assert all(torch.equal(x, target + 1) for (x, _), target in loader)
+
+
+def test_the_batch_is_shared_by_the_processes() -> None:
+    shared = module()
+    shared.trainer = SimpleNamespace(world_size=2)
+    assert shared.train_dataloader().batch_size == 2
+    shared.trainer = SimpleNamespace(world_size=3)
+    with pytest.raises(UserError, match="3 processes cannot share a batch of 4"):
+        shared.train_dataloader()
