@@ -13,7 +13,10 @@ ENGINE = Path(breakeven.__file__).parent
 ROOT = ENGINE.parents[1]
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "torchmetrics", "timm", "transformers", "onnxruntime", "onnx"}
 OUTER = {"snakemake", "streamlit"}
-LIGHT = "task method hardware record grid registry chain schema errors cost statistics leaderboard terminal".split()
+LIGHT = [
+    *("task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
+    *("cost", "statistics", "leaderboard", "figures", "terminal", "progress"),
+]
 STAGES = {"training", "compression", "evaluation", "measurement"}
 
 

@@ -24,7 +24,8 @@ from breakeven.record import (
 )
 
 COMMON = {
-    "cell_id": "a", "task": "t", "task_version": 1, "training": "single_device@cpu_1", "hardware": "cpu_1", "accelerator": "cpu", "threads": 1, "seed": 0,
+    "cell_id": "a", "task": "t", "task_version": 1, "training": "single_device@cpu_1", "hardware": "cpu_1", "seed": 0,
+    "accelerator": "cpu", "threads": 1,
     "metric": "top1_accuracy", "metric_unit": "ratio", "higher_is_better": True, "method_params": "{}",
 }  # fmt: skip
 TRAINING = TrainingRow(**COMMON, training_method="single_device", timed_alone=True, time_to_target_s=float("inf"))

@@ -11,13 +11,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from breakeven.plugins.tasks.speech.mandarin_initials import clips
+from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
 
-from breakeven import data
 from breakeven.data import Unavailable
 from breakeven.datamodule import TensorDataModule
 from breakeven.errors import UserError
-from breakeven.plugins.tasks.speech.mandarin_initials import clips
-from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
 
 
 def write_idx(path: Path, array: np.ndarray) -> None:
@@ -26,21 +25,20 @@ def write_idx(path: Path, array: np.ndarray) -> None:
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
 
 
-@pytest.fixture(params=["", ".gz"])
-def published(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+def publish(folder: Path, suffix: str = "") -> Path:
     """The four files, with 12 training pictures of one value each, which is also their label, and 3 for testing."""
-    folder = tmp_path / "FashionMNIST" / "raw"
     folder.mkdir(parents=True)
     for part, n in (("train", 12), ("t10k", 3)):
         values = np.arange(n, dtype=np.uint8)
-        write_idx(folder / f"{part}-labels-idx1-ubyte{request.param}", values)
+        write_idx(folder / f"{part}-labels-idx1-ubyte{suffix}", values)
         pixels = np.broadcast_to(values[:, None, None], (n, 28, 28)).copy()
-        write_idx(folder / f"{part}-images-idx3-ubyte{request.param}", pixels)
+        write_idx(folder / f"{part}-images-idx3-ubyte{suffix}", pixels)
     return folder
 
 
-def test_idx_files_are_read_and_split(published: Path) -> None:
-    parts = images.split(published, validation=2)
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_idx_files_are_read_and_split(tmp_path: Path, suffix: str) -> None:
+    parts = images.split(publish(tmp_path / "published", suffix), validation=2)
     assert {k: v.shape for k, v in parts.items() if "images" in k} == {
         "train_images": (10, 28, 28),
         "val_images": (2, 28, 28),
@@ -61,16 +59,11 @@ def test_pictures_are_padded_with_black_and_standardised() -> None:
     assert (picture == 255).all()
 
 
-def test_without_the_package_the_public_loader_is_asked(
-    published: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    if list(published.glob("*.gz")):
-        pytest.skip("torchvision looks for unpacked files before it downloads")
-    monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
+def test_without_the_package_the_public_loader_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
     monkeypatch.setattr(images, "obtain", unavailable)
     monkeypatch.setattr(images.split, "__defaults__", (2,))
-    (tmp_path / "cache" / "torchvision").mkdir(parents=True)
-    published.parent.rename(data.cache() / "torchvision" / "FashionMNIST")
+    publish(tmp_path / "torchvision" / "FashionMNIST" / "raw")  # what a download leaves
     assert images.build()["train_images"].shape == (10, 28, 28)
 
 
@@ -183,5 +176,5 @@ def test_the_batch_is_shared_by_the_processes() -> None:
     shared.trainer = SimpleNamespace(world_size=2)
     assert shared.train_dataloader().batch_size == 2
     shared.trainer = SimpleNamespace(world_size=3)
-    with pytest.raises(UserError, match="3 processes cannot share a batch of 4"):
+    with pytest.raises(UserError, match="a batch of 4 cannot be shared by 3 processes"):
         shared.train_dataloader()

@@ -146,6 +146,8 @@ def running(results: Path) -> Iterator[None]:
         raise UserError(
             f"{results}: {error.strerror}: choose a folder you can write, --config results=FOLDER"
         ) from error
+    # `python` in a rule's line is the one that runs Snakemake, whether its environment was activated or not.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with lock, tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
         os.environ[VARIABLE] = str(Path(folder) / "socket")
         # One thread for libraries that would start a pool at import: a fork must find no threads.

@@ -160,7 +160,7 @@ def _deb_data(archive: Path) -> io.BytesIO:
     while at < len(content):
         name, size = content[at : at + 16].decode().strip().rstrip("/"), int(content[at + 48 : at + 58])
         if name == "data.tar.zst":  # Python 3.11 reads no zstd; a distribution that packs so has dpkg
-            command = ["dpkg-deb", "--fsys-tarfile", archive]
+            command = ["dpkg-deb", "--fsys-tarfile", str(archive)]
             return io.BytesIO(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
         if name.startswith("data.tar"):
             return io.BytesIO(content[at + 60 : at + 60 + size])

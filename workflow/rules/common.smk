@@ -1,5 +1,4 @@
 # What the rules share: the grid of the config, where results go, and what lives as long as the run does.
-import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +12,6 @@ try:
 except UserError as error:
     sys.exit(f"breakeven: {error}")
 
-# `python` in a rule is the one that runs Snakemake, activated or not; the printed line stays one to paste.
-os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
 RESULTS = config.get("results", "results")
 RUN = ExitStack()  # what lives as long as the run does
 MODEL = "{task}/{training}@{train_hardware}/seed={seed}"

@@ -1,7 +1,7 @@
 """Mandarin initials: with which of 21 consonants, or none, does a spoken syllable begin?
 
-Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, from Debian's gcin-voice; 24 clips in the
-neutral tone are left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
+Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, from Debian's gcin-voice, its 24 clips
+in the neutral tone left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
 Split: by syllable, 240 test, 120 validation, the rest training, both speakers together, the same for every seed.
 Model: a convolutional network of four layers over 40 log-mel bands × 48 frames of 10 ms, trained from scratch.
 Metric: top-1 accuracy. Baseline: logistic regression .762, a multilayer perceptron .864.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class MandarinInitials(Task):
     """Inputs float32 [batch, 1, 40, 48], standardised log-mel energies; logits [batch, 22]."""
 
-    width: int = Field(24, ge=1, le=1024, description="channels of the first layer; each later one has twice as many")
+    width: int = Field(16, ge=1, le=1024, description="channels of the first layer; each later one has twice as many")
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Mandarin initials"
