@@ -13,7 +13,9 @@ import numpy as np
 import torch
 
 from breakeven import compression, measurement, registry
-from breakeven.measurement import MODES, Served
+from breakeven.measurement import Mode, Served
+
+ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's speed drifts over longer ones
 
 
 def bare_loop(path: Path, task_text: str, hardware_name: str, batch_size: int, pipe) -> None:
@@ -27,7 +29,7 @@ def bare_loop(path: Path, task_text: str, hardware_name: str, batch_size: int, p
     while time.perf_counter() < until:
         call(*batches[0])
     latencies: list[float] = []
-    while sum(latencies) < MODES["quick"].seconds * 1e3 or len(latencies) < MODES["quick"].calls:
+    while sum(latencies) < ONE_PAIR.seconds * 1e3 or len(latencies) < ONE_PAIR.calls:
         batch = batches[len(latencies) % len(batches)]
         start = time.perf_counter_ns()
         call(*batch)
@@ -39,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="fashion_mnist")
     parser.add_argument("--hardware", default="cpu_1")
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=9)
     options = parser.parse_args()
     task, hardware = registry.task(options.task), registry.hardware(options.hardware)
     registry.task(options.task).prepare()
@@ -52,23 +54,29 @@ def main() -> None:
         saver.start()
         saver.join()
         served = Served(path, "eager")
-        for scenario, batch_size in measurement.SCENARIOS.items():
-            ratios = []
-            for repetition in range(options.repetitions):
-                timing = measurement.measure(served, served, task, hardware, MODES["quick"], repetition)
-                ours = np.median([np.median(w.latencies_ms) for w in timing.windows[scenario]])
-                bare = []
-                for _ in range(MODES["quick"].pairs):
-                    here, there = fork.Pipe()
-                    loop = fork.Process(
-                        target=bare_loop, args=(path, options.task, options.hardware, batch_size, there)
-                    )
-                    loop.start()
-                    bare.append(here.recv())
-                    loop.join()
-                ratios.append(ours / np.median(bare))
-                print(f"{scenario}: harness {ours:.4f} ms, bare loop {np.median(bare):.4f} ms: {ratios[-1]:.4f}")
-            print(f"{scenario}: harness ÷ bare loop, median of {len(ratios)}: {np.median(ratios):.4f}")
+        ratios: dict[str, list[float]] = {scenario: [] for scenario in measurement.SCENARIOS}
+        for repetition in range(options.repetitions):
+            timing = measurement.measure(served, served, task, hardware, ONE_PAIR, repetition)
+            for scenario, batch_size in measurement.SCENARIOS.items():
+                ours = np.median(timing.windows[scenario][0].latencies_ms)
+                bare = in_a_fresh_process(path, options, batch_size)
+                ratios[scenario].append(ours / bare)
+                print(f"{scenario}: harness {ours:.4f} ms, bare loop {bare:.4f} ms: {ours / bare:.4f}", flush=True)
+        for scenario, found in ratios.items():
+            print(
+                f"{scenario}: harness ÷ bare loop, median of {len(found)}: {np.median(found):.4f}, from {min(found):.3f} to {max(found):.3f}"
+            )
+
+
+def in_a_fresh_process(path: Path, options: argparse.Namespace, batch_size: int) -> float:
+    """The bare loop's p50 in a process of its own, as the harness has its."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    loop = fork.Process(target=bare_loop, args=(path, options.task, options.hardware, batch_size, there))
+    loop.start()
+    p50 = here.recv()
+    loop.join()
+    return p50
 
 
 if __name__ == "__main__":

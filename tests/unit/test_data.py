@@ -47,7 +47,7 @@ def wheel(files: dict[str, bytes] = FILES) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(name, content)
+            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: every process makes the same bytes
     return buffer.getvalue()
 
 

@@ -168,7 +168,7 @@ def _fill_timing(row: InferenceRow, timing: Any, scenario: str) -> None:
     windows = timing.windows[scenario]
     every = np.concatenate([w.latencies_ms for w in windows])
     row.load_time_s = float(np.median(timing.load_time_s))
-    row.warmup_calls = sum(w.warmup_calls for w in windows)
+    row.warmup_calls = timing.warmup_calls
     row.timed_calls, row.timed_s, row.processes = len(every), float(every.sum() / 1e3), len(windows)
     row.latency_mean_ms, row.latency_cv = float(every.mean()), float(every.std() / every.mean())
     for name in ("p50", "p90", "p99"):

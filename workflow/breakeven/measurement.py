@@ -58,7 +58,6 @@ class Window:
     latencies_ms: np.ndarray  # of the cell, one per call
     reference_ms: np.ndarray  # of the reference
     round_ratios: np.ndarray  # reference's mean latency over the cell's, one per round of bursts
-    warmup_calls: int
 
 
 @dataclass
@@ -67,6 +66,7 @@ class Timing:
 
     windows: dict[str, list[Window]] = field(default_factory=lambda: {name: [] for name in SCENARIOS})
     load_time_s: list[float] = field(default_factory=list)
+    warmup_calls: int = 0  # per scenario, over all processes
     foreign_load_percent: dict[str, float] = field(default_factory=dict)  # the worst window of a scenario
     window_s: float = 0.0  # warm-up and bursts of all windows
 
@@ -84,6 +84,12 @@ def measure(cell: Served, reference: Served, task: Task, hardware: HardwareProfi
         with _Worker(reference, task, hardware, seed) as theirs, _Worker(cell, task, hardware, seed) as ours:
             theirs.wait_ready()
             timing.load_time_s.append(ours.wait_ready())
+            began = time.perf_counter()
+            for worker in (ours, theirs):  # warm-up is not timed, so both may warm up at once
+                worker.send("warm_up")
+            timing.warmup_calls += ours.receive()
+            theirs.receive()
+            timing.window_s += time.perf_counter() - began
             for scenario, batch_size in SCENARIOS.items():
                 with ForeignLoad([theirs.pid, ours.pid]) as load:
                     window = _lockstep(ours, theirs, batch_size, mode, pair)
@@ -103,9 +109,6 @@ def measure_memory(cell: Served, task: Task, hardware: HardwareProfile, seed: in
 
 def _lockstep(ours: _Worker, theirs: _Worker, batch_size: int, mode: Mode, pair: int) -> Window:
     """Let both take turns, the order swapped each round, until each has its seconds and its calls."""
-    for worker in (ours, theirs):  # warm-up is not timed, so both may warm up at once
-        worker.send("warm_up", batch_size)
-    warmup_calls, _ = ours.receive(), theirs.receive()
     rounds: list[dict[_Worker, np.ndarray]] = []
     while not all(_enough([turn[worker] for turn in rounds], mode) for worker in (ours, theirs)):
         order = (ours, theirs) if len(rounds) % 2 else (theirs, ours)
@@ -115,7 +118,6 @@ def _lockstep(ours: _Worker, theirs: _Worker, batch_size: int, mode: Mode, pair:
         latencies_ms=np.concatenate([turn[ours] for turn in rounds]),
         reference_ms=np.concatenate([turn[theirs] for turn in rounds]),
         round_ratios=np.array([turn[theirs].mean() / turn[ours].mean() for turn in rounds]),
-        warmup_calls=warmup_calls,
     )
 
 
@@ -203,11 +205,12 @@ class _Model:
         gc.collect()
         gc.disable()  # a collection in the middle of a call would be counted as the model's
 
-    def warm_up(self, batch_size: int) -> int:
-        """At least WARMUP_CALLS calls and WARMUP_S seconds; how many calls it took."""
+    def warm_up(self) -> int:
+        """At least WARMUP_CALLS calls of every scenario and WARMUP_S seconds; how many calls each scenario had."""
         calls, until = 0, time.perf_counter() + WARMUP_S
         while calls < WARMUP_CALLS or time.perf_counter() < until:
-            self._timed(self._next(batch_size))
+            for batch_size in SCENARIOS.values():
+                self._timed(self._next(batch_size))
             calls += 1
         return calls
 

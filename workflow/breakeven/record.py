@@ -75,6 +75,7 @@ class Row(Provenance):
     task: str
     task_version: int
     dataset_sha256: str | None = None
+    split: str = "test"  # of the data: what quality is evaluated on and inputs are drawn from
     training: str  # method@hardware of the training
     hardware: str
     hardware_fingerprint: str | None = None

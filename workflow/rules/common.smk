@@ -33,6 +33,10 @@ onstart:
         RUN.enter_context(running(Path(RESULTS)))
     except UserError as error:
         sys.exit(f"breakeven: {error}")
+    if workflow.local_exec:
+        # To keep its rate of submissions, Snakemake plans anew every second, once more for each job that has ended:
+        # a tenth of a core after some dozens, beside timed jobs. Local jobs need no such limit.
+        workflow.scheduler.job_rate_limiter = None
 
 
 onsuccess:

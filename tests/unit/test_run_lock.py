@@ -1,0 +1,42 @@
+"""One run at a time in a results folder; a killed one blocks nobody."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from breakeven import forkserver
+from breakeven.errors import UserError
+
+HOLDER = """
+import sys
+from filelock import FileLock
+FileLock(sys.argv[1] + "/.lock").acquire()
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards what a run prepends
+    first = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert first.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match="another run is writing here"), forkserver.running(tmp_path):
+        pass
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    with forkserver.running(tmp_path):
+        assert os.environ[forkserver.VARIABLE]
+    assert forkserver.VARIABLE not in os.environ
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="choose a folder you can write"), forkserver.running(tmp_path / "file"):
+        pass
+    assert (tmp_path / "file").read_text() == ""
