@@ -21,6 +21,7 @@ setup: .venv/.installed ## Make .venv from requirements.lock; `. .venv/bin/activ
 	@bash .ci/setup
 
 run: setup ## Run the grid of CONFIG (the main job), print the leaderboard
+	breakeven check $(CONFIG)
 	snakemake --cores $(CORES) --configfile $(CONFIG)
 	breakeven leaderboard $(RESULTS)
 

@@ -63,9 +63,8 @@ def main() -> None:
                 ratios[scenario].append(ours / bare)
                 print(f"{scenario}: harness {ours:.4f} ms, bare loop {bare:.4f} ms: {ours / bare:.4f}", flush=True)
         for scenario, found in ratios.items():
-            print(
-                f"{scenario}: harness ÷ bare loop, median of {len(found)}: {np.median(found):.4f}, from {min(found):.3f} to {max(found):.3f}"
-            )
+            spread = f"from {min(found):.3f} to {max(found):.3f}"
+            print(f"{scenario}: harness ÷ bare loop, median of {len(found)}: {np.median(found):.4f}, {spread}")
 
 
 def in_a_fresh_process(path: Path, options: argparse.Namespace, batch_size: int) -> float:

@@ -27,6 +27,7 @@ MISTAKES = {
     "extra key": ({"tsks": []}, ["unknown key 'tsks'", "did you mean 'tasks'"]),
     "wrong type of a key": ({"seeds": "0"}, ["seeds", "whole numbers"]),
     "value of a list": ({"seeds": [-1]}, ["seeds[0]", "minimum of 0"]),
+    "a name where a list belongs": ({"tasks": "mandarin_initials"}, ["tasks", "such as [fashion_mnist]"]),
     "choice": ({"timing": "slow"}, ["timing", "quick or full"]),
     "two runtimes": ({"chains": ["onnxruntime+eager"]}, ["one runtime"]),
     "module step after a runtime": ({"chains": ["onnxruntime+low_rank"]}, ["put it before"]),
@@ -143,6 +144,11 @@ def test_two_units_of_one_name(content_root: Path, capsys: pytest.CaptureFixture
 def test_unknown_kind(capsys: pytest.CaptureFixture) -> None:
     assert cli.run(["list", "methdos"]) == 2
     assert "did you mean 'methods'" in capsys.readouterr().err
+
+
+def test_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    assert cli.run(["collect", "--kind", "trainings", "--output", str(tmp_path / "x.parquet"), str(tmp_path)]) == 2
+    assert "did you mean 'training'" in capsys.readouterr().err
 
 
 def test_results_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -14,7 +14,8 @@ from breakeven.errors import UserError
 HOLDER = """
 import sys
 from filelock import FileLock
-FileLock(sys.argv[1] + "/.lock").acquire()
+lock = FileLock(sys.argv[1] + "/.lock")
+lock.acquire()
 print("held", flush=True)
 sys.stdin.read()
 """

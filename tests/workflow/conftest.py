@@ -18,10 +18,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
 def run(checkout: Checkout) -> Run:
     grid = ("--configfile", "grid.yaml")
     model = checkout.path / "results/models/mandarin_initials/single_device@cpu_1/seed=0"
+    next_job = checkout.path / "results/logs/compress/mandarin_initials/single_device@cpu_1/seed=0/unchanged.log"
     command = checkout.command(*grid)
     with (checkout.path / "killed.log").open("w") as log:
         first = subprocess.Popen(command, cwd=checkout.path, env=checkout.environment, stdout=log, stderr=log)
-        while not (model / ".snakemake_timestamp").exists():  # written when Snakemake has noted the job as done
+        while not next_job.exists():  # so the training is noted as done, and another job is under way
             try:
                 first.wait(timeout=0.1)
                 raise AssertionError((checkout.path / "killed.log").read_text())

@@ -15,7 +15,7 @@ from breakeven import artifact as artifacts
 from breakeven import chain as chains
 from breakeven import provenance, registry, statistics
 from breakeven.chain import Chain
-from breakeven.errors import CellFailure
+from breakeven.errors import CellFailure, UserError, did_you_mean
 from breakeven.hardware import HardwareProfile
 from breakeven.record import (
     InferenceRow,
@@ -31,6 +31,7 @@ from breakeven.record import (
 from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality, identity, recorded, require
 from breakeven.task import Task
 
+BOARDS: dict[str, type[Row]] = {"training": TrainingRow, "inference": InferenceRow}
 LATENCIES = "latencies.parquet"
 UNSTABLE_CV = 0.05  # of the paired ratio between processes
 
@@ -92,7 +93,9 @@ def measure(
 
 def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
     """Unite the rows of all cells into one board."""
-    row_type: type[Row] = {"training": TrainingRow, "inference": InferenceRow}[kind]
+    if kind not in BOARDS:
+        raise UserError(f"board '{kind}': {did_you_mean(kind, BOARDS)}")
+    row_type = BOARDS[kind]
     rows = [from_dict(values, row_type) for source in sources for values in read_json(source / ROWS)]
     write_parquet(rows, row_type, output)
 

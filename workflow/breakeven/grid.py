@@ -58,7 +58,7 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
     Raises:
         UserError: what is wrong, where, and what to do.
     """
-    config = schema.check(dict(config), "config", where)
+    config = schema.check(_numbers(config), "config", where)
     tasks = [registry.identify("tasks", text) for text in config["tasks"]]
     seeds = config["seeds"]
     source = _placed(config["trained_by"])
@@ -149,6 +149,14 @@ def threads(hardware: str) -> int:
     """Cores that a job on this profile keeps busy."""
     profile = registry.hardware(hardware)
     return profile.threads * (profile.devices if profile.accelerator == "cpu" else 1)
+
+
+def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with whole seeds: Snakemake leaves the numbers in a list given by --config as text."""
+    seeds = config.get("seeds")
+    if isinstance(seeds, list):
+        seeds = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in seeds]
+    return {**config, **({"seeds": seeds} if "seeds" in config else {})}
 
 
 def _placed(text: str) -> tuple[str, str]:

@@ -43,7 +43,7 @@ def check(content: Any, schema: str, where: str) -> dict[str, Any]:
     if error is None:
         return content
     key = re.sub(r"^\$\.?", "", error.json_path)
-    about = error.schema.get("description", "see workflow/schemas") if isinstance(error.schema, dict) else ""
+    about = definition["properties"].get(next(iter(error.absolute_path), None), definition).get("description", "")
     raise UserError(f"{where}: {key + ': ' if key else ''}{error.message} ({about})")
 
 
