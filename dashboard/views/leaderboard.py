@@ -185,7 +185,6 @@ def columns(shown: pd.DataFrame, rows: pd.DataFrame) -> dict[str, object]:
         "usd_per_million": number(
             "US$ / million", format="$%.4f", help="Of a million inferences, at the profile's price."
         ),
-        "usd_ratio": number("Cheaper", format="%.2f×"),
         "break_even": column.TextColumn(
             "Pays off", help="Inferences after which compressing has paid for its own work.", alignment="right"
         ),

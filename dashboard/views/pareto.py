@@ -14,7 +14,7 @@ from breakeven.figures import inferences
 
 POINT = "point"  # the name of the selection
 FIRST = ["quality", "quality_ratio", "speedup", "latency_p50_ms", "throughput_samples_per_s", "disk_bytes"]
-FIRST += ["size_ratio", "memory_above_baseline_bytes", "memory_ratio", "usd_per_million", "usd_ratio", "break_even"]
+FIRST += ["size_ratio", "memory_above_baseline_bytes", "memory_ratio", "usd_per_million", "break_even"]
 PROVENANCE = [field.name for field in fields(record.Provenance)]
 RECORDED = [field.name for field in fields(record.InferenceRow) if field.name not in PROVENANCE]
 NUMBERS = [name for name in RECORDED if name.endswith(("_s", "_ms", "_bytes", "_cv", "_low", "_high", "_percent"))]

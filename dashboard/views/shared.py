@@ -191,7 +191,7 @@ def warn_if_contended(board: pd.DataFrame) -> None:
     if len(measured) and leaderboard.flagged(measured, "contended").all():
         st.warning(
             "Every cell of this board was measured beside a foreign load (contended): shown, not ranked."
-            " Run it again on a quiet machine.",
+            " Measure again on a quiet machine: `snakemake --cores all --forcerun measure`.",
             icon=":material/warning:",
         )
 

@@ -82,11 +82,16 @@ def ranks(rows: pd.DataFrame, **choice: Any) -> dict[str, int | None]:
 
 
 def test_ratios_are_the_references_cost_over_the_rows(tmp_path: Path) -> None:
-    row = board(tmp_path, cell("small", 5.0, 2.0, disk_bytes=250, quality=0.45)).loc["small"]
+    row = board(tmp_path, cell("small", 7.0, 2.0, disk_bytes=250, quality=0.45)).loc["small"]
     assert row["size_ratio"] == pytest.approx(4.0)
     assert row["quality_ratio"] == pytest.approx(0.5)
-    assert row["usd_per_million"] == pytest.approx(5.0)  # 5 ms at US$ 0.001 a second
-    assert row["usd_ratio"] == pytest.approx(2.0)
+    # Half of the reference's 10 ms, at US$ 0.001 a second: by the paired speed-up, not by 7 ms of another hour.
+    assert row["usd_per_million"] == pytest.approx(5.0)
+
+
+def test_what_is_timed_is_ranked_by_the_paired_speed_up(tmp_path: Path) -> None:
+    drifted = cell("faster", 9.0, 3.0), cell("slower", 4.0, 2.0)  # the machine was slow while 'faster' was timed
+    assert ranks(board(tmp_path, *drifted), by="latency") == {"faster": 1, "slower": 2, "fp32": 3}
 
 
 def test_the_reference_is_looked_up_in_the_same_scenario(tmp_path: Path) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from breakeven.errors import CellFailure, UserError
 from breakeven.record import Status, read_json, write_json
+from breakeven.sources import file_sha256
 
 RECORD = "artifact.json"
 
@@ -30,6 +29,7 @@ class Artifact:
     train_time_s: float | None = None  # of the model the chain starts from
     compress_time_s: float = 0.0
     export_time_s: float = 0.0
+    making_foreign_load_percent: float = 0.0  # of the machine, by others, during the worst of these steps
 
     def require(self) -> None:
         """Raise the failure that ended an earlier step, so that later ones carry its reason."""
@@ -47,7 +47,10 @@ def read(folder: Path) -> Artifact:
     if not path.exists():
         raise UserError(f"{path}: no such artifact: run its job first, or let snakemake make it")
     values = read_json(path)
-    return Artifact(**{**values, "status": Status(values["status"])})
+    try:
+        return Artifact(**{**values, "status": Status(values["status"])})
+    except (TypeError, KeyError) as error:
+        raise UserError(f"{path}: written by another version ({error}): delete {folder} and run again") from error
 
 
 def model_file(folder: Path, artifact: Artifact) -> Path:
@@ -59,14 +62,14 @@ def model_file(folder: Path, artifact: Artifact) -> Path:
     """
     artifact.require()
     path = folder / str(artifact.file)
-    if (found := sha256(path)) != artifact.sha256:
+    if (found := file_sha256(path)) != artifact.sha256:
         raise UserError(f"{path}: sha256 is {found}, recorded was {artifact.sha256}: delete {folder} and run again")
     return path
 
 
 def describe_file(artifact: Artifact, path: Path) -> None:
     """Record which file holds the model."""
-    artifact.file, artifact.sha256, artifact.disk_bytes = path.name, sha256(path), path.stat().st_size
+    artifact.file, artifact.sha256, artifact.disk_bytes = path.name, file_sha256(path), path.stat().st_size
 
 
 def write(artifact: Artifact, folder: Path) -> None:
@@ -74,18 +77,12 @@ def write(artifact: Artifact, folder: Path) -> None:
     write_json(asdict(artifact), folder / RECORD)
 
 
-def sha256(path: Path) -> str:
-    """The hash of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 @contextmanager
 def folder_aside(target: Path) -> Iterator[Path]:
     """A folder beside `target` that takes its place when the block ends well, and is removed otherwise."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{target.name[:80]}.", dir=target.parent))
-    temporary.chmod(0o755)
+    temporary = target.with_name(f".{target.name}.tmp")  # always the same: what a killed job left is removed here
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
     try:
         yield temporary
         shutil.rmtree(target, ignore_errors=True)

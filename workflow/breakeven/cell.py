@@ -28,7 +28,7 @@ from breakeven.record import (
     write_json,
     write_parquet,
 )
-from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality, identity, recorded, require
+from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality, identity, price, recorded, require
 from breakeven.task import Task
 
 BOARDS: dict[str, type[Row]] = {"training": TrainingRow, "inference": InferenceRow}
@@ -92,11 +92,13 @@ def measure(
 
 
 def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
-    """Unite the rows of all cells into one board."""
+    """Unite the rows of all cells into one board, at the prices that the hardware files state now."""
     if kind not in BOARDS:
         raise UserError(f"board '{kind}': {did_you_mean(kind, BOARDS)}")
     row_type = BOARDS[kind]
     rows = [from_dict(values, row_type) for source in sources for values in read_json(source / ROWS)]
+    for row in rows:
+        fill(row, price(registry.hardware(row.hardware)))
     write_parquet(rows, row_type, output)
 
 
@@ -122,7 +124,7 @@ def _served(inputs: Inputs, chain: Chain, task: Task, hardware: HardwareProfile,
         row.artifact_sha256, row.disk_bytes = model.sha256, model.disk_bytes
         row.parameters, row.nonzero_parameters = model.parameters, model.nonzero_parameters
         row.train_time_s, row.compress_time_s = model.train_time_s, model.compress_time_s
-        row.export_time_s = model.export_time_s
+        row.export_time_s, row.making_foreign_load_percent = model.export_time_s, model.making_foreign_load_percent
         row.reference_quality = read_json(inputs.reference_evaluation / EVALUATION)["quality"]
     return Served(path, chain.runtime), Served(reference, chains.DEFAULT_RUNTIME)
 

@@ -165,12 +165,12 @@ def measure(
 def collect(
     kind: Annotated[str, typer.Option(help="training or inference.")],
     output: Output,
-    sources: Annotated[list[Path], typer.Argument(help="Folders of cells.")],
+    sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
 ) -> None:
     """Unite the rows of all cells into one board."""
     from breakeven import cell
 
-    cell.collect(kind, sources, output)
+    cell.collect(kind, sources or [], output)
 
 
 @app.command(hidden=True)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from breakeven import artifact as artifacts
 from breakeven import registry
 from breakeven.artifact import Artifact
-from breakeven.errors import CellFailure
 from breakeven.hardware import HardwareProfile
 from breakeven.method import CompressionContext, ExportedCompressionMethod, Method, Runtime
+from breakeven.provenance import ForeignLoad
 from breakeven.task import Task
 
 EXPORT_BATCH = 2  # neither 0 nor 1, which exporters take for constants
@@ -34,7 +34,8 @@ def run_step(
     """Apply one step to the artifact in `source`, leave the result in the folder `target`; the seconds it took.
 
     Raises:
-        CellFailure: the step cannot serve this task or hardware, or an earlier step failed.
+        CellFailure: the step cannot serve this task, or an earlier step failed. Whether it serves the hardware, the
+            jobs that serve it say.
     """
     before = artifacts.read(source)
     method = registry.method(step)
@@ -47,11 +48,11 @@ def run_step(
     path = target / f"model{suffix}"
     pl.seed_everything(seed, verbose=False)
     torch.set_num_threads(hardware.threads)
-    if reason := method.unsupported(task, hardware):
-        raise CellFailure("unsupported", reason)
     given = artifacts.model_file(source, before)
     context = CompressionContext(task, seed, fine_tune, lambda samples: calibration_inputs(task, seed, samples))
-    result = _apply(method, given, path, before, context)
+    with ForeignLoad() as load:
+        result = _apply(method, given, path, before, context)
+    result.making_foreign_load_percent = max(before.making_foreign_load_percent, load.percent)
     artifacts.describe_file(result, path)
     artifacts.write(result, target)
     return result.compress_time_s + result.export_time_s - before.compress_time_s - before.export_time_s

@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -64,7 +65,13 @@ class Server:
         message, fds, _, _ = socket.recv_fds(client, HEADER, 3)
         pid = os.fork()
         if pid == 0:
-            os._exit(self._become(json.loads(message), fds))
+            code = 1
+            try:
+                code = self._become(json.loads(message), fds)
+            except BaseException:
+                traceback.print_exc()
+            finally:  # never back into the server's loop, whose end would kill the other children
+                os._exit(code)
         for fd in fds:
             os.close(fd)
         pidfd = self.children[pid] = os.pidfd_open(pid)

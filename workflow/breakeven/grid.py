@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION, registry, schema
 from breakeven import chain as chains
-from breakeven import registry, schema
 from breakeven.chain import Chain
 from breakeven.errors import UserError
 from breakeven.method import TrainingMethod
+
+VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,15 @@ def runtime_sources(chain: str) -> list[str]:
     return method_sources(chains.parse(chain).runtime)
 
 
-def hardware_sources(name: str) -> list[str]:
-    """The file of a hardware profile."""
-    return registry.find("hardware", name).sources
+def execution(name: str) -> str:
+    """What of a hardware profile matters to its jobs: all but its price, which the boards take as it is now."""
+    p = registry.hardware(name)
+    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}"
+
+
+def hardware_sources(names: Iterable[str]) -> list[str]:
+    """The files of hardware profiles."""
+    return sorted({source for name in names for source in registry.find("hardware", name).sources})
 
 
 def last_step(chain: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -14,6 +15,8 @@ import psutil
 
 from breakeven.errors import UserError
 from breakeven.schema import read_yaml
+
+CGROUP = Path("/sys/fs/cgroup")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,10 @@ class HardwareProfile:
         """Why this machine cannot give the profile, or None. Never falls back to something slower."""
         if self.nodes > 1:
             return f"needs {self.nodes} nodes; this run has one: run it on a cluster"
-        cores, memory_gib = len(os.sched_getaffinity(0)), psutil.virtual_memory().total / 2**30
+        cores, memory_gib = cores_allowed(), memory_allowed_bytes() / 2**30
         needed = self.threads * (self.devices if self.accelerator == "cpu" else 1)
         if cores < needed:
-            return f"needs {needed} cores, this process may use {cores}: run on a larger machine"
+            return f"needs {needed} cores, this process may use {cores:g}: run on a larger machine"
         if self.accelerator == "cpu":
             if memory_gib < self.memory_gib * self.devices:
                 return f"needs {self.memory_gib * self.devices:g} GiB of memory, this machine has {memory_gib:.1f}"
@@ -46,17 +49,13 @@ class HardwareProfile:
         return self._missing_cuda()
 
     def _missing_cuda(self) -> str | None:
-        import torch
-
-        if torch.version.cuda is None:
-            return "needs a CUDA build of torch, this one is for CPUs: install the default wheel of torch"
-        found = torch.cuda.device_count()
-        if found < self.devices:
-            return f"needs {self.devices} CUDA device(s), torch sees {found}: check nvidia-smi and the driver"
-        gpu = torch.cuda.get_device_properties(0)
-        if gpu.total_memory / 2**30 < self.memory_gib:
-            return f"needs {self.memory_gib:g} GiB on the GPU, {gpu.name} has {gpu.total_memory / 2**30:.1f}"
-        return self._mismatch(gpu.name)
+        gpus = gpus_found()  # not by torch: it would start CUDA here, which the processes forked from here then lack
+        if len(gpus) < self.devices:
+            return f"needs {self.devices} CUDA device(s), nvidia-smi shows {len(gpus)}: check it and the driver"
+        for gpu in gpus[: self.devices]:
+            if gpu.memory_gib < self.memory_gib:
+                return f"needs {self.memory_gib:g} GiB on the GPU, {gpu.name} has {gpu.memory_gib:.1f}"
+        return self._mismatch(gpus[0].name)
 
     def _mismatch(self, device: str) -> str | None:
         if re.search(self.device_pattern, device):
@@ -64,11 +63,52 @@ class HardwareProfile:
         return f"device_pattern '{self.device_pattern}' does not match the device found, '{device}'"
 
 
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU as its driver describes it."""
+
+    name: str
+    memory_gib: float
+    driver: str
+
+
+@cache
+def gpus_found() -> list[Gpu]:
+    """The GPUs that nvidia-smi lists; none where there is no such tool."""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    lines = [line.rsplit(", ", 2) for line in done.stdout.strip().splitlines()] if done.returncode == 0 else []
+    return [Gpu(name, float(mib) / 1024, driver) for name, mib, driver in lines]
+
+
 @cache
 def cpu_model() -> str:
     """The processor's name as the kernel gives it."""
     found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found.group(1) if found else "unknown"
+
+
+def cores_allowed() -> float:
+    """Cores this process may use: by its affinity and, in a container, by its quota."""
+    quota = re.match(r"(\d+) (\d+)", _read(CGROUP / "cpu.max"))
+    affinity = len(os.sched_getaffinity(0))
+    return min(affinity, int(quota[1]) / int(quota[2])) if quota else affinity
+
+
+def memory_allowed_bytes() -> int:
+    """Memory this process may use: the machine's or, in a container, its limit."""
+    limit, machine = _read(CGROUP / "memory.max"), psutil.virtual_memory().total
+    return min(machine, int(limit)) if limit.isdecimal() else machine
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
 
 
 def read_profile(path: Path) -> HardwareProfile:

@@ -49,22 +49,18 @@ class Cost:
     ratio: str  # the column that sets it against the reference
     unit: str
     timed: bool = False  # its difference is real only where the intervals of the speed-ups say so
-    higher_is_better: bool = False
 
     def burden(self, rows: pd.DataFrame) -> pd.Series:
-        """The cost, lower is better."""
-        values = rows[self.column].astype(float)
-        return 1 / values if self.higher_is_better else values
+        """The cost, lower is better: for what is timed, relative to the reference it was timed beside."""
+        return 1 / rows[self.ratio].astype(float) if self.timed else rows[self.column].astype(float)
 
 
 COSTS = {
     "latency": Cost("Latency p50", "latency_p50_ms", "speedup", "ms", timed=True),
-    "throughput": Cost(
-        "Throughput", "throughput_samples_per_s", "speedup", "samples/s", timed=True, higher_is_better=True
-    ),
+    "throughput": Cost("Throughput", "throughput_samples_per_s", "speedup", "samples/s", timed=True),
     "disk": Cost("Size on disk", "disk_bytes", "size_ratio", "bytes"),
     "memory": Cost("Memory above imports", "memory_above_baseline_bytes", "memory_ratio", "bytes"),
-    "usd": Cost("US$ per million", "usd_per_million", "usd_ratio", "US$", timed=True),
+    "usd": Cost("US$ per million", "usd_per_million", "speedup", "US$", timed=True),
 }
 SPEEDUPS = ["speedup", "speedup_ci_high", "speedup_ci_low"]
 BREAK_EVENS = ["break_even", "break_even_low", "break_even_high"]  # at one price, which then cancels out
@@ -106,11 +102,10 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     rows["seconds_per_inference"] = cost.inference_seconds(
         rows["scenario"], rows["latency_mean_ms"], rows["throughput_samples_per_s"]
     )
-    rows["usd_per_million"] = cost.per_million(cost.work(rows["seconds_per_inference"], rows["usd_per_hour"]))
     reference = reference_of(rows)
     known = reference["quality"].fillna(rows["reference_quality"])
     rows["quality_ratio"] = quality_ratio(rows["quality"], known, rows["higher_is_better"])
-    for name in ("disk", "memory", "usd"):
+    for name in ("disk", "memory"):
         column = COSTS[name].column
         rows[COSTS[name].ratio] = reference[column].astype(float) / rows[column].astype(float)
     own = (rows["chain"] == REFERENCE) & succeeded(rows)
@@ -118,6 +113,8 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
         rows[column] = rows[column].astype(float).mask(own, 1.0)
     rows["making_s"] = rows["compress_time_s"].astype(float) + rows["export_time_s"].astype(float)
     rows["reference_seconds_per_inference"] = reference["seconds_per_inference"]
+    paired = reference["seconds_per_inference"].to_numpy(float) / rows["speedup"].to_numpy(float)
+    rows["usd_per_million"] = cost.per_million(cost.work(paired, rows["usd_per_hour"]))
     for speedup, column in zip(SPEEDUPS, BREAK_EVENS, strict=True):
         rows[column] = break_even(rows, speedup).mask(own)
     return rows

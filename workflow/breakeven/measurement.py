@@ -67,7 +67,7 @@ class Timing:
     windows: dict[str, list[Window]] = field(default_factory=lambda: {name: [] for name in SCENARIOS})
     load_time_s: list[float] = field(default_factory=list)
     warmup_calls: int = 0  # per scenario, over all processes
-    foreign_load_percent: dict[str, float] = field(default_factory=dict)  # the worst window of a scenario
+    foreign_load_percent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SCENARIOS, 0.0))  # the worst
     window_s: float = 0.0  # warm-up and bursts of all windows
 
 
@@ -95,8 +95,7 @@ def measure(cell: Served, reference: Served, task: Task, hardware: HardwareProfi
                     window = _lockstep(ours, theirs, batch_size, mode, pair)
                 timing.window_s += load.elapsed_s
                 timing.windows[scenario].append(window)
-                worst = max(timing.foreign_load_percent.get(scenario, 0.0), load.percent)
-                timing.foreign_load_percent[scenario] = worst
+                timing.foreign_load_percent[scenario] = max(timing.foreign_load_percent[scenario], load.percent)
     return timing
 
 
@@ -155,15 +154,17 @@ class _Worker:
         return self.receive()
 
     def send(self, what: str, *arguments: Any) -> None:
-        self.pipe.send((what, arguments))
+        try:
+            self.pipe.send((what, arguments))
+        except BrokenPipeError:
+            self.receive()  # says how it ended
 
     def receive(self) -> Any:
         try:
             answer = self.pipe.recv()
         except (EOFError, ConnectionResetError) as error:
             self.process.join()
-            code = self.process.exitcode
-            status = "out_of_memory" if code == -9 else "method_error"
+            status = "out_of_memory" if (code := self.process.exitcode) == -9 else "method_error"
             reason = f"the serving process ended with code {code}: run the cell's line by hand to see why"
             raise CellFailure(status, reason) from error
         if isinstance(answer, CellFailure):
@@ -189,21 +190,26 @@ class _Model:
     """The model in its own process, with real inputs in a seeded order."""
 
     def __init__(self, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
-        memory.reset_peak()
-        self.baseline = memory.resident_bytes()
         torch.set_num_threads(hardware.threads)
         self.cuda = hardware.accelerator == "cuda"
         runtime = registry.method(served.runtime)
         assert isinstance(runtime, Runtime)
+        self.pool = self._inputs(task, seed)
+        torch.ones(8, 8) @ torch.ones(8, 8)  # what any model brings into memory is not this one's
+        memory.reset_peak()
+        self.baseline = memory.resident_bytes()
         began = time.perf_counter()
         self.call: Callable[..., Tensor] = runtime.load(served.path, hardware)
         self.load_time_s = time.perf_counter() - began
-        pool = task.example_inputs(POOL)
-        order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
-        self.pool = tuple(x[order].to("cuda" if self.cuda else "cpu") for x in pool)
         self.position = 0
         gc.collect()
         gc.disable()  # a collection in the middle of a call would be counted as the model's
+
+    def _inputs(self, task: Task, seed: int) -> tuple[Tensor, ...]:
+        """Real test samples in a seeded order, where the model will want them."""
+        pool = task.example_inputs(POOL)
+        order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
+        return tuple(x[order].to("cuda" if self.cuda else "cpu") for x in pool)
 
     def warm_up(self) -> int:
         """At least WARMUP_CALLS calls of every scenario and WARMUP_S seconds; how many calls each scenario had."""

@@ -18,12 +18,11 @@ from typing import Any
 
 import psutil
 
-from breakeven.hardware import HardwareProfile, cpu_model
+from breakeven.hardware import CGROUP, HardwareProfile, cpu_model, gpus_found
 from breakeven.plugins import REPOSITORY
 
 CONTENDED_PERCENT = 5.0  # foreign load above this while timing: the row is shown, not ranked
 CPU = Path("/sys/devices/system/cpu")
-CGROUP = Path("/sys/fs/cgroup")
 
 
 def now() -> str:
@@ -123,15 +122,8 @@ def _software() -> dict[str, Any]:
 
 @cache
 def _gpu() -> dict[str, Any]:
-    query = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
-    try:
-        lines = subprocess.run(query, capture_output=True, text=True, timeout=30).stdout.strip().splitlines()
-    except (OSError, subprocess.TimeoutExpired):
-        return {}
-    if not lines:
-        return {}
-    name, driver = lines[0].rsplit(", ", 1)
-    return {"gpu_model": name, "gpu_driver": driver, "gpu_count": len(lines)}
+    gpus = gpus_found()
+    return {"gpu_model": gpus[0].name, "gpu_driver": gpus[0].driver, "gpu_count": len(gpus)} if gpus else {}
 
 
 def _git(*arguments: str) -> str | None:

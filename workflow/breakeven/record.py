@@ -16,10 +16,8 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
 from breakeven.errors import UserError
-
-SCHEMA_VERSION = 1
-PROTOCOL_VERSION = 1
 
 
 class Status(StrEnum):
@@ -139,6 +137,7 @@ class InferenceRow(Row):
     train_time_s: float | None = None  # of the model the chain starts from
     compress_time_s: float | None = None  # over all steps of the chain
     export_time_s: float | None = None
+    making_foreign_load_percent: float | None = None  # of the machine, by others, while compressing or exporting
     load_time_s: float | None = None
     warmup_calls: int | None = None
     timed_calls: int | None = None
@@ -207,8 +206,16 @@ def read_rows(path: Path, row_type: type[R]) -> list[R]:
 
 
 def from_dict(values: dict[str, Any], row_type: type[R]) -> R:
-    """A row from its JSON or Parquet values."""
-    return row_type(**{**values, "status": Status(values["status"])})
+    """A row from its JSON or Parquet values.
+
+    Raises:
+        UserError: they are not those of this version.
+    """
+    try:
+        return row_type(**{**values, "status": Status(values["status"])})
+    except (TypeError, KeyError) as error:
+        cell = values.get("cell_id")
+        raise UserError(f"row {cell}: written by another version ({error}): delete its folder and run again") from error
 
 
 def write_json(content: Any, path: Path) -> None:

@@ -22,11 +22,15 @@ def read_yaml(path: Path, schema: str) -> dict[str, Any]:
     """
     try:
         content = yaml.safe_load(path.read_text())
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: not a text file: name a YAML file") from error
     except OSError as error:
         raise UserError(f"{path}: {error.strerror}: check the path") from error
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else "?"
         raise UserError(f"{path}, line {line}: not valid YAML ({error.problem}): correct the line") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path}: not valid YAML ({str(error).splitlines()[0]}): correct the file") from error
     return check(content, schema, str(path))
 
 

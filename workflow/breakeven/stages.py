@@ -109,7 +109,7 @@ def train(task_text: str, training: str, hardware_name: str, seed: int, data: Pa
             job.work_s = fit.wall_s
             compression.save_module(module, folder / "model.pt")
             artifacts.describe_file(model, folder / "model.pt")
-            fill_quality(row, asdict(evaluation.evaluate(module, task, hardware)))
+            fill_quality(row, asdict(evaluation.evaluate(module, task, evaluation_profile("cpu"))))
         fill(row, job.provenance(hardware))
         artifacts.write(model, folder)
         write_json([asdict(row)], folder / ROWS)
@@ -182,10 +182,14 @@ def identity(
         "metric": task.quality.metric,
         "metric_unit": task.quality.unit,
         "higher_is_better": task.quality.higher_is_better,
-        "usd_per_hour": hardware.usd_per_hour,
-        "price_source": hardware.price_source,
-        "price_date": None if hardware.price_date is None else str(hardware.price_date),
+        **price(hardware),
     }
+
+
+def price(hardware: HardwareProfile) -> dict[str, Any]:
+    """What an hour of a profile costs, by whom, and when that was read."""
+    date = None if hardware.price_date is None else str(hardware.price_date)
+    return {"usd_per_hour": hardware.usd_per_hour, "price_source": hardware.price_source, "price_date": date}
 
 
 def fill(row: Row, values: dict[str, Any]) -> None:

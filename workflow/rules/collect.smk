@@ -1,9 +1,10 @@
-# The two boards.
+# The two boards: the rows of the grid's cells, at the prices of today's hardware files.
 
 
 rule collect_training:
     input:
-        expand(f"{RESULTS}/models/{{key}}", key=[training.key for training in GRID.trainings]),
+        rows=expand(f"{RESULTS}/models/{{key}}", key=[training.key for training in GRID.trainings]),
+        prices=grid.hardware_sources(training.hardware for training in GRID.trainings),
     output:
         f"{RESULTS}/training.parquet",
     log:
@@ -11,12 +12,13 @@ rule collect_training:
     conda:
         "../envs/breakeven.yaml"
     shell:
-        "python -m breakeven collect --kind training --output {output:q} {input:q} > {log:q} 2>&1"
+        "python -m breakeven collect --kind training --output {output:q} {input.rows:q} > {log:q} 2>&1"
 
 
 rule collect_inference:
     input:
-        expand(f"{RESULTS}/cells/{{key}}", key=[cell.key for cell in GRID.cells]),
+        rows=expand(f"{RESULTS}/cells/{{key}}", key=[cell.key for cell in GRID.cells]),
+        prices=grid.hardware_sources(cell.hardware for cell in GRID.cells),
     output:
         f"{RESULTS}/inference.parquet",
     log:
@@ -24,4 +26,4 @@ rule collect_inference:
     conda:
         "../envs/breakeven.yaml"
     shell:
-        "python -m breakeven collect --kind inference --output {output:q} {input:q} > {log:q} 2>&1"
+        "python -m breakeven collect --kind inference --output {output:q} {input.rows:q} > {log:q} 2>&1"

@@ -9,7 +9,6 @@ rule measure:
         reference_evaluation=lambda w: f"{RESULTS}/{grid.evaluation(w, 'fp32')}",
         data=f"{RESULTS}/data/{{task}}.json",
         task=lambda w: grid.task_sources(w.task),
-        hardware=lambda w: grid.hardware_sources(w.hardware),
         runtime=lambda w: grid.runtime_sources(w.chain),
     output:
         directory(f"{RESULTS}/cells/{MODEL}/{{chain}}@{{hardware}}"),
@@ -19,6 +18,8 @@ rule measure:
         "../envs/breakeven.yaml"
     threads: workflow.cores
     params:
+        versions=grid.VERSIONS,
+        hardware=lambda w: grid.execution(w.hardware),
         timing=GRID.timing,
     shell:
         "python -m breakeven measure --task {wildcards.task:q} --training {wildcards.training:q}@{wildcards.train_hardware:q}"

@@ -19,7 +19,6 @@ rule train:
         data=f"{RESULTS}/data/{{task}}.json",
         task=lambda w: grid.task_sources(w.task),
         method=lambda w: grid.method_sources(w.training),
-        hardware=lambda w: grid.hardware_sources(w.train_hardware),
     output:
         directory(f"{RESULTS}/models/{MODEL}"),
     log:
@@ -29,6 +28,8 @@ rule train:
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: workflow.cores if grid.training_of(w).key in TIMED else grid.threads(w.train_hardware)
     params:
+        versions=grid.VERSIONS,
+        hardware=lambda w: grid.execution(w.train_hardware),
         timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
     shell:
         "python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
