@@ -81,7 +81,7 @@ def controls(rows: pd.DataFrame) -> Setting:
             step=0.01,
             format="%.4f",
             disabled=fixed,
-            key=f"breakeven_{name}",
+            key=f"breakeven_{name}_{default}",  # another profile starts at its own price
             help="Starts at the price of the hardware profile that the rows carry, where it has one.",
         )
     spent = d.toggle("Include what is already spent", value=True, key="breakeven_spent", help=SPENT)

@@ -120,7 +120,7 @@ def test_break_even_says_when_and_when_never(results: Path) -> None:
 def test_the_price_of_compressing_moves_break_even(results: Path) -> None:
     app = page("Break-even")
     before = app.dataframe[0].value.set_index("chain").loc["int8_static", "n_star"]
-    app.number_input(key="breakeven_making").set_value(0.425).run()
+    app.number_input(key="breakeven_making_0.0425").set_value(0.425).run()
     after = app.dataframe[0].value.set_index("chain").loc["int8_static", "n_star"]
     assert float(after.removesuffix(" k")) == pytest.approx(10 * float(before.removesuffix(" k")), rel=0.01)
 
