@@ -1,6 +1,8 @@
 """What a dry run plans, counted by hand from the grid."""
 
 import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -75,5 +77,6 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(checkout: Checkout) ->
 
 @pytest.mark.parametrize("command", [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "workflow/rules"]])
 def test_style(command: list[str], checkout: Checkout) -> None:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    program = Path(sys.executable).parent / command[0]  # found also where the environment is not activated
+    done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
