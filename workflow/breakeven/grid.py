@@ -155,8 +155,7 @@ def accelerator(hardware: str) -> str:
 
 def threads(hardware: str) -> int:
     """Cores that a job on this profile keeps busy."""
-    profile = registry.hardware(hardware)
-    return profile.threads * (profile.devices if profile.accelerator == "cpu" else 1)
+    return registry.hardware(hardware).cores
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -34,14 +34,18 @@ class HardwareProfile:
     price_source: str | None = None
     price_date: date | None = None
 
+    @property
+    def cores(self) -> int:
+        """CPU cores that work on this profile keeps busy."""
+        return self.threads * (self.devices if self.accelerator == "cpu" else 1)
+
     def missing(self) -> str | None:
         """Why this machine cannot give the profile, or None. Never falls back to something slower."""
         if self.nodes > 1:
             return f"needs {self.nodes} nodes; this run has one: run it on a cluster"
         cores, memory_gib = cores_allowed(), memory_allowed_bytes() / 2**30
-        needed = self.threads * (self.devices if self.accelerator == "cpu" else 1)
-        if cores < needed:
-            return f"needs {needed} cores, this process may use {cores:g}: run on a larger machine"
+        if cores < self.cores:
+            return f"needs {self.cores} cores, this process may use {cores:g}: run on a larger machine"
         if self.accelerator == "cpu":
             if memory_gib < self.memory_gib * self.devices:
                 return f"needs {self.memory_gib * self.devices:g} GiB of memory, this machine has {memory_gib:.1f}"

@@ -32,7 +32,7 @@ class Job:
 
     def __init__(self, stage: str, hardware: HardwareProfile, timed: bool) -> None:
         self.stage, self.timed, self.work_s = stage, timed, 0.0
-        self.cores = hardware.threads * (hardware.devices if hardware.accelerator == "cpu" else 1)
+        self.cores = hardware.cores
         self.started_at, self.load_before = provenance.now(), provenance.load_average()
 
     def write(self, folder: Path) -> None:
