@@ -26,6 +26,8 @@ class Artifact:
     disk_bytes: int | None = None
     parameters: int | None = None
     nonzero_parameters: int | None = None
+    flops: int | None = None  # of one sample, see `arithmetic`
+    nonzero_flops: int | None = None
     train_time_s: float | None = None  # of the model the chain starts from
     compress_time_s: float = 0.0
     export_time_s: float = 0.0

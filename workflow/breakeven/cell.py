@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,21 @@ from breakeven.record import (
     write_json,
     write_parquet,
 )
-from breakeven.stages import EVALUATION, ROWS, Job, as_json, fill, fill_quality, identity, price, recorded, require
+from breakeven.stages import (
+    EVALUATION,
+    FIRST,
+    OUTPUTS,
+    ROWS,
+    Job,
+    as_json,
+    fill,
+    fill_quality,
+    identity,
+    price,
+    recorded,
+    require,
+)
+from breakeven.supervision import Attempt
 from breakeven.task import Task
 
 BOARDS: dict[str, type[Row]] = {"training": TrainingRow, "inference": InferenceRow}
@@ -56,9 +70,10 @@ def measure(
     mode: str,
     inputs: Inputs,
     output: Path,
+    attempt: Attempt = FIRST,
 ) -> None:
     """Measure one cell beside its reference; leave its rows and its raw latencies."""
-    from breakeven import measurement
+    from breakeven import measurement, serving
 
     task, chain, hardware = (
         registry.task(task_text),
@@ -68,7 +83,7 @@ def measure(
     job = Job("measure", hardware, timed=True)
     rows = {
         scenario: _row(task_text, task, training, seed, chain, hardware, mode, scenario, batch_size, inputs)
-        for scenario, batch_size in measurement.SCENARIOS.items()
+        for scenario, batch_size in serving.SCENARIOS.items()
     }
 
     def failed(failure: CellFailure) -> None:
@@ -77,15 +92,19 @@ def measure(
 
     with artifacts.folder_aside(output) as folder:
         with recorded(failed):
+            attempt.begin()
             cell, reference = _served(inputs, chain, task, hardware, rows.values())
             timing = measurement.measure(cell, reference, task, hardware, measurement.MODES[mode], seed)
-            peak, above = measurement.measure_memory(cell, task, hardware, seed)
+            held = measurement.measure_memory(cell, task, hardware, seed)
             job.work_s = timing.window_s
             for scenario, row in rows.items():
-                row.peak_memory_bytes, row.memory_above_baseline_bytes = peak, above
+                row.peak_memory_bytes, row.memory_above_baseline_bytes = held.peak_bytes, held.above_baseline_bytes
+                row.cuda_allocated_bytes, row.cuda_reserved_bytes = held.cuda_allocated_bytes, held.cuda_reserved_bytes
                 _fill_timing(row, timing, scenario)
+                _fill_energy(row, timing, scenario)
             _write_latencies(timing, folder / LATENCIES)
         for row in rows.values():
+            row.attempt = attempt.number
             fill(row, job.provenance(hardware))
         write_json([asdict(row) for row in rows.values()], folder / ROWS)
         job.write(folder)
@@ -102,31 +121,39 @@ def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
     write_parquet(rows, row_type, output)
 
 
-def _served(inputs: Inputs, chain: Chain, task: Task, hardware: HardwareProfile, rows: Any) -> tuple[Any, Any]:
+def _served(
+    inputs: Inputs, chain: Chain, task: Task, hardware: HardwareProfile, rows: Iterable[InferenceRow]
+) -> tuple[Any, Any]:
     """The cell's file and its reference's, once everything before them is known to be well."""
-    from breakeven.measurement import Served
+    from breakeven.serving import Served
 
     model, original = artifacts.read(inputs.artifact), artifacts.read(inputs.reference)
-    path, reference = (
+    path, original_path = (
         artifacts.model_file(inputs.artifact, model),
         artifacts.model_file(inputs.reference, original),
     )
     require(hardware.missing(), "no_hardware")
     require(chain.unsupported(task, hardware), "unsupported")
-    evaluation = read_json(inputs.evaluation / EVALUATION)
-    if evaluation["status"] != Status.OK:
-        raise CellFailure(evaluation["status"], evaluation["reason"])
-    if evaluation["artifact_sha256"] != model.sha256:
-        evaluated = evaluation["artifact_sha256"]
-        raise CellFailure("method_error", f"evaluated was {evaluated}, to be timed is {model.sha256}: run it again")
+    evaluation, its = read_json(inputs.evaluation / EVALUATION), read_json(inputs.reference_evaluation / EVALUATION)
+    for each in (evaluation, its):
+        if each["status"] != Status.OK:
+            raise CellFailure(each["status"], each["reason"])
+    cell = Served(path, chain.runtime, evaluation["artifact_sha256"], inputs.evaluation / OUTPUTS)
+    reference = Served(
+        original_path, chains.DEFAULT_RUNTIME, its["artifact_sha256"], inputs.reference_evaluation / OUTPUTS
+    )
     for row in rows:
         fill_quality(row, evaluation)
+        row.reference_quality, row.outputs_sha256 = its["quality"], evaluation["outputs_sha256"]
+        row.quality_kept_ci_low, row.quality_kept_ci_high = statistics.kept_interval(
+            evaluation["resampled"], its["resampled"], row.higher_is_better
+        )
         row.artifact_sha256, row.disk_bytes = model.sha256, model.disk_bytes
         row.parameters, row.nonzero_parameters = model.parameters, model.nonzero_parameters
+        row.flops, row.nonzero_flops = model.flops, model.nonzero_flops
         row.train_time_s, row.compress_time_s = model.train_time_s, model.compress_time_s
         row.export_time_s, row.making_foreign_load_percent = model.export_time_s, model.making_foreign_load_percent
-        row.reference_quality = read_json(inputs.reference_evaluation / EVALUATION)["quality"]
-    return Served(path, chain.runtime), Served(reference, chains.DEFAULT_RUNTIME)
+    return cell, reference
 
 
 def _row(
@@ -184,12 +211,24 @@ def _fill_timing(row: InferenceRow, timing: Any, scenario: str) -> None:
             f"reference_latency_{name}_ms",
             _over_processes([w.reference_ms for w in windows], percentile),
         )
-    ratios = [float(np.median(w.round_ratios)) for w in windows]
-    row.speedup, row.speedup_ci_low, row.speedup_ci_high, row.speedup_cv = statistics.ratio_interval(ratios)
+    row.speedup, row.speedup_ci_low, row.speedup_ci_high, row.speedup_cv = statistics.ratio_interval(
+        [w.speedup for w in windows]
+    )
     row.throughput_samples_per_s = row.batch_size * row.timed_calls / row.timed_s
     row.foreign_load_percent = timing.foreign_load_percent[scenario]
-    row.contended = row.foreign_load_percent > provenance.CONTENDED_PERCENT
+    row.contended = provenance.is_contended(row.foreign_load_percent)
     row.unstable = row.speedup_cv is not None and row.speedup_cv > UNSTABLE_CV
+
+
+def _fill_energy(row: InferenceRow, timing: Any, scenario: str) -> None:
+    row.energy_method = timing.energy_method
+    pairs = [(w.energy_j, w.reference_energy_j) for w in timing.windows[scenario]]
+    if any(not joules for pair in pairs for joules in pair):  # unknown, or too little for the counter to show
+        return
+    row.energy_j_per_sample, row.reference_energy_j_per_sample = np.mean(pairs, axis=0).tolist()
+    row.energy_gain, row.energy_gain_ci_low, row.energy_gain_ci_high, _ = statistics.ratio_interval(
+        [reference / cell for cell, reference in pairs]
+    )
 
 
 def _over_processes(latencies: list[np.ndarray], percentile: float) -> float | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -28,6 +30,7 @@ Chain = Annotated[str, typer.Option(help="A chain, such as channel_pruning-ratio
 Source = Annotated[Path, typer.Option(help="Folder of the artifact to start from.")]
 Data = Annotated[Path, typer.Option(help="Record of the task's prepared data.")]
 Output = Annotated[Path, typer.Option(help="What to write.")]
+Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job is ended and recorded as timeout.")]
 
 
 def run(arguments: list[str]) -> int:
@@ -103,11 +106,12 @@ def train(
     data: Data,
     output: Output,
     timed: Annotated[bool, typer.Option("--timed", help="Nothing else runs beside it: its times count.")] = False,
+    timeout_min: Timeout = None,
 ) -> None:
     """Train the model of a task."""
     from breakeven import stages
 
-    stages.train(task, method, hardware, seed, data, timed, output)
+    _supervised(partial(stages.train, task, method, hardware, seed, data, timed, output), hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -118,11 +122,12 @@ def compress(
     hardware: Hardware,
     source: Source,
     output: Output,
+    timeout_min: Timeout = None,
 ) -> None:
     """Apply one step of a chain to an artifact."""
     from breakeven import stages
 
-    stages.compress(task, step, seed, hardware, source, output)
+    _supervised(partial(stages.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -132,11 +137,12 @@ def evaluate(
     accelerator: Annotated[str, typer.Option(help="cpu or cuda.")],
     source: Source,
     output: Output,
+    timeout_min: Timeout = None,
 ) -> None:
     """Evaluate an artifact on the whole test set, in the runtime that serves it."""
     from breakeven import stages
 
-    stages.evaluate(task, chain, accelerator, source, output)
+    _supervised(partial(stages.evaluate, task, chain, accelerator, source, output), None, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -153,12 +159,14 @@ def measure(
     reference_evaluation: Annotated[Path, typer.Option(help="Folder of the trained model's evaluation.")],
     data: Data,
     output: Output,
+    timeout_min: Timeout = None,
 ) -> None:
     """Time a cell beside its reference. Nothing else should run on the machine."""
     from breakeven import cell
 
     inputs = cell.Inputs(artifact, reference, evaluation, reference_evaluation, data)
-    cell.measure(task, training, seed, chain, hardware, mode, inputs, output)
+    stage = partial(cell.measure, task, training, seed, chain, hardware, mode, inputs, output)
+    _supervised(stage, hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -171,6 +179,19 @@ def collect(
     from breakeven import cell
 
     cell.collect(kind, sources or [], output)
+
+
+def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
+    """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
+    from breakeven import registry, supervision
+
+    profile = registry.hardware(hardware) if hardware else None
+    memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
+    limits = supervision.Limits(
+        seconds=None if timeout_min is None else 60 * timeout_min,
+        memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
+    )
+    supervision.supervise(stage, limits)
 
 
 @app.command(hidden=True)

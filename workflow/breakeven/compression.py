@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from breakeven import artifact as artifacts
 from breakeven import registry
+from breakeven.arithmetic import count_flops
 from breakeven.artifact import Artifact
 from breakeven.hardware import HardwareProfile
 from breakeven.method import CompressionContext, ExportedCompressionMethod, Method, Runtime
@@ -74,7 +75,7 @@ def _apply(method: Method, given: Path, path: Path, before: Artifact, context: C
     model = method.compress(model, context).eval()  # type: ignore[attr-defined]
     after.compress_time_s += time.perf_counter() - began
     save_module(model, path)
-    after.parameters, after.nonzero_parameters = count_parameters(model)
+    describe_module(after, model, context.task)
     return after
 
 
@@ -86,6 +87,12 @@ def save_module(model: nn.Module, path: Path) -> None:
 def load_module(path: Path) -> nn.Module:
     """A module that this pipeline saved; the caller has verified the file's sha256."""
     return torch.load(path, weights_only=False, map_location="cpu").eval()
+
+
+def describe_module(artifact: Artifact, model: nn.Module, task: Task) -> None:
+    """Record the size and the arithmetic of a module; what later exports it keeps them."""
+    artifact.parameters, artifact.nonzero_parameters = count_parameters(model)
+    artifact.flops, artifact.nonzero_flops = count_flops(model, task.example_inputs(1))
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """The two kinds of failure a user may meet, each carrying a reason to act on."""
 
+import errno
+import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -24,6 +26,15 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known) or 'none'}"
 
 
+NO_MEMORY = ("can't allocate memory", "Failed to allocate memory", "bad allocation", "std::bad_alloc")
+MORE_MEMORY = "use a profile with more memory_gib, or a smaller model or batch"
+# What a disk, a network or the system does to a job, whatever the job is: the same job may go well the next time.
+BROKEN_INFRASTRUCTURE = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.EMFILE, errno.ENFILE),
+    *(errno.EAGAIN, errno.ETIMEDOUT, errno.ECONNRESET, errno.ENETUNREACH, errno.EHOSTUNREACH),
+}
+
+
 def failure_of(error: Exception) -> CellFailure:
     """What an exception out of a method's or a runtime's code means for its cell."""
     if isinstance(error, CellFailure):
@@ -31,6 +42,26 @@ def failure_of(error: Exception) -> CellFailure:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     # An exception out of a rank arrives as its traceback, whose last line is the one that matters.
     text = (lines[-1] if type(error).__name__ == "ProcessRaisedException" else lines[0])[:300]
-    if type(error).__name__ in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in text:
-        return CellFailure("out_of_memory", f"{text}: use a profile with more memory or a smaller batch")
+    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    if named or getattr(error, "errno", None) == errno.ENOMEM or any(sign in str(error) for sign in NO_MEMORY):
+        return CellFailure("out_of_memory", f"{text}: {MORE_MEMORY}")
+    if isinstance(error, OSError) and error.errno in BROKEN_INFRASTRUCTURE:
+        return CellFailure("infra_error", f"{text}: mend the disk or the network that this names, and run again")
     return CellFailure("method_error", f"{type(error).__name__}: {text}: see the job's log for the traceback")
+
+
+def death(what: str, code: int, oom_kills: int) -> CellFailure:
+    """What it means for its cell that a process ended before its work did.
+
+    Args:
+        what: the process, for people.
+        code: its exit code as `multiprocessing` gives it, a signal negative.
+        oom_kills: how many processes the kernel has killed for want of memory since it started.
+    """
+    if code == -signal.SIGKILL and oom_kills:
+        return CellFailure("out_of_memory", f"the kernel killed {what} for want of memory: {MORE_MEMORY}")
+    if code in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT):
+        name = signal.Signals(-code).name
+        return CellFailure("infra_error", f"{what} was ended from outside ({name}): find out by whom, and run again")
+    how = f"crashed ({signal.Signals(-code).name})" if code < 0 else f"ended with code {code}"
+    return CellFailure("method_error", f"{what} {how}: run the job's line by hand, and see its log")

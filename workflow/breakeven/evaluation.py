@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
+from breakeven import outputs as checks
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Runtime
 from breakeven.record import Status
 from breakeven.task import Task
 
-RESAMPLES = 300  # of the test set, for the 95 % interval
+RESAMPLES = 1000  # of the test set, for the 95 % interval
 
 
 @dataclass(kw_only=True)
@@ -30,18 +31,26 @@ class Evaluation:
     ci_low: float | None = None
     ci_high: float | None = None
     n_eval: int | None = None
+    outputs_sha256: str | None = None
+    # The quality of each resampled test set. The same samples are drawn for every artifact of a task, so two of these
+    # lists are paired.
+    resampled: list[float] = field(default_factory=list)
 
 
-def evaluate_file(path: Path, sha256: str, runtime: Runtime, task: Task, hardware: HardwareProfile) -> Evaluation:
-    """The quality of the model in the file `path`, as the runtime serves it."""
-    result = evaluate(runtime.load(path, hardware), task, hardware)
+def evaluate_file(
+    path: Path, sha256: str, runtime: Runtime, task: Task, hardware: HardwareProfile, outputs: Path
+) -> Evaluation:
+    """The quality of the model in the file `path`, as the runtime serves it; leaves a few outputs in `outputs`."""
+    model = runtime.load(path, hardware)
+    result = evaluate(model, task, hardware)
     result.artifact_sha256 = sha256
+    result.outputs_sha256 = checks.write(checks.outputs_of(model, task, hardware), outputs)
     return result
 
 
 def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> Evaluation:
     """The quality of a callable model on the task's test set; the interval is a bootstrap over its samples."""
-    outputs, targets = _predict(model, task, "cuda" if hardware.accelerator == "cuda" else "cpu")
+    outputs, targets = _predict(model, task, checks.device_of(hardware))
 
     def score(indices: np.ndarray) -> float:
         metric = task.metric()
@@ -49,16 +58,20 @@ def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile
         return metric.compute().item()
 
     samples = np.arange(len(targets))
-    interval = bootstrap(
+    resampling = bootstrap(
         (samples,),
         score,
         n_resamples=RESAMPLES,
         method="percentile",
         vectorized=False,
         rng=np.random.default_rng(0),
-    ).confidence_interval
+    )
     return Evaluation(
-        quality=score(samples), ci_low=float(interval.low), ci_high=float(interval.high), n_eval=len(targets)
+        quality=score(samples),
+        ci_low=float(resampling.confidence_interval.low),
+        ci_high=float(resampling.confidence_interval.high),
+        n_eval=len(targets),
+        resampled=resampling.bootstrap_distribution.tolist(),
     )
 
 

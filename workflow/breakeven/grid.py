@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +15,7 @@ from breakeven.chain import Chain
 from breakeven.errors import UserError
 from breakeven.method import TrainingMethod
 
+CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config, in the environment of its jobs
 VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
 
 
@@ -52,6 +55,7 @@ class Grid:
     trainings: list[Training]  # of the training board: timed alone
     cells: list[Cell]
     timing: str  # quick or full
+    config_sha256: str  # of what is to be measured, wherever the results go
 
 
 def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
@@ -80,7 +84,9 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
         for hardware in config["hardware"]
         for chain in names
     ]
-    return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"])
+    asked = {key: value for key, value in config.items() if key != "results"}
+    config_sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"], config_sha256)
 
 
 def read_config(path: Path) -> dict[str, Any]:

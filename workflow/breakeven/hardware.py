@@ -17,6 +17,8 @@ from breakeven.errors import UserError
 from breakeven.schema import read_yaml
 
 CGROUP = Path("/sys/fs/cgroup")
+OWN_CGROUP = Path("/proc/self/cgroup")
+UNLIMITED = 1 << 60  # bytes: what the first version of cgroups writes for no limit is above this
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,8 @@ class HardwareProfile:
     threads: int  # per process
     memory_gib: float  # per device
     device_pattern: str  # regular expression that the CPU's or GPU's name must match
+    watts: float | None = None  # of the whole profile at work, where nothing on the machine measures it
+    watts_source: str | None = None
     usd_per_hour: float | None = None
     price_source: str | None = None
     price_date: date | None = None
@@ -97,15 +101,46 @@ def cpu_model() -> str:
 
 def cores_allowed() -> float:
     """Cores this process may use: by its affinity and, in a container, by its quota."""
-    quota = re.match(r"(\d+) (\d+)", _read(CGROUP / "cpu.max"))
-    affinity = len(os.sched_getaffinity(0))
-    return min(affinity, int(quota[1]) / int(quota[2])) if quota else affinity
+    affinity, quota = len(os.sched_getaffinity(0)), cgroup_cores()
+    return affinity if quota is None else min(affinity, quota)
 
 
 def memory_allowed_bytes() -> int:
     """Memory this process may use: the machine's or, in a container, its limit."""
-    limit, machine = _read(CGROUP / "memory.max"), psutil.virtual_memory().total
-    return min(machine, int(limit)) if limit.isdecimal() else machine
+    machine, limit = psutil.virtual_memory().total, cgroup_memory_bytes()
+    return machine if limit is None else min(machine, limit)
+
+
+def cgroup_cores() -> float | None:
+    """The tightest CPU quota of the control groups this process is in, in cores; None without one."""
+    quotas = [re.match(r"(\d+) (\d+)", _read(folder / "cpu.max")) for folder in _cgroups("")]
+    found = [int(quota[1]) / int(quota[2]) for quota in quotas if quota]
+    for folder in _cgroups("cpu"):
+        quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+        if quota.isdecimal() and period.isdecimal():  # -1 is no quota
+            found.append(int(quota) / int(period))
+    return min(found, default=None)
+
+
+def cgroup_memory_bytes() -> int | None:
+    """The tightest memory limit of the control groups this process is in; None without one."""
+    files = [*(f / "memory.max" for f in _cgroups("")), *(f / "memory.limit_in_bytes" for f in _cgroups("memory"))]
+    limits = [int(text) for text in map(_read, files) if text.isdecimal() and int(text) < UNLIMITED]
+    return min(limits, default=None)
+
+
+def _cgroups(controller: str) -> list[Path]:
+    """This process's control group and those above it; `controller` is of version 1, none means version 2.
+
+    `proc(5)`, /proc/[pid]/cgroup: lines of `hierarchy:controllers:path`. A container may see its own group as the root.
+    """
+    for line in _read(OWN_CGROUP).splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            root = CGROUP / controller
+            own = root / path.lstrip("/")
+            return [folder for folder in (own, *own.parents) if folder.is_relative_to(root)]
+    return []
 
 
 def _read(path: Path) -> str:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
+import resource
+from contextlib import suppress
 from pathlib import Path
+
+import psutil
 
 
 def resident_bytes() -> int:
@@ -12,8 +17,12 @@ def resident_bytes() -> int:
 
 
 def peak_bytes() -> int:
-    """The most this process has held since it began or since `reset_peak` (`VmHWM`)."""
-    return _status("VmHWM")
+    """The most that this process has held since it began or since `reset_peak` (`VmHWM`), and those it has started."""
+    children = 0
+    for child in psutil.Process().children(recursive=True):
+        with suppress(OSError):  # it has ended since
+            children += _status("VmHWM", child.pid)
+    return _status("VmHWM") + children
 
 
 def reset_peak() -> None:
@@ -21,8 +30,22 @@ def reset_peak() -> None:
     Path("/proc/self/clear_refs").write_text("5")
 
 
-def _status(field: str) -> int:
-    found = re.search(rf"^{field}:\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+def oom_kills() -> int:
+    """Processes that the kernel has killed on this machine, since it started, for want of memory (`vm.oom_kill`)."""
+    found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    return int(found.group(1)) if found else 0
+
+
+def limit(above_bytes: int) -> None:
+    """Let this process and those it starts hold `above_bytes` more than this one holds now (`RLIMIT_DATA`)."""
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = _status("VmData") + above_bytes
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _status(field: str, pid: int | None = None) -> int:
+    path = Path(f"/proc/{os.getpid() if pid is None else pid}/status")
+    found = re.search(rf"^{field}:\s+(\d+) kB$", path.read_text(), re.MULTILINE)
     if found is None:
-        raise OSError(f"/proc/self/status has no {field}: Breakeven measures memory on Linux")
+        raise OSError(f"{path} has no {field}: Breakeven measures memory on Linux")
     return int(found.group(1)) * 1024

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import re
 import subprocess
 import time
 from collections.abc import Sequence
@@ -18,11 +17,17 @@ from typing import Any
 
 import psutil
 
-from breakeven.hardware import CGROUP, HardwareProfile, cpu_model, gpus_found
+from breakeven import grid
+from breakeven.hardware import HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model, gpus_found
 from breakeven.plugins import REPOSITORY
 
-CONTENDED_PERCENT = 5.0  # foreign load above this while timing: the row is shown, not ranked
+CONTENDED_PERCENT = 5.0  # of all cores: foreign load above this while timing: the row is shown, not ranked
+CONTENDED_CORES = 0.5  # the same on a machine of many cores, where one busy process is a small share
 CPU = Path("/sys/devices/system/cpu")
+LIBRARIES = [
+    *("numpy", "onnx", "onnxruntime", "onnxscript", "pytorch-lightning", "snakemake", "timm", "torch"),
+    *("torch-pruning", "torchmetrics", "torchvision", "transformers"),
+]
 
 
 def now() -> str:
@@ -85,6 +90,12 @@ class ForeignLoad:
         return sum(sum(process.cpu_times()[:4]) for process in self.processes)
 
 
+def is_contended(foreign_load_percent: float) -> bool:
+    """Whether so much foreign load spoils a timing."""
+    cores = foreign_load_percent / 100 * (psutil.cpu_count() or 1)
+    return foreign_load_percent > CONTENDED_PERCENT or cores > CONTENDED_CORES
+
+
 def _busy_s() -> float:
     times = psutil.cpu_times()
     return times.user + times.nice + times.system + times.irq + times.softirq + times.steal
@@ -97,8 +108,8 @@ def _machine() -> dict[str, Any]:
         "cores": psutil.cpu_count(),
         "threads_allowed": len(os.sched_getaffinity(0)),
         "ram_bytes": psutil.virtual_memory().total,
-        "cgroup_cpu_limit": _cgroup_cores(),
-        "cgroup_memory_limit_bytes": _number(CGROUP / "memory.max"),
+        "cgroup_cpu_limit": cgroup_cores(),
+        "cgroup_memory_limit_bytes": cgroup_memory_bytes(),
         "kernel": platform.release(),
         "governor": _text(CPU / "cpu0/cpufreq/scaling_governor"),
         "turbo": _turbo(),
@@ -112,6 +123,8 @@ def _software() -> dict[str, Any]:
     return {
         "python": platform.python_version(),
         "torch": package_version("torch"),
+        "libraries": json.dumps({name: package_version(name) for name in LIBRARIES}),
+        "config_sha256": os.environ.get(grid.CONFIG_SHA256),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
@@ -132,11 +145,6 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _cgroup_cores() -> float | None:
-    quota = re.match(r"(\d+) (\d+)", _text(CGROUP / "cpu.max") or "")
-    return int(quota[1]) / int(quota[2]) if quota else None
 
 
 def _turbo() -> bool | None:

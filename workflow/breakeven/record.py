@@ -57,6 +57,8 @@ class Provenance:
     lock_sha256: str | None = None
     git_commit: str | None = None
     git_dirty: bool | None = None
+    libraries: str | None = None  # JSON: versions of what may have run in the job
+    config_sha256: str | None = None  # of the grid's config; null where the job was run by hand
     executor: str | None = None
     job_id: str | None = None
     started_at: str | None = None  # ISO 8601, UTC
@@ -82,6 +84,7 @@ class Row(Provenance):
     seed: int
     status: Status = Status.OK
     reason: str | None = None
+    attempt: int = 1  # more where the infrastructure failed
     metric: str
     metric_unit: str
     higher_is_better: bool
@@ -94,6 +97,8 @@ class Row(Provenance):
     memory_above_baseline_bytes: int | None = None  # above the level after imports
     foreign_load_percent: float | None = None  # of the machine, by others, while timed
     contended: bool | None = None  # too much of it: shown, not ranked
+    energy_method: str | None = None  # rapl, nvml, tdp_estimate or none
+    watts: float | None = None  # what the estimate takes the profile to draw, from its file
     usd_per_hour: float | None = None
     price_source: str | None = None
     price_date: str | None = None
@@ -114,6 +119,7 @@ class TrainingRow(Row):
     time_to_target_s: float | None = None  # infinite where the target was not reached
     quality_target: float | None = None
     samples_per_s: float | None = None
+    train_energy_j: float | None = None  # null where others ran beside it, or unknown
 
 
 @dataclass(kw_only=True)
@@ -130,9 +136,14 @@ class InferenceRow(Row):
     batch_size: int
     mode: str  # quick or full
     artifact_sha256: str | None = None
+    outputs_sha256: str | None = None  # of the evaluation's outputs that the timed process gave again
     reference_cell_id: str | None = None
     reference_quality: float | None = None
+    quality_kept_ci_low: float | None = None  # 95 %, of the share of the reference's quality, paired by test sample
+    quality_kept_ci_high: float | None = None
     nonzero_parameters: int | None = None
+    flops: int | None = None  # of one sample: 2 per multiply-add, as if in float32 and dense
+    nonzero_flops: int | None = None  # without those of weights that are zero
     disk_bytes: int | None = None  # of the file a user would ship
     train_time_s: float | None = None  # of the model the chain starts from
     compress_time_s: float | None = None  # over all steps of the chain
@@ -156,6 +167,13 @@ class InferenceRow(Row):
     speedup_ci_high: float | None = None
     speedup_cv: float | None = None  # between processes
     throughput_samples_per_s: float | None = None
+    cuda_allocated_bytes: int | None = None  # peak
+    cuda_reserved_bytes: int | None = None
+    energy_j_per_sample: float | None = None  # in the windows of the latencies
+    reference_energy_j_per_sample: float | None = None
+    energy_gain: float | None = None  # paired: the reference's energy over this cell's
+    energy_gain_ci_low: float | None = None  # 95 %
+    energy_gain_ci_high: float | None = None
     unstable: bool | None = None  # the ratio differs between processes
 
 

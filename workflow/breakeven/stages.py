@@ -16,15 +16,20 @@ from breakeven import artifact as artifacts
 from breakeven import chain as chains
 from breakeven import provenance, registry
 from breakeven.artifact import Artifact
+from breakeven.energy import ESTIMATE, Meter
 from breakeven.errors import CellFailure, UserError, failure_of
 from breakeven.hardware import HardwareProfile, evaluation_profile
 from breakeven.record import Row, Status, TrainingRow, read_json, write_json
+from breakeven.supervision import Attempt
 from breakeven.task import Task
 
 ROWS = "rows.json"  # of the train and measure stages
 EVALUATION = "evaluation.json"  # of the evaluate stage
+OUTPUTS = "outputs.npy"  # of the evaluate stage, see `outputs`
 JOB = "job.json"  # of every stage: when it ran, and how much of that was work
 FINE_TUNE_RATE = 0.3  # of the recipe's learning rate: enough to recover, too little to forget
+
+FIRST = Attempt()
 
 
 class Job:
@@ -52,14 +57,16 @@ class Job:
 
 @contextmanager
 def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
-    """Turn what fails inside a cell into its record. Bad input and a broken disk still end the job."""
+    """Turn what fails inside a cell into its record. Bad input ends the job, and a broken disk is left to try again."""
     try:
         yield
-    except (UserError, OSError):
+    except UserError:
         raise
     except Exception as error:
         failure = failure_of(error)
         if not isinstance(error, CellFailure):
+            if failure.status == Status.INFRA_ERROR:
+                raise failure from error
             traceback.print_exc()
         print(f"{failure.status}: {failure.reason}", file=sys.stderr)
         on_failure(failure)
@@ -71,7 +78,16 @@ def prepare(task_text: str, output: Path) -> None:
     write_json({"task": task_text, "dataset_sha256": task.prepare()}, output)
 
 
-def train(task_text: str, training: str, hardware_name: str, seed: int, data: Path, timed: bool, output: Path) -> None:
+def train(
+    task_text: str,
+    training: str,
+    hardware_name: str,
+    seed: int,
+    data: Path,
+    timed: bool,
+    output: Path,
+    attempt: Attempt = FIRST,
+) -> None:
     """Train a task's model; leave the model, its record and the row of the training board."""
     from breakeven import compression, evaluation
     from breakeven import training as trainings
@@ -91,21 +107,26 @@ def train(task_text: str, training: str, hardware_name: str, seed: int, data: Pa
         epochs=task.recipe.epochs,
         global_batch_size=task.recipe.batch_size,
         quality_target=task.quality.target,
+        attempt=attempt.number,
     )
     model = Artifact()
     with artifacts.folder_aside(output) as folder:
         with recorded(lambda failure: _fail(row, model, failure)):
+            attempt.begin()
             require(method.unsupported(task, hardware), "unsupported")
             require(hardware.missing(), "no_hardware")
             baseline = trainings.start(seed, hardware)
-            module = task.model()
+            module, meter = task.model(), Meter(hardware)
+            before = meter.read()
             with provenance.ForeignLoad() as load:
                 fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
+            if timed or meter.method == ESTIMATE:  # a counter would count what runs beside
+                row.energy_method, row.train_energy_j = meter.method, meter.used(before)
             _fill_training(row, fit, baseline)
             row.foreign_load_percent = load.percent
-            row.contended = load.percent > provenance.CONTENDED_PERCENT
-            row.parameters, model.nonzero_parameters = compression.count_parameters(module)
-            model.parameters, model.train_time_s = row.parameters, fit.train_time_s
+            row.contended = provenance.is_contended(load.percent)
+            compression.describe_module(model, module, task)
+            row.parameters, model.train_time_s = model.parameters, fit.train_time_s
             job.work_s = fit.wall_s
             compression.save_module(module, folder / "model.pt")
             artifacts.describe_file(model, folder / "model.pt")
@@ -116,7 +137,9 @@ def train(task_text: str, training: str, hardware_name: str, seed: int, data: Pa
         job.write(folder)
 
 
-def compress(task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path) -> None:
+def compress(
+    task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path, attempt: Attempt = FIRST
+) -> None:
     """Apply one step of a chain to an artifact; leave the next artifact."""
     from breakeven import compression, training
 
@@ -130,11 +153,14 @@ def compress(task_text: str, step: str, seed: int, hardware_name: str, source: P
 
     with artifacts.folder_aside(output) as folder:
         with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
+            attempt.begin()
             job.work_s = compression.run_step(step, task, seed, hardware, source, folder, fine_tune)
         job.write(folder)
 
 
-def evaluate(task_text: str, chain_text: str, accelerator: str, source: Path, output: Path) -> None:
+def evaluate(
+    task_text: str, chain_text: str, accelerator: str, source: Path, output: Path, attempt: Attempt = FIRST
+) -> None:
     """Evaluate an artifact in the runtime that serves it; leave its quality."""
     from breakeven import evaluation
 
@@ -147,13 +173,21 @@ def evaluate(task_text: str, chain_text: str, accelerator: str, source: Path, ou
 
     with artifacts.folder_aside(output) as folder:
         with recorded(failed):
+            attempt.begin()
             model = artifacts.read(source)
             path = artifacts.model_file(source, model)
             require(hardware.missing(), "no_hardware")
             require(chain.unsupported(task, hardware), "unsupported")
             began = time.perf_counter()
             runtime = registry.method(chain.runtime)
-            result = evaluation.evaluate_file(path, str(model.sha256), runtime, task, hardware)  # type: ignore[arg-type]
+            result = evaluation.evaluate_file(
+                path,
+                str(model.sha256),
+                runtime,  # type: ignore[arg-type]
+                task,
+                hardware,
+                folder / OUTPUTS,
+            )
             job.work_s = time.perf_counter() - began
         write_json(asdict(result), folder / EVALUATION)
         job.write(folder)
@@ -178,6 +212,7 @@ def identity(
         "accelerator": hardware.accelerator,
         "threads": hardware.threads,
         "hardware_fingerprint": provenance.hardware_fingerprint(hardware),
+        "watts": hardware.watts,
         "seed": seed,
         "metric": task.quality.metric,
         "metric_unit": task.quality.unit,

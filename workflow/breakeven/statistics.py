@@ -52,6 +52,22 @@ def ratio_interval(ratios: Sequence[float]) -> tuple[float, float | None, float 
     )
 
 
+def kept_interval(
+    resampled: Sequence[float], reference: Sequence[float], higher_is_better: bool
+) -> tuple[float | None, float | None]:
+    """95 % interval of the share of the reference's quality that is left; error metrics are inverted first.
+
+    Args:
+        resampled, reference: quality of the cell and of its reference on the same resampled test sets, one by one.
+    """
+    if not len(resampled) or len(resampled) != len(reference):
+        return None, None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        kept = np.divide(resampled, reference) if higher_is_better else np.divide(reference, resampled)
+    low, high = np.quantile(kept[~np.isnan(kept)], [0.025, 0.975])
+    return float(low), float(high)
+
+
 def median_or_none(values: Sequence[float | None]) -> float | None:
     """The median, or None where any value is missing."""
     return None if not values or any(v is None for v in values) else float(np.median(values))  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
 # What the rules share: the grid of the config, where results go, and what lives as long as the run does.
+import os
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,8 @@ except UserError as error:
     sys.exit(f"breakeven: {error}")
 
 RESULTS = config.get("results", "results")
+TIMEOUT_MIN = config.get("timeout_min", 60)
+os.environ[grid.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
 RUN = ExitStack()  # what lives as long as the run does
 MODEL = "{task}/{training}@{train_hardware}/seed={seed}"
 TIMED = {training.key for training in GRID.trainings}

@@ -14,8 +14,11 @@ rule compress:
     conda:
         "../envs/breakeven.yaml"
     threads: lambda w: grid.threads(w.train_hardware)
+    resources:
+        runtime=TIMEOUT_MIN,
     params:
         step=lambda w: grid.last_step(w.chain),
     shell:
         "python -m breakeven compress --task {wildcards.task:q} --step {params.step:q} --seed {wildcards.seed}"
-        " --hardware {wildcards.train_hardware:q} --source {input.source:q} --output {output:q} > {log:q} 2>&1"
+        " --hardware {wildcards.train_hardware:q} --source {input.source:q} --output {output:q}"
+        " --timeout-min {resources.runtime} > {log:q} 2>&1"

@@ -12,6 +12,9 @@ rule evaluate:
         f"{RESULTS}/logs/evaluate/{MODEL}/{{chain}}@{{accelerator}}.log",
     conda:
         "../envs/breakeven.yaml"
+    resources:
+        runtime=TIMEOUT_MIN,
     shell:
         "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"
-        " --accelerator {wildcards.accelerator} --source {input.artifact:q} --output {output:q} > {log:q} 2>&1"
+        " --accelerator {wildcards.accelerator} --source {input.artifact:q} --output {output:q}"
+        " --timeout-min {resources.runtime} > {log:q} 2>&1"

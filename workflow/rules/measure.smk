@@ -17,6 +17,8 @@ rule measure:
     conda:
         "../envs/breakeven.yaml"
     threads: workflow.cores
+    resources:
+        runtime=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,
         hardware=lambda w: grid.execution(w.hardware),
@@ -25,4 +27,5 @@ rule measure:
         "python -m breakeven measure --task {wildcards.task:q} --training {wildcards.training:q}@{wildcards.train_hardware:q}"
         " --seed {wildcards.seed} --chain {wildcards.chain:q} --hardware {wildcards.hardware:q} --mode {params.timing}"
         " --artifact {input.artifact:q} --reference {input.reference:q} --evaluation {input.evaluation:q}"
-        " --reference-evaluation {input.reference_evaluation:q} --data {input.data:q} --output {output:q} > {log:q} 2>&1"
+        " --reference-evaluation {input.reference_evaluation:q} --data {input.data:q} --output {output:q}"
+        " --timeout-min {resources.runtime} > {log:q} 2>&1"

@@ -1,0 +1,61 @@
+"""What a model makes of a few test samples: stored by the evaluation, given again by the process that is timed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from breakeven.errors import CellFailure
+from breakeven.hardware import HardwareProfile
+from breakeven.task import Task
+
+SAMPLES = 8  # test samples
+TOLERANCE = 0.01  # of the largest output: another number of threads adds up in another order, and INT8 rounds the rest
+
+
+def outputs_of(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> np.ndarray:
+    """The outputs for the first SAMPLES test samples, in one batch."""
+    with torch.inference_mode():
+        inputs = (x.to(device_of(hardware)) for x in task.example_inputs(SAMPLES))
+        return model(*inputs).cpu().numpy()
+
+
+def write(outputs: np.ndarray, path: Path) -> str:
+    """Store outputs; their sha256."""
+    np.save(path, outputs, allow_pickle=False)
+    return sha256(outputs)
+
+
+def require_same(found: np.ndarray, path: Path) -> None:
+    """Raise where `found` are not the outputs stored in `path`, within TOLERANCE.
+
+    Raises:
+        CellFailure: `method_error`, with both hashes.
+    """
+    expected = np.load(path, allow_pickle=False)
+    same, largest = found.shape == expected.shape, np.nanmax(np.abs(expected), initial=0)
+    if same and np.allclose(found, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
+        return
+    apart = (
+        f"by up to {np.abs(found - expected).max():.3g}" if same else f"of shape {found.shape}, not {expected.shape}"
+    )
+    reason = (
+        f"the timed process gives other outputs than those evaluated, {apart}: sha256 of the outputs evaluated"
+        f" {sha256(expected)}, timed {sha256(found)}: the runtime must serve its file the same way in every process"
+    )
+    raise CellFailure("method_error", reason)
+
+
+def sha256(outputs: np.ndarray) -> str:
+    """The sha256 of an array's values."""
+    return hashlib.sha256(np.ascontiguousarray(outputs).tobytes()).hexdigest()
+
+
+def device_of(hardware: HardwareProfile) -> str:
+    """Where torch keeps the inputs."""
+    return "cuda" if hardware.accelerator == "cuda" else "cpu"
