@@ -1,4 +1,4 @@
-"""The command line: what people ask (`leaderboard`, `list`, `check`), and the verbs that the workflow's rules call."""
+"""The command line: what people ask (`leaderboard`, `cheapest`, `verify`, …), and the verbs that the rules call."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Breakeven: when does making a model cheaper pay off? Run the workflow with `snakemake --cores all`.",
 )
-LOOK, STAGES = "Look", "Stages, called by the workflow's rules"
+LOOK, TRUST, STAGES = "Look", "Trust", "Stages, called by the workflow's rules"
 
 Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -87,6 +87,88 @@ def check(
 
     found = grid.expand(grid.read_config(config), str(config))
     print(f"{config}: {len(found.trainings)} training cells, {len(found.cells)} inference cells")
+
+
+@app.command(rich_help_panel=LOOK)
+def cheapest(
+    inferences: Annotated[float, typer.Option(help="N, how many inferences are to be served, such as 1e8.")],
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Only this hardware profile.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Only single_stream or offline.")] = None,
+    unit: Annotated[str, typer.Option(help="usd, joules or hours (of the device).")] = "usd",
+    served: Annotated[float, typer.Option(help="N0, inferences that the original has served before.")] = 0,
+    min_quality: Annotated[float, typer.Option(help="Share of the reference's quality to be kept.")] = 0.99,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Limit of the median latency of a call.")] = None,
+    max_memory_mb: Annotated[float | None, typer.Option(help="Limit of the peak memory above imports.")] = None,
+    max_disk_mb: Annotated[float | None, typer.Option(help="Limit of the size of the file.")] = None,
+) -> None:
+    """Name the cheapest method for a number of inferences, within limits of quality, latency and size."""
+    from breakeven import terminal
+    from breakeven.cheapest import Demand
+
+    limits = {
+        "latency_p50_ms": max_latency_ms,
+        "memory_above_baseline_bytes": None if max_memory_mb is None else max_memory_mb * 1e6,
+        "disk_bytes": None if max_disk_mb is None else max_disk_mb * 1e6,
+    }
+    only = {"task": task, "hardware": hardware, "scenario": scenario}
+    demand = Demand(inferences=inferences, served=served, unit=unit)
+    terminal.render_cheapest(results, only, demand, min_quality, limits, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Boards (.parquet), rows (.json), grids or profiles (.yaml).")],
+) -> None:
+    """Check files: schema, types, and whether the figures of every row agree with one another."""
+    from breakeven import validation
+
+    validation.report(files, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of results, of any machines.")],
+    output: Annotated[Path, typer.Option(help="Folder for the boards that hold all of their rows.")],
+) -> None:
+    """Unite the boards of several machines. Refuses files that are not valid, by name, and changes nothing then."""
+    from breakeven import merging
+
+    merging.merge(folders, output, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def verify(
+    rows: Annotated[list[str] | None, typer.Argument(help="Cell ids, or chains; all rows where none is given.")] = None,
+    published: Annotated[Path, typer.Option(help="Folder of the results to verify.")] = Path("results/reference"),
+    results: Annotated[Path, typer.Option(help="Folder for what is measured now.")] = Path("results/verify"),
+    task: Annotated[str | None, typer.Option(help="Only rows of this task.")] = None,
+    cores: Annotated[str, typer.Option(help="Of snakemake.")] = "all",
+) -> None:
+    """Measure published rows again, from what they record, and say whether each speed-up lies within its interval."""
+    from breakeven import verification
+
+    raise typer.Exit(verification.verify(rows or [], task, published, results, cores, Console()))
+
+
+@app.command(rich_help_panel=TRUST)
+def calibrate(
+    hardware: Annotated[str, typer.Option(help="A hardware profile, such as cpu_1.")] = "cpu_1",
+    repetitions: Annotated[int, typer.Option(help="Of the model that is timed beside itself.", min=1)] = 20,
+) -> None:
+    """Measure methods whose truth is known, on this machine: planted, measured, interval, pass or fail."""
+    from breakeven import calibration
+
+    raise typer.Exit(calibration.run(hardware, repetitions, Console()))
+
+
+@app.command(rich_help_panel=TRUST)
+def doctor() -> None:
+    """Say what on this machine will hurt measurements, and how to mend it."""
+    from breakeven import doctor
+
+    raise typer.Exit(doctor.run(Console()))
 
 
 @app.command(rich_help_panel=STAGES)

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pandas as pd
 
 GAP = "–"  # where there is no number
+# Every label that a row may carry, and what it means for the reader.
+LABELS = {
+    "★ 99.9 %": "keeps 99.9 % of the reference's quality",
+    "verified": "measured again on another kind of machine: the speed-up there lies within this interval",
+    "self-reported": "measured by one kind of machine only so far: `breakeven verify` measures it again",
+    "estimated": "energy is the profile's watts times the time, not measured: never ranked against a measurement",
+    "gate uncertain": "the 95 % interval of the quality kept has the gate inside: more test samples would tell",
+    "open": "below the quality gate or over a limit: shown, not ranked",
+    "contended": "other programs used the machine while it was timed: shown, not ranked; measure it again alone",
+    "unstable": "the speed-up differs between processes by more than 5 %: `timing: full` takes more of them",
+    "not timed alone": "trained beside other jobs: its time is shown, not ranked",
+    "no reference": "its reference is missing or failed, so there is nothing to compare it with",
+}
 FLAGS = {"contended": (True, "contended"), "unstable": (True, "unstable"), "timed_alone": (False, "not timed alone")}
 
 
 def notes(row: pd.Series) -> list[str]:
-    """Why a ranked frame's row has no rank, and what to mind where it has one."""
+    """Why a ranked frame's row has no rank, and what to mind where it has one: its status, or keys of LABELS."""
     if row["board"] == "gap":
         return [str(row["status"])]
     found = []
@@ -19,7 +33,27 @@ def notes(row: pd.Series) -> list[str]:
         found.append("no reference")
     elif row["board"] == "open":
         found.append("open")
+    if row.get("gate_uncertain"):
+        found.append("gate uncertain")
     return found + [text for flag, (bad, text) in FLAGS.items() if row.get(flag) == bad]
+
+
+def badges(row: pd.Series) -> list[str]:
+    """What speaks for a row of the inference board, or says whose word it is: keys of LABELS."""
+    found = ["★ 99.9 %"] if row.get("badge") else []
+    if row["board"] != "gap" and "verified" in row and row.get("chain") != "fp32":
+        found.append("verified" if row["verified"] else "self-reported")
+    return found + (["estimated"] if row.get("energy_method") == "tdp_estimate" else [])
+
+
+def place(row: pd.Series) -> str:
+    """A rank, with = where it is shared."""
+    return GAP if pd.isna(row["rank"]) else f"{row['rank']}{'=' if row.get('shared') else ''}"
+
+
+def span(low: float, high: float, show: Callable[[float], str]) -> str:
+    """An interval, or a gap where there is none."""
+    return GAP if pd.isna(low) or pd.isna(high) else " – ".join(dict.fromkeys((show(low), show(high))))
 
 
 def number(value: float) -> str:

@@ -6,7 +6,7 @@ never stored. Every ratio of a cost is the reference's value over the row's, so 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pandas as pd
 
 from breakeven import cost
 from breakeven.errors import UserError
+from breakeven.ranking import ROUNDING, ranks
 from breakeven.record import InferenceRow, Row, Status, TrainingRow, arrow_schema, read_parquet
 
 FILES: dict[type[Row], str] = {InferenceRow: "inference.parquet", TrainingRow: "training.parquet"}
@@ -22,17 +23,17 @@ REFERENCE = "fp32"  # the chain that the others of its board are compared with
 SINGLE = "single_device"  # the training method that the others of its board are compared with
 GATE = 0.99  # of the reference's quality: reached, the row is on the closed board
 BADGE = 0.999
-SAME = 0.02  # costs that differ by less are a tie (ours)
-ROUNDING = 1e-12  # a quality of exactly the gate passes it
+NO_LIMITS: dict[str, float | None] = {}
 
 # Rows of one board are shown together, and ranked only where all of the key is equal. Seeds are boards of
 # their own: ranks over seeds need an interval over seeds.
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
-KEY = [*BOARD, "dataset_sha256", "hardware_fingerprint", "threads"]
+KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
 TRAINING_BOARD = ["task", "task_version", "seed", "protocol_version"]
 TRAINING_KEY = [
     *TRAINING_BOARD,
     "dataset_sha256",
+    "split",
     "global_batch_size",
     "accelerator",
     "cpu_model",
@@ -48,21 +49,26 @@ class Cost:
     column: str
     ratio: str  # the column that sets it against the reference
     unit: str
-    timed: bool = False  # its difference is real only where the intervals of the speed-ups say so
+    interval: tuple[str, str] | None = None  # of the ratio, where it has one: what separates two rows
+    per: str | None = None  # a column that must be equal for two rows to be ranked together
 
     def burden(self, rows: pd.DataFrame) -> pd.Series:
-        """The cost, lower is better: for what is timed, relative to the reference it was timed beside."""
-        return 1 / rows[self.ratio].astype(float) if self.timed else rows[self.column].astype(float)
+        """The cost, lower is better: for what was paired, relative to the reference it was paired with."""
+        return 1 / rows[self.ratio].astype(float) if self.interval else rows[self.column].astype(float)
 
 
+SPEEDUPS = ["speedup", "speedup_ci_high", "speedup_ci_low"]
+SPEEDUP_INTERVAL = ("speedup_ci_low", "speedup_ci_high")
+ENERGY_INTERVAL = ("energy_gain_ci_low", "energy_gain_ci_high")
 COSTS = {
-    "latency": Cost("Latency p50", "latency_p50_ms", "speedup", "ms", timed=True),
-    "throughput": Cost("Throughput", "throughput_samples_per_s", "speedup", "samples/s", timed=True),
+    "latency": Cost("Latency p50", "latency_p50_ms", "speedup", "ms", SPEEDUP_INTERVAL),
+    "throughput": Cost("Throughput", "throughput_samples_per_s", "speedup", "samples/s", SPEEDUP_INTERVAL),
     "disk": Cost("Size on disk", "disk_bytes", "size_ratio", "bytes"),
     "memory": Cost("Memory above imports", "memory_above_baseline_bytes", "memory_ratio", "bytes"),
-    "usd": Cost("US$ per million", "usd_per_million", "speedup", "US$", timed=True),
+    "arithmetic": Cost("Arithmetic", "nonzero_flops", "theoretical_speedup", "FLOP"),
+    "energy": Cost("Energy per sample", "energy_j_per_sample", "energy_gain", "J", ENERGY_INTERVAL, "energy_method"),
+    "usd": Cost("US$ per million", "usd_per_million", "speedup", "US$", SPEEDUP_INTERVAL),
 }
-SPEEDUPS = ["speedup", "speedup_ci_high", "speedup_ci_low"]
 BREAK_EVENS = ["break_even", "break_even_low", "break_even_high"]  # at one price, which then cancels out
 SCENARIO_COST = {"single_stream": "latency", "offline": "throughput"}
 
@@ -105,12 +111,12 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     reference = reference_of(rows)
     known = reference["quality"].fillna(rows["reference_quality"])
     rows["quality_ratio"] = quality_ratio(rows["quality"], known, rows["higher_is_better"])
-    for name in ("disk", "memory"):
-        column = COSTS[name].column
-        rows[COSTS[name].ratio] = reference[column].astype(float) / rows[column].astype(float)
+    for name, of in (("disk", "disk_bytes"), ("memory", "memory_above_baseline_bytes"), ("arithmetic", "flops")):
+        rows[COSTS[name].ratio] = reference[of].astype(float) / rows[COSTS[name].column].astype(float)
     own = (rows["chain"] == REFERENCE) & succeeded(rows)
-    for column in SPEEDUPS:
-        rows[column] = rows[column].astype(float).mask(own, 1.0)
+    for column in (*SPEEDUPS, "energy_gain", *ENERGY_INTERVAL):
+        rows[column] = rows[column].astype(float).mask(own & rows[column].notna(), 1.0)
+    rows["verified"] = verified(rows)
     rows["making_s"] = rows["compress_time_s"].astype(float) + rows["export_time_s"].astype(float)
     rows["reference_seconds_per_inference"] = reference["seconds_per_inference"]
     paired = reference["seconds_per_inference"].to_numpy(float) / rows["speedup"].to_numpy(float)
@@ -133,7 +139,7 @@ def break_even(rows: pd.DataFrame, speedup: str = "speedup", making: float = 1.0
 
 def reference_of(rows: pd.DataFrame) -> pd.DataFrame:
     """For each row its reference in the same scenario, aligned; empty where that is missing or failed."""
-    at = ["cell_id", "scenario", "batch_size"]
+    at = ["cell_id", "scenario", "batch_size", "hardware_fingerprint", "protocol_version"]
     references = rows[succeeded(rows)].drop_duplicates(at)
     wanted = rows[at].assign(
         cell_id=rows["reference_cell_id"].fillna(rows["cell_id"].where(rows["chain"] == REFERENCE))
@@ -147,47 +153,53 @@ def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd
     return kept.where(higher_is_better.astype(bool), 1 / kept)
 
 
-def rank(rows: pd.DataFrame, by: str = "latency", gate: float = GATE) -> pd.DataFrame:
-    """The rows in order, with `board` (closed, open, gap), `badge` and `rank` (null where not ranked).
+def verified(rows: pd.DataFrame) -> pd.Series:
+    """Where a machine of another fingerprint has measured the same cell and found a speed-up within the interval."""
+    at = ["cell_id", "scenario", "batch_size", "protocol_version"]
+    columns = [*at, "hardware_fingerprint", "speedup"]
+    good = rows[succeeded(rows)]
+    pairs = good[[*columns, *SPEEDUP_INTERVAL]].reset_index().merge(good[columns], on=at, suffixes=("", "_there"))
+    elsewhere = pairs["hardware_fingerprint"] != pairs["hardware_fingerprint_there"]
+    within = pairs["speedup_there"].between(pairs["speedup_ci_low"], pairs["speedup_ci_high"])
+    reference = rows["chain"].eq(REFERENCE)  # timed beside itself: nothing to agree on
+    return pd.Series(rows.index.isin(pairs.loc[elsewhere & within, "index"]), index=rows.index) & ~reference
 
-    Ranked are the rows of the closed board that were measured without foreign load, by the cost `by`.
+
+def within(rows: pd.DataFrame, limits: Mapping[str, float | None]) -> pd.Series:
+    """Where every column named keeps its limit, an upper one; None is no limit, and an unknown value keeps none."""
+    kept = pd.Series(True, index=rows.index)
+    for column, limit in limits.items():
+        if limit is not None:
+            kept &= rows[column].astype(float) <= limit
+    return kept
+
+
+def rank(
+    rows: pd.DataFrame, by: str = "latency", gate: float = GATE, limits: Mapping[str, float | None] = NO_LIMITS
+) -> pd.DataFrame:
+    """The rows in order, with these columns:
+
+    - `board`: closed, open (below the quality gate, or over a limit) or gap (failed);
+    - `gate_uncertain`: the interval of the quality kept has the gate inside;
+    - `badge`: quality of 99.9 %;
+    - `rank`: from 1, null where not ranked; `shared`: whether another row of the key has the same.
+
+    Ranked are the rows of the closed board that were measured without foreign load, by the cost `by`. An estimated
+    energy is not ranked with a measured one.
     """
     chosen, rows = COSTS[by], rows.copy()
     rows["burden"] = chosen.burden(rows)
-    rows["board"] = np.select(
-        [~succeeded(rows), rows["quality_ratio"] >= gate - ROUNDING], ["gap", "closed"], default="open"
-    )
+    passed = (rows["quality_ratio"] >= gate - ROUNDING) & within(rows, limits)
+    rows["board"] = np.select([~succeeded(rows), passed], ["gap", "closed"], default="open")
+    low, high = (rows[f"quality_kept_ci_{end}"].astype(float) for end in ("low", "high"))
+    rows["gate_uncertain"] = succeeded(rows) & (low < gate - ROUNDING) & (high >= gate - ROUNDING)
     rows["badge"] = rows["quality_ratio"] >= BADGE - ROUNDING
     ranked = rows["board"].eq("closed") & ~flagged(rows, "contended") & rows["burden"].notna()
-    rows["rank"] = _ranks(rows[ranked], KEY, chosen.timed).reindex(rows.index)
+    key = [*KEY, *([chosen.per] if chosen.per else [])]
+    rows["rank"] = ranks(rows[ranked], key, chosen.interval, REFERENCE).reindex(rows.index)
+    rows["shared"] = rows["rank"].notna() & rows.duplicated([*key, "rank"], keep=False)
     order = rows["board"].map({"closed": 0, "open": 1, "gap": 2})
     return rows.assign(_order=order).sort_values(["_order", "rank", "burden", "chain"]).drop(columns="_order")
-
-
-def _ranks(rows: pd.DataFrame, key: list[str], timed: bool) -> pd.Series:
-    found = pd.Series(pd.NA, index=rows.index, dtype="Int64")
-    for _, group in rows.groupby(key, dropna=False, sort=False):
-        low, high = (group[f"speedup_ci_{end}"].to_numpy(float) if timed else None for end in ("low", "high"))
-        found[group.index] = shared_ranks(group["burden"].to_numpy(float), low, high)
-    return found
-
-
-def shared_ranks(burden: np.ndarray, low: np.ndarray | None = None, high: np.ndarray | None = None) -> np.ndarray:
-    """Ranks from 1, shared with the group's leader unless a row is more than 2 % costlier and, for timed
-    costs, the intervals of the two speed-ups do not overlap.
-
-    Args:
-        burden: the cost, lower is better.
-        low, high: 95 % interval of each row's speed-up; NaN where unknown, which separates nothing.
-    """
-    ranks = np.zeros(len(burden), dtype=int)
-    leader = rank = 0
-    for place, row in enumerate(np.argsort(burden, kind="stable"), start=1):
-        apart = place > 1 and burden[row] > burden[leader] * (1 + SAME)
-        if place == 1 or (apart and (low is None or high is None or low[leader] > high[row])):
-            leader, rank = row, place
-        ranks[row] = rank
-    return ranks
 
 
 def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +228,8 @@ def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
     rows["board"] = np.select([~succeeded(rows), passed], ["gap", "closed"], default="open")
     timed = flagged(rows, "timed_alone") & ~flagged(rows, "contended")
     ranked = rows["board"].eq("closed") & timed & rows["burden"].notna()
-    rows["rank"] = _ranks(rows[ranked], TRAINING_KEY, timed=False).reindex(rows.index)
+    rows["rank"] = ranks(rows[ranked], TRAINING_KEY, None).reindex(rows.index)
+    rows["shared"] = rows["rank"].notna() & rows.duplicated([*TRAINING_KEY, "rank"], keep=False)
     return rows.sort_values([*TRAINING_BOARD, "rank", "burden", "training"])
 
 

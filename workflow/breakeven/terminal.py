@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from breakeven import leaderboard
-from breakeven.figures import GAP, inferences, notes, number, percent, quality, size, times
+from breakeven.figures import GAP, inferences, notes, number, percent, place, quality, size, times
 
 BETWEEN = 3  # spaces from one column to the next
 
@@ -107,7 +107,7 @@ def _inference_columns(by: str) -> list[Column]:
     ]
 
 
-RANK = Column("#", lambda row: GAP if pd.isna(row["rank"]) else str(row["rank"]))
+RANK = Column("#", place)
 TRAINING_COLUMNS = [
     RANK,
     Column("Training", lambda row: row["training"], right=False),
