@@ -1,5 +1,7 @@
 """The harness's p50 over the p50 of a bare loop: same model file, same cores, the two taking turns.
 
+Also what a measured process costs to start once the first one has: forked, its data at hand, its model loaded.
+
 The model is a task's own, untrained: its speed does not depend on its weights.
 """
 
@@ -13,7 +15,8 @@ import numpy as np
 import torch
 
 from breakeven import compression, measurement, registry
-from breakeven.measurement import Mode, Served
+from breakeven.measurement import Mode
+from breakeven.serving import POOL, SCENARIOS, WARMUP_S, Served
 
 ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's speed drifts over longer ones
 
@@ -23,9 +26,9 @@ def bare_loop(path: Path, task_text: str, hardware_name: str, batch_size: int, p
     hardware = registry.hardware(hardware_name)
     torch.set_num_threads(hardware.threads)
     call = registry.method("eager").load(path, hardware)
-    inputs = registry.task(task_text).example_inputs(measurement.POOL)
-    batches = [tuple(x[i : i + batch_size] for x in inputs) for i in range(0, measurement.POOL, batch_size)]
-    until = time.perf_counter() + measurement.WARMUP_S
+    inputs = registry.task(task_text).example_inputs(POOL)
+    batches = [tuple(x[i : i + batch_size] for x in inputs) for i in range(0, POOL, batch_size)]
+    until = time.perf_counter() + WARMUP_S
     while time.perf_counter() < until:
         call(*batches[0])
     latencies: list[float] = []
@@ -54,10 +57,12 @@ def main() -> None:
         saver.start()
         saver.join()
         served = Served(path, "eager")
-        ratios: dict[str, list[float]] = {scenario: [] for scenario in measurement.SCENARIOS}
+        ratios: dict[str, list[float]] = {scenario: [] for scenario in SCENARIOS}
+        starts: list[float] = []
         for repetition in range(options.repetitions):
             timing = measurement.measure(served, served, task, hardware, ONE_PAIR, repetition)
-            for scenario, batch_size in measurement.SCENARIOS.items():
+            starts += timing.start_s
+            for scenario, batch_size in SCENARIOS.items():
                 ours = np.median(timing.windows[scenario][0].latencies_ms)
                 bare = in_a_fresh_process(path, options, batch_size)
                 ratios[scenario].append(ours / bare)
@@ -65,6 +70,7 @@ def main() -> None:
         for scenario, found in ratios.items():
             spread = f"from {min(found):.3f} to {max(found):.3f}"
             print(f"{scenario}: harness ÷ bare loop, median of {len(found)}: {np.median(found):.4f}, {spread}")
+        print(f"start of a measured process after the first: median {np.median(starts[1:]):.3f} s")
 
 
 def in_a_fresh_process(path: Path, options: argparse.Namespace, batch_size: int) -> float:

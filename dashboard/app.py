@@ -11,8 +11,11 @@ from views import shared
 st.set_page_config(page_title="Breakeven", page_icon="⚖️", layout="wide")
 PAGES = [
     st.Page("views/leaderboard.py", title="Leaderboard", icon=":material/leaderboard:", default=True),
+    st.Page("views/overall.py", title="Overall", icon=":material/stairs:"),
     st.Page("views/pareto.py", title="Pareto front", icon=":material/scatter_plot:"),
     st.Page("views/breakeven.py", title="Break-even", icon=":material/balance:", url_path="break-even"),
+    st.Page("views/row.py", title="Row", icon=":material/fact_check:"),
+    st.Page("views/protocol.py", title="Protocol", icon=":material/menu_book:"),
 ]
 page = st.navigation(PAGES)
 shared.choose_sources()

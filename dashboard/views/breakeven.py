@@ -1,62 +1,61 @@
-"""The break-even calculator: after how many inferences a method has paid for its own work (protocol, section 5)."""
+"""The break-even calculator: the cheapest method for a number of inferences within limits, and when each pays off."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import shlex
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
-from views import shared
+from views import breakeven_charts, charts, controls, shared, table
+from views.inference_board import FLAGS, METHOD, interval, stars
+from views.labels import not_drawn, show_gaps, warn_if_contended
+from views.table import Cell, Column
 
-from breakeven import cost, leaderboard
-from breakeven.figures import inferences, number
+from breakeven import leaderboard
+from breakeven.cheapest import HOURS, US_DOLLARS, Demand, cheapest
+from breakeven.cheapest import UNITS as COUNTED_IN
+from breakeven.figures import GAP, inferences, number, percent, span
 
 STEPS = [int(digit * 10**power) for power in range(2, 12) for digit in (1, 2, 5)] + [10**12]  # inferences
-US_DOLLARS, HOURS = "US$", "device-hours"
-POINTS = 120  # of each line
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What the controls say."""
-
-    n: int  # inferences from now on
-    served: int  # N0, by the original before
-    serving: float  # price of an hour of the hardware that serves
-    making: float  # of the hardware that compresses
-    unit: str
-    spent: bool  # count what is spent either way
+SPENT = "Training the original and the N₀ inferences that it has served. It is spent either way."
+# of the budgets, those that `breakeven cheapest` takes too
+LIMITS = {
+    "latency_p50_ms": "max-latency-ms",
+    "memory_above_baseline_bytes": "max-memory-mb",
+    "disk_bytes": "max-disk-mb",
+}
 
 
 def show() -> None:
     shared.heading(
         "Break-even",
         "Compressing costs work now and saves a little with every inference. N* is the number of inferences after"
-        " which it has paid for itself.",
+        " which it has paid for itself. Which method is the cheapest depends on how many you will serve.",
     )
     inference, _ = shared.rows()
-    board = leaderboard.rank(shared.choose_board(inference, "breakeven"), "usd")
-    good = board[leaderboard.succeeded(board) & board["reference_seconds_per_inference"].notna()]
-    if good.empty:
+    board = shared.choose_board(inference, "breakeven")
+    measured = leaderboard.succeeded(board) & board["reference_seconds_per_inference"].notna()
+    if not measured.any():
         st.info("No method of this board has been measured beside its reference: there is nothing to compare.")
+        show_gaps(leaderboard.rank(board, "usd"), "chain")
         return
-    shared.warn_if_contended(good)
-    setting = controls(good)
-    costs = with_costs(good, setting)
-    headline(costs, setting)
-    shared.legend(inference, costs)
-    charts(costs, setting, inference)
-    st.caption(
-        "Points mark N*, where a method's line meets the original's (dashed, grey); the vertical line is the chosen"
-        " number of inferences. Pale lines are not ranked: below the quality gate, or contended. What was spent"
-        " before is the same for every line and does not move N*."
-    )
-    show_table(costs, setting)
+    demand = controls_of(board)
+    gate, limits = limits_of()
+    costs = cheapest(board, demand, gate, limits)
+    warn_if_contended(costs)
+    answer(costs, demand)
+    known = costs[costs["total"].notna()]
+    if len(known):
+        charts.legend(inference, known)
+        breakeven_charts.show(known, demand, inference)
+        not_drawn(costs, "total")
+    show_table(costs, demand)
+    show_gaps(costs, "chain")
+    show_command(board.iloc[0], demand, gate, limits)
 
 
-def controls(rows: pd.DataFrame) -> Setting:
+def controls_of(rows: pd.DataFrame) -> Demand:
     """Sliders for the numbers of inferences, fields for prices."""
     left, right = st.columns(2)
     n = left.select_slider(
@@ -67,178 +66,156 @@ def controls(rows: pd.DataFrame) -> Setting:
     )
     price = rows["usd_per_hour"].dropna()
     default = float(price.iloc[0]) if len(price) else None
-    a, b, c, d = st.columns([1, 1, 1, 1.3], vertical_alignment="bottom")
+    a, b, c, d = st.columns([1.3, 1, 1, 1.3], vertical_alignment="bottom")
     unit = a.segmented_control(
-        "Count in", [US_DOLLARS, HOURS], default=US_DOLLARS if default else HOURS, required=True, key="breakeven_unit"
+        "Count in",
+        list(COUNTED_IN),
+        default="hours" if default is None else "usd",
+        format_func=COUNTED_IN.get,
+        required=True,
+        key="breakeven_unit",
     )
-    fixed = unit == HOURS
     prices = {}
     for column, name, label in ((b, "serving", "Serving, US$ per hour"), (c, "making", "Compressing, US$ per hour")):
         prices[name] = column.number_input(
             label,
             min_value=0.0,
-            value=default if default else 1.0,
+            value=default,
+            placeholder="no price in the profile",
             step=0.01,
             format="%.4f",
-            disabled=fixed,
+            disabled=unit != "usd",
             key=f"breakeven_{name}_{default}",  # another profile starts at its own price
             help="Starts at the price of the hardware profile that the rows carry, where it has one.",
         )
     spent = d.toggle("Include what is already spent", value=True, key="breakeven_spent", help=SPENT)
-    prices = dict.fromkeys(prices, cost.DEVICE_HOURS) if fixed else prices
-    return Setting(n=n, served=served, unit=unit, spent=spent, **prices)
+    own = {name: price if unit == "usd" and price != default else None for name, price in prices.items()}
+    return Demand(inferences=n, served=served, unit=unit, spent=spent, **own)
 
 
-SPENT = "Training the original and the N₀ inferences that it has served. It is spent either way."
+def limits_of() -> tuple[float, dict[str, float | None]]:
+    """The least quality, and upper limits of latency, memory and size."""
+    first, *others = st.columns(1 + len(LIMITS), vertical_alignment="bottom")
+    gate = controls.gate(first, "breakeven")
+    limits: dict[str, float | None] = {}
+    for place, column in zip(others, LIMITS, strict=True):
+        limits |= controls.budgets(place, "breakeven", [column])
+    return gate, limits
 
 
-def with_costs(rows: pd.DataFrame, setting: Setting) -> pd.DataFrame:
-    """The rows with each method's costs in the chosen unit, and N* with its interval."""
-    rows = rows.copy()
-    c_0 = cost.work(rows["reference_seconds_per_inference"], setting.serving)
-    rows["c_0"], rows["c"] = c_0, c_0 / rows["speedup"].to_numpy(float)
-    rows["making"] = cost.work(rows["making_s"], setting.making)
-    trained = cost.work(rows["train_time_s"], setting.making)
-    rows["sunk"] = cost.original_total(0, setting.served, trained, c_0) if setting.spent else 0.0
-    own = rows["chain"] == leaderboard.REFERENCE
-    for speedup, column in zip(leaderboard.SPEEDUPS, leaderboard.BREAK_EVENS, strict=True):
-        found = leaderboard.break_even(rows, speedup, setting.making, setting.serving)
-        rows[column] = found.mask(own)
-    rows["ranked"] = rows["rank"].notna()
-    rows["total"] = totals(rows, setting.n)
-    rows["saved"] = rows["sunk"] + setting.n * rows["c_0"] - rows["total"]
-    return rows
-
-
-def totals(rows: pd.DataFrame, n: float | pd.Series) -> pd.Series:
-    """Each method's total cost after n further inferences."""
-    return rows["sunk"] + rows["making"] + n * rows["c"]
-
-
-def headline(costs: pd.DataFrame, setting: Setting) -> None:
-    """The cheapest at N, and the first to pay off."""
-    closed = costs[costs["rank"].notna() & costs["total"].notna()]
-    if closed.empty:
+def answer(costs: pd.DataFrame, demand: Demand) -> None:
+    """The cheapest at N, what it ties with, and the first to pay off."""
+    eligible = costs[costs["eligible"]]
+    if eligible.empty:
+        st.warning(f"No method may be chosen: {why_none(costs, demand)}", icon=":material/block:")
         return
-    cheapest = closed.loc[closed["total"].idxmin()]
+    best = costs[costs["cheapest"]].iloc[0]
+    ties = [chain for chain in costs.loc[costs["tied"], "chain"] if chain != best["chain"]]
+    tie = f"tied with {', '.join(ties)}" if ties else "cheaper than every other beyond doubt"
+    total = f"{spelled(best['total'], demand)}, {tie}"
+    saved = "itself the original" if best["chain"] == leaderboard.REFERENCE else f"by {best['chain']}"
     cards = [
-        (f"Cheapest at {inferences(setting.n)} inferences", cheapest["chain"], spelled(cheapest["total"], setting)),
-        ("Saved against the original", spelled(cheapest["saved"], setting), f"by {cheapest['chain']}"),
+        (f"Cheapest at {inferences(demand.inferences)} inferences", best["chain"], total),
+        ("Saved against the original", spelled(best["saved"], demand), saved),
     ]
-    paying = closed[np.isfinite(closed["break_even"])]
+    paying = eligible[np.isfinite(eligible["break_even"].astype(float))]
     if len(paying):
         first = paying.loc[paying["break_even"].idxmin()]
         cards.append(("First to pay off", first["chain"], f"after {inferences(first['break_even'])} inferences"))
     else:
-        cards.append(("First to pay off", "none", "no method within the quality gate is faster than the original"))
+        cards.append(("First to pay off", "none", "no method within the limits is cheaper per inference"))
     for column, (title, value, detail) in zip(st.columns(3), cards, strict=True):
         with column.container(border=True, height="stretch"):
             st.caption(title)
-            st.markdown(f"**{value}**")
-            st.caption(detail)
+            st.markdown(f"**{shared.plain(value)}**")
+            st.caption(shared.plain(detail))
 
 
-def spelled(value: float, setting: Setting) -> str:
+def why_none(costs: pd.DataFrame, demand: Demand) -> str:
+    """Why nothing is eligible."""
+    if costs["total"].isna().all():
+        needed = {"usd": "a price", "joules": "measured energy, or watts in the profile"}
+        return f"no cost in {COUNTED_IN[demand.unit]} is known, which needs {needed.get(demand.unit, 'times')}."
+    return "every row is below the quality gate, over a limit, contended, or failed. Loosen a limit."
+
+
+def spelled(value: float, demand: Demand) -> str:
     """A cost with its unit."""
-    return shared.money(value) if setting.unit == US_DOLLARS else f"{number(value)} h"
+    unit = COUNTED_IN[demand.unit]
+    if pd.isna(value):
+        return GAP
+    return shared.money(value) if unit == US_DOLLARS else f"{number(value)} {'h' if unit == HOURS else unit}"
 
 
-def curves(costs: pd.DataFrame, setting: Setting) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Points of the lines, and the marks at N*: columns `chain`, `ranked`, `n`, `total`, `relative`."""
-    known = [*costs["break_even"][np.isfinite(costs["break_even"]) & (costs["break_even"] > 0)], setting.n]
-    numbers = np.geomspace(max(1.0, min(known) / 20), max(known) * 20, POINTS)
-    lines = costs[NEEDED].merge(pd.DataFrame({"n": numbers}), how="cross")
-    marks = costs[np.isfinite(costs["break_even"])][NEEDED].assign(n=lambda rows: rows["break_even"])
-    for frame in (lines, marks):
-        frame["total"] = totals(frame, frame["n"])
-        frame["relative"] = frame["total"] / (frame["sunk"] + frame["n"] * frame["c_0"])
-        frame["n_star"] = frame["break_even"].map(inferences)
-    return lines[lines["total"] > 0], marks[marks["n"] > 0]
+def show_table(costs: pd.DataFrame, demand: Demand) -> None:
+    """Every method, the cheapest that may be chosen first."""
 
+    def spell(value: float) -> str:
+        return spelled(value, demand)
 
-NEEDED = ["chain", "ranked", "sunk", "making", "c", "c_0", "break_even"]
+    def saved(row: pd.Series) -> Cell:
+        return Cell(GAP) if row["chain"] == leaderboard.REFERENCE else table.number(row["saved"], spell)
 
-
-def charts(costs: pd.DataFrame, setting: Setting, inference: pd.DataFrame) -> None:
-    """Total cost, and cost relative to the original, against the number of inferences: one line per method."""
-    lines, marks = curves(costs, setting)
-    x = alt.X("n:Q", title="Inferences from now on", scale=alt.Scale(type="log", nice=False))
-    x = x.axis(format="~s", values=shared.ticks(lines["n"].min(), lines["n"].max()))
-    y = alt.Y("total:Q", title=f"Total cost [{setting.unit}]", scale=alt.Scale(type="log", nice=False))
-    y = y.axis(format="~g", values=shared.ticks(lines["total"].min(), lines["total"].max()))
-    top = float(np.clip(lines["relative"].max(), 1.2, 2.0))
-    relative = alt.Y("relative:Q", title="Cost relative to the original", scale=alt.Scale(domain=[0, top]))
-    left, right = st.columns(2)
-    left.altair_chart(chart(lines, marks, setting, x, y, inference), width="stretch", key="total")
-    right.altair_chart(
-        chart(lines, marks, setting, x, relative.axis(format="%"), inference), width="stretch", key="relative"
-    )
-
-
-def chart(
-    lines: pd.DataFrame, marks: pd.DataFrame, setting: Setting, x: alt.X, y: alt.Y, inference: pd.DataFrame
-) -> alt.LayerChart:
-    """Lines with N* marked on them, and the chosen number of inferences as a rule."""
-    tooltip = [
-        alt.Tooltip("chain:N", title="Method"),
-        alt.Tooltip("n:Q", title="Inferences", format=".3~s"),
-        alt.Tooltip("total:Q", title=f"Total [{setting.unit}]", format=".4~g"),
-        alt.Tooltip("relative:Q", title="of the original", format=".1%"),
-        alt.Tooltip("n_star:N", title="N*"),
+    columns = [
+        METHOD,
+        Column("N*", pays_off, "Inferences after which it has paid for itself; below, its 95 % interval."),
+        Column(
+            f"Total at {inferences(demand.inferences)}",
+            lambda row: table.number(row["total"], spell, interval_of_total(row, spell)),
+            "Below, at both ends of the interval of the speed-up, or of the energy measured.",
+        ),
+        Column("Saved", saved, "Against serving all with the original."),
+        Column(
+            "Per million", lambda row: table.number(row["c"] * 1e6, spell), "The original's, over the paired ratio."
+        ),
+        Column(
+            "To make it", lambda row: table.number(row["making"], spell), "Compressing with fine-tuning, and export."
+        ),
+        Column(
+            "Quality kept",
+            lambda row: table.number(row["quality_ratio"], percent, interval(row, "quality_kept_ci", percent)),
+        ),
+        FLAGS,
     ]
-    base = {"x": x, "y": y, "color": shared.colours(inference), "tooltip": tooltip}
-    dashed = alt.condition(f"datum.chain == '{leaderboard.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
-    pale = alt.condition("datum.ranked", alt.value(1), alt.value(0.45))
-    line = alt.Chart(lines).mark_line(strokeWidth=2, clip=True).encode(**base, strokeDash=dashed, opacity=pale)
-    point = alt.Chart(marks).mark_point(size=110, filled=True, stroke="white", strokeWidth=1).encode(**base)
-    chosen = alt.Chart(pd.DataFrame({"n": [setting.n]})).mark_rule(strokeDash=[3, 3], color=shared.REFERENCE_COLOUR)
-    return alt.layer(chosen.encode(x="n:Q"), line, point).properties(height=400, usermeta=shared.SVG)
+    table.show(columns, costs, "breakeven_table", pale=lambda row: not row["eligible"])
+    st.caption("Pale: may not be chosen, because below the quality gate, over a limit, contended, or failed.")
 
 
-def show_table(costs: pd.DataFrame, setting: Setting) -> None:
-    """Every method, the cheapest at N first."""
-    costs = costs.sort_values("total")
-    table = costs[["chain", "quality_ratio"]].copy()
-    table["quality_ratio"] *= 100
-    table["flags"] = [shared.flags(row) for _, row in costs.iterrows()]
-    table["n_star"] = [pays_off(row) for _, row in costs.iterrows()]
-    table["interval"] = [interval(row) for _, row in costs.iterrows()]
-    saved = costs["saved"].mask(costs["chain"] == leaderboard.REFERENCE)
-    for name, values in (("making", costs["making"]), ("total", costs["total"]), ("saved", saved)):
-        table[name] = [spelled(value, setting) for value in values]
-    table["million"] = [spelled(value * 1e6, setting) for value in costs["c"]]
-    column, right = st.column_config, {"alignment": "right"}
-    st.dataframe(
-        table,
-        hide_index=True,
-        height=shared.table_height(table),
-        key="breakeven_table",
-        column_order=[
-            "chain", "n_star", "interval", "total", "saved", "million", "making", "quality_ratio", "flags",
-        ],
-        column_config={
-            "chain": column.TextColumn("Method", pinned=True, width=245),
-            "n_star": column.TextColumn("N*", help="Inferences after which it has paid for itself.", **right),
-            "interval": column.TextColumn("N*, 95 %", help="From the interval of the speed-up.", **right),
-            "total": column.TextColumn(f"Total at {inferences(setting.n)}", **right),
-            "saved": column.TextColumn("Saved", help="Against serving all with the original.", **right),
-            "million": column.TextColumn("Per million", help="The original's, over the paired speed-up.", **right),
-            "making": column.TextColumn("To make it", help="Compressing with its fine-tuning, and export.", **right),
-            "quality_ratio": column.NumberColumn("Quality kept", format="%.1f %%"),
-            "flags": shared.flag_column(table),
-        },
-    )  # fmt: skip
+def pays_off(row: pd.Series) -> Cell:
+    """N* with its interval, or that it never comes; the original has none."""
+    if row["chain"] == leaderboard.REFERENCE:
+        return Cell("the original")
+    return table.number(row["break_even"], inferences, span(*stars(row), inferences))
 
 
-def pays_off(row: pd.Series) -> str:
-    """N*, or that it never comes; the original has none."""
-    return "the original" if row["chain"] == leaderboard.REFERENCE else inferences(row["break_even"])
+def interval_of_total(row: pd.Series, spell: object) -> str | None:
+    """A total at both ends; None where they are the same."""
+    low, high = row["total_low"], row["total_high"]
+    return None if pd.isna(low) or low == high else span(low, high, spell)  # type: ignore[arg-type]
 
 
-def interval(row: pd.Series) -> str:
-    """N* at both ends of the speed-up's interval."""
-    ends = row["break_even_low"], row["break_even_high"]
-    return "–" if any(map(pd.isna, ends)) else " – ".join(dict.fromkeys(map(inferences, ends)))
+def show_command(row: pd.Series, demand: Demand, gate: float, limits: dict[str, float | None]) -> None:
+    """The same question for the terminal."""
+    st.markdown("**The same in the terminal**")
+    st.code(command(row, demand, gate, limits), language="bash", wrap_lines=True)
+    if demand.serving is not None or demand.making is not None or not demand.spent:
+        st.caption(
+            "The command takes the prices of the rows and counts what is already spent: its totals differ from the"
+            " ones above."
+        )
+
+
+def command(row: pd.Series, demand: Demand, gate: float, limits: dict[str, float | None]) -> str:
+    """`breakeven cheapest` with what the controls say."""
+    options = {"inferences": f"{demand.inferences:g}", "results": str(shared.folder_of(row["source"]))}
+    options |= {name: str(row[name]) for name in ("task", "hardware", "scenario")}
+    options |= {} if demand.unit == "usd" else {"unit": demand.unit}
+    options |= {"served": f"{demand.served:g}"} if demand.served else {}
+    options |= {} if gate == leaderboard.GATE else {"min-quality": f"{gate:g}"}
+    for column, limit in limits.items():
+        if limit is not None:
+            options[LIMITS[column]] = f"{limit / controls.BUDGETS[column][1]:g}"
+    return " ".join(["breakeven cheapest", *(f"--{name} {shlex.quote(value)}" for name, value in options.items())])
 
 
 show()

@@ -1,35 +1,23 @@
-"""What the pages share: rows, the choice of a board, colours and number formats."""
+"""What the pages share: rows and where they come from, headings, and the choice of a board."""
 
 from __future__ import annotations
 
-import math
 import os
 import re
-from html import escape
 from pathlib import Path
 
-import altair as alt
 import numpy as np
 import pandas as pd
 import streamlit as st
 
 from breakeven import leaderboard
 from breakeven.errors import UserError
-from breakeven.figures import GAP, notes
+from breakeven.figures import GAP
+from breakeven.record import InferenceRow, read_parquet
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "reference"
 HERE, THERE = "this machine", "published"
 SCENARIOS = {"single_stream": "Single stream (one by one)", "offline": "Offline (batches)"}
-REFERENCE_COLOUR = "#8a94a0"  # grey: what the others are compared with
-PALETTE = st.get_option("theme.chartCategoricalColors") or []
-FLAG_COLOURS = {
-    "★ 99.9 %": "green",
-    "open": "gray",
-    "contended": "orange",
-    "unstable": "orange",
-    "not timed alone": "orange",
-    "no reference": "orange",
-}
 HOW_TO_START = """
 **No results here yet.** Make some, then reload this page:
 
@@ -49,6 +37,11 @@ def results_folder() -> Path:
     return Path(os.environ.get("BREAKEVEN_RESULTS") or "results")
 
 
+def folder_of(source: str) -> Path:
+    """The results folder that rows of a source come from; the published one as seen from the repository."""
+    return results_folder() if source == HERE else Path("results") / PUBLISHED.name
+
+
 def has_results(folder: Path) -> bool:
     """Whether a folder holds the file of a board."""
     return any((folder / name).exists() for name in leaderboard.FILES.values())
@@ -59,7 +52,8 @@ def choose_sources() -> None:
     folder = results_folder()
     with st.sidebar:
         if has_results(PUBLISHED) and PUBLISHED.resolve() != folder.resolve():
-            st.toggle("Include the published results", value=not has_results(folder), key="published")
+            wanted = not has_results(folder) or st.query_params.get("source") == THERE
+            st.toggle("Include the published results", value=wanted, key="published")
         st.caption(f"Results: `{folder}`")
         st.caption("Every ratio is the reference's cost over the method's: above 1 is better.")
 
@@ -80,6 +74,13 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
         st.stop()
     inference, training = (pd.concat(frames, ignore_index=True) for frames in zip(*found, strict=True))
     return inference, training
+
+
+def as_recorded(row: pd.Series) -> pd.Series:
+    """An inference row as its file has it, without what is set by definition or derived."""
+    folder = results_folder() if row["source"] == HERE else PUBLISHED
+    table = read_parquet(folder / leaderboard.FILES[InferenceRow], InferenceRow).to_pandas()
+    return table[table["cell_id"].eq(row["cell_id"]) & table["scenario"].eq(row["scenario"])].iloc[0]
 
 
 @st.cache_data(show_spinner=False)
@@ -141,89 +142,6 @@ def shown(value: str) -> str:
     return SCENARIOS.get(value, value)
 
 
-def palette(inference: pd.DataFrame) -> dict[str, str]:
-    """One colour per method, the same on every page because it is drawn from all rows; the reference is grey."""
-    methods = sorted(set(inference["chain"]) - {leaderboard.REFERENCE})
-    colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
-    return {leaderboard.REFERENCE: REFERENCE_COLOUR} | colours
-
-
-def colours(inference: pd.DataFrame) -> alt.Color:
-    """The colour channel of a chart; its legend is drawn by `legend`, which wraps where Vega's would be cut off."""
-    found = palette(inference)
-    return alt.Color("chain:N", legend=None, scale=alt.Scale(domain=list(found), range=list(found.values())))
-
-
-# Drawn as SVG, a chart stays sharp and its points have names that a screen reader can say.
-SVG = {"embedOptions": {"renderer": "svg"}}
-
-
-def runtimes(inference: pd.DataFrame) -> dict[str, tuple[str, str]]:
-    """A shape of points per runtime: Vega's name and a character."""
-    return dict(zip(sorted(set(inference["runtime"])), SHAPES * len(inference), strict=False))
-
-
-SHAPES = [("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲"), ("cross", "✚")]
-
-
-def legend(inference: pd.DataFrame, rows: pd.DataFrame, with_runtimes: bool = False) -> None:
-    """The methods of the rows with their colours, and where wanted the runtimes with their shapes."""
-    present = {method: colour for method, colour in palette(inference).items() if method in set(rows["chain"])}
-    items = [f"<span style='color:{colour}'>⬤</span> {escape(method)}" for method, colour in present.items()]
-    if with_runtimes:
-        shapes = runtimes(inference)
-        items += [f"<span style='opacity:.6'>{shapes[r][1]} {escape(r)}</span>" for r in sorted(set(rows["runtime"]))]
-    spans = "".join(f"<span style='white-space:nowrap'>{item}</span>" for item in items)
-    st.html(f"<div style='display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.85rem'>{spans}</div>")
-
-
-def ticks(low: float, high: float) -> list[float]:
-    """Round values for a logarithmic axis: powers of ten, with 2 and 5 between where there are few."""
-    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    digits = (1,) if len(powers) > 4 else (1, 2, 5)
-    every = max(1, len(powers) // 9)
-    return [digit * 10.0**power for power in powers if power % every == 0 for digit in digits]
-
-
-def warn_if_contended(board: pd.DataFrame) -> None:
-    """Say so where nothing of a board can be ranked because other programs were running."""
-    measured = board[leaderboard.succeeded(board)]
-    if len(measured) and leaderboard.flagged(measured, "contended").all():
-        st.warning(
-            "Every cell of this board was measured beside a foreign load (contended): shown, not ranked."
-            " Measure again on a quiet machine: `snakemake --cores all --forcerun measure`.",
-            icon=":material/warning:",
-        )
-
-
-def table_height(rows: pd.DataFrame) -> int:
-    """Pixels that show a table without a scroll bar of its own."""
-    return 38 + 35 * len(rows)
-
-
-def flags(row: pd.Series) -> list[str]:
-    """A row's badge and its flags, for a column of labels."""
-    badge = ["★ 99.9 %"] if row.get("badge") else []
-    return badge + notes(row)
-
-
-def flag_column(table: pd.DataFrame) -> dict[str, object]:
-    """How the column `flags` of a table is shown, wide enough for its labels; a failed cell's status is red."""
-    statuses = [status for status in leaderboard.Status if status != leaderboard.Status.OK]
-    options = {**FLAG_COLOURS, **dict.fromkeys(statuses, "red")}
-    width = max([60, *(16 + sum(25 + 7 * len(label) for label in labels) for labels in table["flags"])])  # px
-    return st.column_config.MultiselectColumn(
-        "Flags", options=list(map(str, options)), color=list(options.values()), width=width
-    )
-
-
-def show_gaps(rows: pd.DataFrame, name: str) -> None:
-    """The cells of a ranked board that failed, with what to do about it."""
-    for _, row in rows[rows["board"] == "gap"].iterrows():
-        label = str(row["status"]).replace("_", " ")
-        st.markdown(f":red-badge[{label}] **{plain(row[name])}** :small[:gray[{plain(row['reason'])}]]")
-
-
 def money(value: float) -> str:
     """US$ with enough digits for a millionth of a cent."""
     if pd.isna(value):
@@ -231,3 +149,11 @@ def money(value: float) -> str:
     sign, size = "−" if value < 0 else "", abs(value)
     digits = f"{size:,.2f}" if size >= 10 else np.format_float_positional(size, 3, fractional=False, trim="-")
     return f"{sign}${digits}"
+
+
+def cards(items: list[tuple[str, str, str]]) -> None:
+    """Headline figures side by side: label, value, and what it is of."""
+    for column, (label, value, detail) in zip(st.columns(len(items)), items, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.metric(label, value)
+            st.caption(plain(detail))

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 import streamlit as st
-from views import shared
+from views import shared, table
+from views.inference_board import link_to
+from views.labels import labels, show_gaps
+from views.table import Cell, Column
 
 from breakeven import leaderboard
+from breakeven.figures import GAP, number, percent, place, quality, span, times
+from breakeven.ranking import SAME
+
+ONE_RUN = "one run has no interval: trainings of several seeds are boards of their own"
 
 
 def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
@@ -16,7 +25,7 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
     st.caption(
         "Ranked by training time among runs timed alone, without foreign load, whose quality lies within 1 % of the"
         " single-device run's. Efficiency is t(1) / (N · t(N)) on the same kind of device. Evaluation and start-up are"
-        " off the clock."
+        " off the clock. One run has no interval: the column says so."
     )
     for key, rows in leaderboard.boards(training, ["source", *leaderboard.TRAINING_BOARD]):
         board = shared.narrowed(leaderboard.rank_trainings(rows), picked)
@@ -25,49 +34,40 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         seed = f" · seed {key['seed']}" if training["seed"].nunique() > 1 else ""
         source = f" · {key['source']}" if training["source"].nunique() > 1 else ""
         st.subheader(f"{key['task']}{seed}{source}")
-        shown = table(board)
-        st.dataframe(
-            shown,
-            hide_index=True,
-            column_config=columns(shown),
-            height=shared.table_height(board),
-            placeholder="–",
-            key="training_" + "_".join(map(str, key.values())),
-        )
-        shared.show_gaps(board, "training")
+        name = "training_" + "_".join(map(str, key.values()))
+        table.show(COLUMNS, board, name, pale=lambda row: pd.isna(row["rank"]))
+        show_gaps(board, "training")
 
 
-def table(rows: pd.DataFrame) -> pd.DataFrame:
-    """The columns shown of the training board."""
-    shown = rows[["rank", "training"]].copy()
-    shown["flags"] = [shared.flags(row) for _, row in rows.iterrows()]
-    shown["quality"], shown["quality_ratio"] = rows["quality"], rows["quality_ratio"] * 100
-    for name in ("train_time_s", "speedup", "scaling_efficiency", "world_size", "samples_per_s", "train_usd"):
-        shown[name] = rows[name]
-    shown["to_target"] = [target(value) for value in rows["time_to_target_s"]]
-    return shown
-
-
-def target(seconds: float) -> str:
+def target(row: pd.Series) -> Cell:
     """Time to target; a target that was missed takes for ever."""
-    return "–" if pd.isna(seconds) else "missed" if seconds == float("inf") else f"{seconds:.1f} s"
+    seconds = row["time_to_target_s"]
+    if seconds == math.inf:
+        return Cell("missed", table.LARGEST, why=f"the run ended below the target of {quality(row['quality_target'])}")
+    return table.number(seconds, lambda value: f"{value:.1f} s")
 
 
-def columns(shown: pd.DataFrame) -> dict[str, object]:
-    """How each column of the table is shown."""
-    return {
-        "rank": st.column_config.NumberColumn("#", pinned=True, width=40),
-        "training": st.column_config.TextColumn("Training", pinned=True, width=190),
-        "flags": shared.flag_column(shown),
-        "quality": st.column_config.NumberColumn("Quality", format="%.4f"),
-        "quality_ratio": st.column_config.NumberColumn("of single device", format="%.1f %%"),
-        "train_time_s": st.column_config.NumberColumn("Time", format="%.1f s"),
-        "speedup": st.column_config.NumberColumn("Speed-up", format="%.2f×"),
-        "scaling_efficiency": st.column_config.ProgressColumn(
-            "Efficiency", format="percent", min_value=0.0, max_value=1.0, width=130, help="t(1) / (N · t(N))"
-        ),
-        "world_size": st.column_config.NumberColumn("Processes"),
-        "samples_per_s": st.column_config.NumberColumn("Samples", format="%.0f /s"),
-        "train_usd": st.column_config.NumberColumn("US$", format="$%.5f"),
-        "to_target": st.column_config.TextColumn("To target", alignment="right"),
-    }
+COLUMNS = [
+    Column(
+        "#",
+        lambda row: table.number(row["rank"], lambda _: place(row)),
+        f"= where the times differ by under {SAME:.0%}.",
+    ),
+    Column("Training", lambda row: Cell(row["training"], row["training"], link=link_to(row)), right=False),
+    Column("Flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True),
+    Column(
+        "Quality",
+        lambda row: table.number(row["quality"], quality, span(row["quality_ci_low"], row["quality_ci_high"], quality)),
+        "On the whole test set; below, the 95 % interval over test samples.",
+    ),
+    Column("of single device", lambda row: table.number(row["quality_ratio"], percent)),
+    Column("Time", lambda row: table.number(row["train_time_s"], lambda value: f"{number(value)} s")),
+    Column("Speed-up", lambda row: table.number(row["speedup"], times), "Against the single-device run."),
+    Column("95 %", lambda _: Cell(GAP, why=ONE_RUN), "The interval of the time and of the speed-up."),
+    Column("Efficiency", lambda row: table.number(row["scaling_efficiency"], percent), "t(1) / (N · t(N))"),
+    Column("Processes", lambda row: table.number(row["world_size"], number)),
+    Column("Samples", lambda row: table.number(row["samples_per_s"], lambda value: f"{number(value)} /s")),
+    Column("Energy", lambda row: table.number(row["train_energy_j"], lambda value: f"{number(value)} J")),
+    Column("US$", lambda row: table.number(row["train_usd"], shared.money)),
+    Column("To target", target),
+]

@@ -44,7 +44,7 @@ def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
     from torch.nn import Embedding, LayerNorm, RNNBase
 
     if any(isinstance(m, RNNBase) for m in model.modules()):
-        raise CellFailure("unsupported", "torch-pruning cannot follow channels through recurrent layers")
+        raise CellFailure("unsupported", "channels cannot be followed through recurrent layers: leave it out here")
     between = [m for m in model.modules() if isinstance(m, (Embedding, LayerNorm))]  # a transformer's layers
     pruner = tp.pruner.BasePruner(
         model,
@@ -58,7 +58,7 @@ def _prune(model: nn.Module, ratio: float, inputs: tuple[Tensor, ...]) -> None:
     )
     pruner.step()
     if not pruner.pruning_history():
-        raise CellFailure("unsupported", f"no layer has channels to remove at ratio {ratio:g}")
+        raise CellFailure("unsupported", f"no layer has channels to remove at ratio {ratio:g}: raise it")
     for module in model.modules():
         _resize_attention(module)
 

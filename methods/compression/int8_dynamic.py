@@ -40,7 +40,7 @@ class Int8Dynamic(CompressionMethod):
 
         kinds = {nn.Linear, nn.GRU, nn.LSTM}
         if not any(type(module) in kinds for module in model.modules()):
-            raise CellFailure("unsupported", "the model has no linear, GRU or LSTM layer")
+            raise CellFailure("unsupported", "the model has no linear, GRU or LSTM layer: leave it out here")
         quantised = _quantise(model, kinds)
         for module in quantised.modules():
             if isinstance(module, nn.TransformerEncoderLayer):

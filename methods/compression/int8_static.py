@@ -78,7 +78,7 @@ class Int8Static(ExportedCompressionMethod):
                 reduce_range=self.reduce_range,
             )
         if not any(node.op_type == "QuantizeLinear" for node in onnx.load(target).graph.node):
-            raise CellFailure("unsupported", "the graph has no operator to quantise")
+            raise CellFailure("unsupported", "the graph has no operator to quantise: leave it out here")
 
 
 def _reader(names: list[str], batches: Iterator[tuple[Tensor, ...]]) -> object:

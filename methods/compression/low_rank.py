@@ -65,7 +65,7 @@ def factorise(layer: nn.Module, energy: float) -> nn.Sequential:
     first, second = root[:, None] * v[:rank], u[:, :rank] * root
     error = ((weight - second @ first).norm() / weight.norm()).item()
     if error > (1 - energy) ** 0.5 + 1e-6:
-        raise CellFailure("method_error", f"factors miss a weight by {error:.3f} at energy {energy:g}")
+        raise CellFailure("method_error", f"factors miss a weight by {error:.3f} at energy {energy:g}: raise it")
     pair = _pair(layer, rank)
     for factor, values in zip(pair, (first, second), strict=True):
         factor.weight.data.copy_(values.view_as(factor.weight))

@@ -38,7 +38,7 @@ class MagnitudePruning(CompressionMethod):
         pruned = deepcopy(model)
         weights = _weights(pruned)
         if not weights:
-            raise CellFailure("unsupported", "the model has no linear, convolution or recurrent layer to prune")
+            raise CellFailure("unsupported", "the model has no linear, convolution or recurrent layer: leave it out")
         prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=self.sparsity)
         if self.fine_tuning:
             context.fine_tune(pruned, self.fine_tuning * context.task.recipe.epochs)

@@ -66,8 +66,8 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
         onnx.save(graph, path)
         same = all(_same(model, _serve(path, 1), batch) for batch in (inputs, tuple(x[:1] for x in inputs)))
     except (torch.onnx.OnnxExporterError, Fail, NotImplemented) as error:
-        return str(error).strip().splitlines()[0]
-    return None if same else "outputs of the exported graph are not those of the module"
+        return f"{str(error).strip().splitlines()[0]}: use eager for it"
+    return None if same else "outputs of the exported graph are not those of the module: use eager for it"
 
 
 def _serve(path: Path, threads: int) -> Callable[..., Tensor]:

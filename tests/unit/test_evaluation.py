@@ -1,9 +1,14 @@
-"""Quality on the whole test set, with an interval that can be made again."""
+"""Quality on the whole test set, with an interval that can be made again, and paired with the reference's."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
-from breakeven import evaluation, registry
+from breakeven import evaluation, outputs, registry
+from breakeven.sources import file_sha256
+from breakeven.statistics import kept_interval
 
 TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 
@@ -36,3 +41,64 @@ def test_the_interval_is_the_binomials(targets: torch.Tensor) -> None:
 
 def test_the_interval_is_the_same_each_time() -> None:
     assert evaluation.evaluate(always(3), TASK, CPU) == evaluation.evaluate(always(3), TASK, CPU)
+
+
+def one_of(names: tuple[int, int]):
+    """An answer that is one name or the other, by whether the sample's first value is above zero."""
+
+    def answer(x: torch.Tensor) -> torch.Tensor:
+        chosen = torch.where(x[:, 0, 0, 0] > 0, *(torch.tensor(name) for name in names))
+        return torch.nn.functional.one_hot(chosen, 22).float()
+
+    return answer
+
+
+def test_the_resampled_qualities_of_two_models_are_of_the_same_samples() -> None:
+    """Where one of two constant answers is right, the other is wrong: together they are right as often as either."""
+    first, second = (evaluation.evaluate(always(name), TASK, CPU) for name in (0, 7))
+    assert len(first.resampled) == evaluation.RESAMPLES
+    assert np.quantile(first.resampled, [0.025, 0.975]) == pytest.approx([first.ci_low, first.ci_high])
+
+    def either(x: torch.Tensor) -> torch.Tensor:
+        return always(0)(x) + always(7)(x)
+
+    # A metric of either answer: the sum, draw by draw, only if the draws are the same.
+    draws = np.random.default_rng(0)
+    together = evaluation.evaluate(one_of((0, 7)), TASK, CPU), evaluation.evaluate(one_of((7, 0)), TASK, CPU)
+    sums = [np.add(a.resampled, b.resampled) for a, b in ((first, second), together)]
+    assert sums[0] == pytest.approx(sums[1])
+    assert draws.permutation(second.resampled) != pytest.approx(second.resampled)
+
+
+def test_a_model_keeps_all_of_its_own_quality_in_every_draw() -> None:
+    found = evaluation.evaluate(always(3), TASK, CPU)
+    assert kept_interval(found.resampled, found.resampled, True) == (1.0, 1.0)
+
+
+KEPT = [  # quality in four draws, the reference's, whether higher is better, the interval
+    ([0.9, 0.9, 0.9, 0.9], [0.9, 0.9, 0.9, 0.9], True, (1, 1)),
+    ([0.45, 0.4, 0.3, 0.25], [0.9, 0.8, 0.6, 0.5], True, (0.5, 0.5)),  # half in every draw: no width, being paired
+    ([0.2, 0.2, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1], False, (0.5, 0.5)),  # twice the errors
+    ([0.5] * 41, [0.5, *[1.0] * 39, 0.25], True, (0.5, 1.0)),  # a fortieth on either side is left out
+    ([], [], True, (None, None)),
+    ([0.5], [0.5, 0.5], True, (None, None)),  # not of the same draws
+]
+
+
+@pytest.mark.parametrize(("cell", "reference", "higher", "expected"), KEPT)
+def test_the_share_of_quality_that_is_kept(cell: list, reference: list, higher: bool, expected: tuple) -> None:
+    assert kept_interval(cell, reference, higher) == pytest.approx(expected)
+
+
+def test_a_file_is_evaluated_with_its_hash_and_leaves_some_outputs(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model, eager = TASK.model().eval(), registry.method("eager")
+    path, stored = tmp_path / "model.pt", tmp_path / "outputs.npy"
+    eager.export(model, (), path)
+    found = evaluation.evaluate_file(path, file_sha256(path), eager, TASK, CPU, stored)
+    assert found.artifact_sha256 == file_sha256(path)
+    with torch.inference_mode():
+        expected = model(*TASK.example_inputs(outputs.SAMPLES)).numpy()
+    assert np.load(stored) == pytest.approx(expected, abs=1e-6)
+    assert found.outputs_sha256 == outputs.sha256(np.load(stored))
+    outputs.require_same(expected, stored)

@@ -4,11 +4,11 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import gone
 
 from breakeven import forkserver
 
@@ -71,30 +71,17 @@ def blocked(server: subprocess.Popen, tmp_path: Path) -> tuple[subprocess.Popen,
     return waiting, int(pid_file.read_text())
 
 
-def ends(pid: int) -> bool:
-    """Waits, at most a minute, for a process that is not our child to be gone."""
-    gone = threading.Event()
-
-    def watch() -> None:
-        while Path(f"/proc/{pid}").exists() and " Z " not in Path(f"/proc/{pid}/stat").read_text():
-            os.sched_yield()
-        gone.set()
-
-    threading.Thread(target=watch, daemon=True).start()
-    return gone.wait(60)
-
-
 def test_a_job_dies_with_its_client(server: subprocess.Popen, tmp_path: Path) -> None:
     waiting, pid = blocked(server, tmp_path)
     waiting.send_signal(signal.SIGKILL)
-    assert ends(pid)
+    assert gone(pid)
     assert server.poll() is None
 
 
 def test_jobs_and_server_die_with_the_run(server: subprocess.Popen, tmp_path: Path) -> None:
     waiting, pid = blocked(server, tmp_path)
     server.stdin.close()
-    assert ends(pid)
+    assert gone(pid)
     assert server.wait(60) == 0
     assert waiting.wait(60) != 0
 

@@ -2,14 +2,15 @@
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from breakeven import registry
-from breakeven.hardware import HardwareProfile, cpu_model
-from breakeven.provenance import hardware_fingerprint
+from breakeven import hardware, registry
+from breakeven.hardware import Gpu, HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model
 
-ONE = registry.hardware("cpu_1")
+ONE, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
+GIB = 2**30
 
 
 def test_what_this_machine_has() -> None:
@@ -48,10 +49,104 @@ def test_no_gpu() -> None:
     assert reason is None if torch.cuda.is_available() else "CUDA" in reason
 
 
-def test_the_fingerprint_is_stable_and_tells_profiles_apart() -> None:
-    assert hardware_fingerprint(ONE) == hardware_fingerprint(replace(ONE, name="other", usd_per_hour=9.0))
-    prints = {hardware_fingerprint(registry.hardware(name)) for name in ("cpu_1", "cpu_2", "cpu_2x1")}
-    assert len(prints) == 3
+@pytest.mark.parametrize(
+    ("gpus", "reason"),
+    [
+        ([], "nvidia-smi shows 0: check it and the driver"),
+        ([Gpu("Tesla T4", 4.0, "570")], "needs 8 GiB on the GPU, Tesla T4 has 4.0: use a GPU with more"),
+        ([Gpu("Abacus", 80.0, "570")], "does not match the device found, 'Abacus': run on that device"),
+    ],
+)
+def test_a_gpu_that_does_not_do(gpus: list[Gpu], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "gpus_found", lambda: gpus)
+    assert reason in CUDA.missing()
+
+
+def test_a_gpu_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "gpus_found", lambda: [Gpu("NVIDIA H100", 80.0, "570")])
+    assert CUDA.missing() is None
+
+
+class Groups:
+    """Control groups of our own, as the kernel's files show them."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.root, self.own = folder / "cgroup", folder / "self"
+        monkeypatch.setattr(hardware, "CGROUP", self.root)
+        monkeypatch.setattr(hardware, "OWN_CGROUP", self.own)
+        self.put()
+
+    def put(self, own: str = "", **files: str) -> None:
+        """Files of groups by their paths, `__` standing for a slash and `_DOT_` for a dot."""
+        self.own.write_text(own)
+        for name, content in files.items():
+            path = self.root / name.replace("__", "/").replace("_DOT_", ".")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{content}\n")
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
+    return Groups(tmp_path, monkeypatch)
+
+
+def test_no_control_groups(groups: Groups) -> None:
+    assert cgroup_cores() is cgroup_memory_bytes() is None
+    groups.own.unlink()
+    assert cgroup_cores() is cgroup_memory_bytes() is None
+
+
+def test_version_2(groups: Groups) -> None:
+    groups.put("0::/jobs", jobs__cpu_DOT_max="150000 100000", jobs__memory_DOT_max=str(4 * GIB))
+    assert (cgroup_cores(), cgroup_memory_bytes()) == (1.5, 4 * GIB)
+    groups.put("0::/jobs", jobs__cpu_DOT_max="max 100000", jobs__memory_DOT_max="max")
+    assert cgroup_cores() is cgroup_memory_bytes() is None
+
+
+def test_version_2_the_tightest_of_nested_groups_counts(groups: Groups) -> None:
+    groups.put(
+        "0::/a/b",
+        a__cpu_DOT_max="100000 100000",
+        a__b__cpu_DOT_max="300000 100000",
+        a__memory_DOT_max=str(8 * GIB),
+        a__b__memory_DOT_max=str(2 * GIB),
+        other__cpu_DOT_max="10000 100000",
+    )
+    assert (cgroup_cores(), cgroup_memory_bytes()) == (1.0, 2 * GIB)
+
+
+V1 = "9:name=systemd:/x\n4:memory:/a/b\n2:cpu,cpuacct:/a\n0::/\n"
+
+
+def test_version_1(groups: Groups) -> None:
+    groups.put(
+        V1,
+        cpu__a__cpu_DOT_cfs_quota_us="50000",
+        cpu__a__cpu_DOT_cfs_period_us="100000",
+        memory__a__memory_DOT_limit_in_bytes=str(3 * GIB),
+        memory__a__b__memory_DOT_limit_in_bytes="9223372036854771712",
+    )
+    assert (cgroup_cores(), cgroup_memory_bytes()) == (0.5, 3 * GIB)
+    groups.put(V1, cpu__a__cpu_DOT_cfs_quota_us="-1", memory__a__memory_DOT_limit_in_bytes="9223372036854771712")
+    assert cgroup_cores() is cgroup_memory_bytes() is None
+
+
+def test_a_container_sees_its_own_group_as_the_root(groups: Groups) -> None:
+    """The path is the host's, the files are the container's."""
+    groups.put(
+        "4:memory:/docker/0a1b\n2:cpu,cpuacct:/docker/0a1b\n",
+        cpu__cpu_DOT_cfs_quota_us="100000",
+        cpu__cpu_DOT_cfs_period_us="100000",
+        memory__memory_DOT_limit_in_bytes=str(GIB),
+    )
+    assert (cgroup_cores(), cgroup_memory_bytes()) == (1.0, GIB)
+
+
+def test_a_quota_and_a_memory_limit_are_what_this_process_may_use(groups: Groups) -> None:
+    groups.put("0::/", cpu_DOT_max="50000 100000", memory_DOT_max=str(8 * GIB))
+    assert ONE.missing() == "needs 1 cores, this process may use 0.5: run on a larger machine"
+    groups.put("0::/", cpu_DOT_max="max 100000", memory_DOT_max=str(GIB))
+    assert ONE.missing() == "needs 3 GiB of memory, this process may use 1.0: run on a larger machine"
 
 
 def test_every_price_has_a_source_and_a_date() -> None:

@@ -1,79 +1,15 @@
 """Ratios, the gate, ranks with ties and the Pareto front, on tables small enough to rank by eye."""
 
-import io
 import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-from rich.console import Console
+from rows import FAILED, board, cell, training, trainings
 
-from breakeven import leaderboard, terminal
+from breakeven import leaderboard
 from breakeven.errors import UserError
-from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
-
-COMMON: dict[str, Any] = {
-    "task": "digits",
-    "task_version": 1,
-    "dataset_sha256": "d",
-    "hardware_fingerprint": "h",
-    "hardware": "cpu_1",
-    "training": "single_device@cpu_1",
-    "seed": 0,
-    "metric": "accuracy",
-    "metric_unit": "ratio",
-    "higher_is_better": True,
-    "threads": 1,
-    "accelerator": "cpu",
-    "cpu_model": "c",
-    "usd_per_hour": 3.6,
-}
-FAILED: dict[str, Any] = {"status": Status.OUT_OF_MEMORY, "reason": "[too] large", "quality": None}
-
-
-def cell(chain: str, latency: float | None, speedup: float | None, **changes: Any) -> InferenceRow:
-    """A row of chain `chain`; its interval is 5 % to each side."""
-    values = {
-        "cell_id": chain,
-        "reference_cell_id": "fp32",
-        "method": chain,
-        "method_params": "[]",
-        "chain": chain,
-        "runtime": "eager",
-        "scenario": "single_stream",
-        "batch_size": 1,
-        "mode": "quick",
-        "quality": 0.9,
-        "latency_p50_ms": latency,
-        "latency_mean_ms": latency,
-        "speedup": speedup,
-        "speedup_ci_low": speedup and speedup * 0.95,
-        "speedup_ci_high": speedup and speedup * 1.05,
-        "disk_bytes": 1000,
-        "compress_time_s": 10.0,
-        "export_time_s": 0.0,
-    }
-    return InferenceRow(**{**COMMON, **values, **changes})
-
-
-def training(method: str, seconds: float, world_size: int = 1, **changes: Any) -> TrainingRow:
-    """A row of the training board."""
-    values = {"method_params": "{}", "timed_alone": True, "quality": 0.9, "training_method": method}
-    values |= {"cell_id": f"{method}{world_size}", "train_time_s": seconds, "world_size": world_size}
-    return TrainingRow(**{**COMMON, **values, **changes})
-
-
-def board(folder: Path, *rows: InferenceRow) -> pd.DataFrame:
-    """The rows and their reference as they come back from disk, by chain."""
-    write_parquet([cell("fp32", 10.0, 1.0), *rows], InferenceRow, folder / "inference.parquet")
-    return leaderboard.load(folder)[0].set_index("chain", drop=False).rename_axis(None)
-
-
-def trainings(folder: Path, *rows: TrainingRow) -> pd.DataFrame:
-    write_parquet(rows, TrainingRow, folder / "training.parquet")
-    return leaderboard.load(folder)[1]
 
 
 def ranks(rows: pd.DataFrame, **choice: Any) -> dict[str, int | None]:
@@ -138,9 +74,17 @@ def test_throughput_ranks_the_highest_first(tmp_path: Path) -> None:
     assert ranks(rows, by="throughput") == {"fast": 1, "fp32": 2}
 
 
-def test_unknown_intervals_separate_nothing() -> None:
-    low, high = np.array([0.9, np.nan]), np.array([1.1, np.nan])
-    assert list(leaderboard.shared_ranks(np.array([2.0, 1.0]), low, high)) == [1, 1]
+@pytest.mark.parametrize("unknown", [{"speedup_ci_low": None, "speedup_ci_high": None}, {"processes": None}])
+def test_unknown_intervals_separate_nothing(tmp_path: Path, unknown: dict[str, None]) -> None:
+    assert ranks(board(tmp_path, cell("a", 5.0, 2.0, **unknown), cell("b", 6.7, 1.5))) == {"a": 1, "b": 1, "fp32": 1}
+    assert ranks(board(tmp_path, cell("a", 5.0, 2.0), cell("b", 6.7, 1.5, **unknown))) == {"a": 1, "b": 1, "fp32": 3}
+
+
+def test_rows_that_share_a_rank_say_so(tmp_path: Path) -> None:
+    ranked = leaderboard.rank(
+        board(tmp_path, cell("a", 5.0, 2.0), cell("b", 5.3, 1.9), cell("bad", 1.0, 9.0, quality=0.1))
+    )
+    assert dict(ranked["shared"]) == {"a": True, "b": True, "fp32": False, "bad": False}
 
 
 def test_contended_rows_and_gaps_are_shown_without_a_rank(tmp_path: Path) -> None:
@@ -150,8 +94,59 @@ def test_contended_rows_and_gaps_are_shown_without_a_rank(tmp_path: Path) -> Non
 
 
 def test_nothing_is_ranked_across_machines(tmp_path: Path) -> None:
-    rows = board(tmp_path, cell("elsewhere", 1.0, 9.0, hardware_fingerprint="another"))
-    assert ranks(rows) == {"elsewhere": 1, "fp32": 1}
+    there = {"hardware_fingerprint": "another"}
+    rows = board(
+        tmp_path, cell("here", 5.0, 2.0), cell("elsewhere", 1.0, 9.0, **there), cell("fp32", 9.0, 1.0, **there)
+    )
+    ranked = leaderboard.rank(rows).groupby("hardware_fingerprint")["rank"]
+    assert {machine: list(found) for machine, found in ranked} == {"h": [1, 2], "another": [1, 2]}
+
+
+def test_a_reference_on_another_machine_is_no_reference(tmp_path: Path) -> None:
+    rows = board(tmp_path, cell("elsewhere", 1.0, 9.0, hardware_fingerprint="another", quality=0.45))
+    assert math.isnan(rows.loc["elsewhere", "size_ratio"])
+    assert ranks(rows) == {"fp32": 1, "elsewhere": None}
+    # The quality beside which the row was timed is known to the row itself.
+    known = cell("elsewhere", 1.0, 9.0, hardware_fingerprint="another", quality=0.45, reference_quality=0.9)
+    assert board(tmp_path, known).loc["elsewhere", "quality_ratio"] == pytest.approx(0.5)
+
+
+def test_limits_move_rows_to_the_open_board(tmp_path: Path) -> None:
+    rows = board(tmp_path, cell("large", 2.0, 5.0, disk_bytes=5000), cell("small", 5.0, 2.0, disk_bytes=100))
+    assert ranks(rows, limits={"disk_bytes": 1000, "latency_p50_ms": None}) == {"small": 1, "fp32": 2, "large": None}
+    assert ranks(rows, limits={"peak_memory_bytes": 1000}) == dict.fromkeys(["fp32", "large", "small"])  # unknown
+
+
+@pytest.mark.parametrize(("low", "high", "uncertain"), [(0.98, 1.0, True), (0.991, 1.0, False), (0.97, 0.98, False)])
+def test_the_gate_is_uncertain_where_the_interval_has_it_inside(
+    tmp_path: Path, low: float, high: float, uncertain: bool
+) -> None:
+    rows = board(tmp_path, cell("a", 5.0, 2.0, quality_kept_ci_low=low, quality_kept_ci_high=high))
+    assert leaderboard.rank(rows).loc["a", "gate_uncertain"] == uncertain
+    assert not leaderboard.rank(rows).loc["fp32", "gate_uncertain"]
+
+
+def test_an_estimated_energy_is_not_ranked_with_a_measured_one(tmp_path: Path) -> None:
+    gain = {"energy_gain_ci_low": 0.99, "energy_gain_ci_high": 1.01, "energy_j_per_sample": 1.0}
+    measured = cell("measured", 5.0, 2.0, energy_method="rapl", **{**gain, "energy_gain": 1.0})
+    estimated = cell("estimated", 5.0, 2.0, energy_method="tdp_estimate", **{**gain, "energy_gain": 9.0})
+    ranked = ranks(board(tmp_path, measured, estimated), by="energy")
+    assert ranked == {"measured": 1, "estimated": 1, "fp32": None}
+
+
+def test_arithmetic_is_set_against_all_of_the_references(tmp_path: Path) -> None:
+    rows = board(tmp_path, cell("pruned", 9.0, 1.1, flops=100, nonzero_flops=25))
+    rows["flops"] = 100  # of the reference too
+    found = leaderboard.with_ratios(rows)["theoretical_speedup"]
+    assert list(found.dropna()) == [4.0]
+
+
+def test_verified_are_rows_whose_speed_up_another_machine_found_too(tmp_path: Path) -> None:
+    there = {"hardware_fingerprint": "another"}
+    again = cell("same", 1.0, 2.05, **there), cell("different", 1.0, 2.5, **there)
+    rows = board(tmp_path, cell("same", 5.0, 2.0), cell("different", 5.0, 2.0), cell("once", 5.0, 2.0), *again)
+    here = rows[rows["hardware_fingerprint"] == "h"]
+    assert dict(here["verified"]) == {"fp32": False, "same": True, "different": False, "once": False}
 
 
 def test_break_even_comes_from_the_paired_speedup(tmp_path: Path) -> None:
@@ -206,14 +201,3 @@ def test_no_results_and_foreign_files_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "inference.parquet").write_text("not parquet")
     with pytest.raises(UserError, match="not a Parquet file"):
         leaderboard.load(tmp_path)
-
-
-@pytest.mark.parametrize("width", [60, 100, 200])
-def test_the_terminal_shows_every_row_whole_at_any_width(tmp_path: Path, width: int) -> None:
-    board(tmp_path, cell("channel_pruning-ratio=0.5", 5.0, 2.0), cell("broken", None, None, **FAILED))
-    trainings(tmp_path, training("single_device", 80.0))
-    output = io.StringIO()
-    terminal.render(tmp_path, Console(file=output, width=width))
-    for expected in ("channel_pruning-ratio=0.5", "2.00×", "out_of_memory: [too] large", "make dashboard"):
-        assert expected in output.getvalue()
-    assert max(map(len, output.getvalue().splitlines())) <= width

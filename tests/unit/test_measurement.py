@@ -1,12 +1,18 @@
 """The lockstep of two processes, on a clock that tests can turn; and the real thing on a model with a known truth."""
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from breakeven import measurement
+from breakeven import measurement, memory, registry, statistics
+from breakeven.errors import CellFailure
 from breakeven.measurement import Mode
+from breakeven.serving import UNTIMED_CALLS, Served
+
+TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 
 
 class Metronome:
@@ -15,21 +21,31 @@ class Metronome:
     def __init__(self, latency_ms: float, log: list[str], name: str) -> None:
         self.latency_ms, self.log, self.name = latency_ms, log, name
 
-    def send(self, what: str, batch_size: int) -> None:
-        self.what = what
-
-    def receive(self):
-        return 10
-
     def ask(self, what: str, batch_size: int) -> np.ndarray:
         self.log.append(self.name)
         return np.full(max(1, int(100 / self.latency_ms)), self.latency_ms)
 
 
-def lockstep(ours_ms: float, theirs_ms: float, mode: Mode) -> tuple[measurement.Window, list[str]]:
+class Joules:
+    """A meter that counts one joule for each of its readings; none, where it knows none."""
+
+    def __init__(self, known: bool = True) -> None:
+        self.known, self.count = known, 0
+
+    def read(self) -> int:
+        return self.count
+
+    def used(self, before: int) -> float | None:
+        self.count += 1
+        return float(self.count - before) if self.known else None
+
+
+def lockstep(
+    ours_ms: float, theirs_ms: float, mode: Mode, batch_size: int = 1, meter: Joules | None = None
+) -> tuple[measurement.Window, list[str]]:
     log: list[str] = []
-    window = measurement._lockstep(Metronome(ours_ms, log, "ours"), Metronome(theirs_ms, log, "theirs"), 1, mode, 0)
-    return window, log
+    ours, theirs = Metronome(ours_ms, log, "ours"), Metronome(theirs_ms, log, "theirs")
+    return measurement._lockstep(ours, theirs, batch_size, mode, 0, meter or Joules()), log
 
 
 def test_turns_are_taken_and_the_order_is_swapped() -> None:
@@ -50,22 +66,85 @@ def test_both_get_their_seconds_and_their_calls(ours_ms: float, theirs_ms: float
         assert latencies.sum() >= 1500
 
 
+@pytest.mark.parametrize("batch_size", [1, 32])
+def test_energy_is_shared_by_the_untimed_calls_too(batch_size: int) -> None:
+    """A joule a turn; five calls of 20 ms a turn, and those before them that are not timed."""
+    window, log = lockstep(20, 20, Mode(1, seconds=1, calls=1), batch_size)
+    assert log.count("ours") == 10
+    assert window.energy_j == pytest.approx(1 / (5 + UNTIMED_CALLS) / batch_size)
+    assert window.reference_energy_j == window.energy_j
+
+
+def test_unknown_energy_is_none() -> None:
+    window, _ = lockstep(20, 20, Mode(1, seconds=1, calls=1), meter=Joules(known=False))
+    assert window.energy_j is window.reference_energy_j is None
+
+
 def test_the_modes_are_the_protocols() -> None:
     quick, full = measurement.MODES["quick"], measurement.MODES["full"]
-    assert (quick.pairs, quick.seconds, quick.calls) == (3, 1.5, 64)
+    assert (quick.pairs, quick.seconds, quick.calls) == (5, 0.8, 64)
     assert (full.pairs, full.seconds, full.calls) == (7, 10.0, 662)
+    assert quick.calls >= statistics.calls_needed(0.9)
+    assert full.calls >= statistics.calls_needed(0.99)
     assert list(measurement.SCENARIOS.values()) == [1, 32]
 
 
-@pytest.mark.slow
-def test_a_process_that_fails_to_load_is_a_failure_with_its_reason(tmp_path: Path) -> None:
-    from breakeven import registry
-    from breakeven.errors import CellFailure
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
+    import torch
 
+    torch.set_num_threads(1)  # what is forked from here may compute
+    file = tmp_path_factory.mktemp("served") / "model.pt"
+    registry.method("eager").export(TASK.model().eval(), (), file)
+    return Served(file, "eager")
+
+
+@pytest.mark.slow
+def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> None:
+    """A real measurement of two turns a process: enough for a median, too few for what lies further out."""
+    from breakeven import cell
+
+    scenarios = {"offline": 256}  # some tens of milliseconds a call: a few calls a turn
+    timing = measurement.measure(served, served, TASK, CPU, Mode(2, seconds=0.15, calls=11), 0, scenarios)
+    windows = timing.windows["offline"]
+    calls = min(len(window.latencies_ms) for window in windows)
+    assert 11 <= calls < statistics.calls_needed(0.9)
+    latencies = [window.latencies_ms for window in windows]
+    assert cell._over_processes(latencies, 0.5) > 0
+    assert cell._over_processes(latencies, 0.9) is None
+    assert cell._over_processes(latencies, 0.99) is None
+    assert [window.pair for window in windows] == [0, 1]
+    assert len(timing.load_time_s) == len(timing.start_s) == 2
+    assert all(load < start for load, start in zip(timing.load_time_s, timing.start_s, strict=True))
+    assert timing.warmup_calls >= 2 * 10
+    assert timing.window_s > 2 * 2 * 0.15
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_to_load_is_a_failure_with_its_reason(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
     broken = tmp_path / "model.pt"
     broken.write_text("not a model")
-    task, hardware = registry.task("mandarin_initials"), registry.hardware("cpu_1")
     with pytest.raises(CellFailure) as raised:
-        measurement.measure_memory(measurement.Served(broken, "eager"), task, hardware, 0)
+        measurement.measure_memory(Served(broken, "eager"), TASK, CPU, 0)
     assert raised.value.status == "method_error"
-    assert "log" in raised.value.reason
+    assert "see the job's log" in raised.value.reason
+    assert "Traceback" in capfd.readouterr().err  # and there it is
+
+
+@pytest.mark.parametrize(("kills", "status"), [(1, "out_of_memory"), (0, "infra_error")])
+def test_a_serving_process_that_is_killed(
+    kills: int, status: str, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")  # the kernel's count, and the only thing not real here
+    memory.VMSTAT.write_text("oom_kill 0\n")
+    with measurement._Worker(served, TASK, CPU, 0) as worker:
+        worker.wait_ready()
+        memory.VMSTAT.write_text(f"oom_kill {kills}\n")
+        os.kill(worker.pid, signal.SIGKILL)
+        worker.process.join()
+        with pytest.raises(CellFailure) as raised:
+            worker.ask("burst", 1)
+    assert raised.value.status == status
+    assert "the serving process" in raised.value.reason

@@ -1,13 +1,35 @@
-"""What is read of the machine, and what others take of it."""
+"""What is read of the machine, what makes rows comparable, and what others take of it."""
 
+from __future__ import annotations
+
+import json
+import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import psutil
+import pytest
 
-from breakeven import provenance, registry
-from breakeven.provenance import ForeignLoad
+from breakeven import grid, provenance, registry
+from breakeven.hardware import Gpu
+from breakeven.provenance import ForeignLoad, hardware_fingerprint, is_contended
 from breakeven.record import Provenance
+
+CPU, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
+PRINT = "from breakeven import provenance, registry; print(provenance.hardware_fingerprint(registry.hardware('cpu_1')))"
+
+
+@pytest.fixture(autouse=True)
+def forget() -> Iterator[None]:
+    """What is read of the machine is read once per process: read it again before and after each test."""
+    caches = (provenance._machine, provenance._software, provenance._gpu)
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 def test_every_field_read_is_a_field_of_the_row() -> None:
@@ -17,9 +39,174 @@ def test_every_field_read_is_a_field_of_the_row() -> None:
         assert read[name], name
 
 
+def test_the_libraries_are_json_of_versions() -> None:
+    import onnxruntime
+
+    libraries = json.loads(provenance.provenance(CPU)["libraries"])
+    assert libraries.keys() == set(provenance.LIBRARIES)
+    assert libraries["onnxruntime"] == onnxruntime.__version__
+
+
+def test_a_library_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "LIBRARIES", ["numpy", "no-such-package"])
+    assert json.loads(provenance.provenance(CPU)["libraries"])["no-such-package"] is None
+
+
+def test_the_configs_hash_comes_from_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(grid.CONFIG_SHA256, "c" * 64)
+    assert provenance.provenance(CPU)["config_sha256"] == "c" * 64
+    provenance._software.cache_clear()
+    monkeypatch.delenv(grid.CONFIG_SHA256)
+    assert provenance.provenance(CPU)["config_sha256"] is None  # run by hand
+
+
+GRID = {
+    "tasks": ["mandarin_initials"],
+    "seeds": [0],
+    "training": [],
+    "trained_by": "single_device@cpu_1",
+    "chains": ["int8_dynamic"],
+    "hardware": ["cpu_1"],
+    "timing": "quick",
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"results": "elsewhere"}, True),
+        ({"seeds": ["0"]}, True),  # as Snakemake leaves the numbers of --config
+        ({"seeds": [1]}, False),
+        ({"timing": "full"}, False),
+        ({"chains": []}, False),
+        ({"hardware": ["cpu_2"]}, False),
+    ],
+    ids=str,
+)
+def test_the_configs_hash_is_of_what_is_measured_wherever_it_goes(change: dict, same: bool) -> None:
+    assert (grid.expand({**GRID, **change}).config_sha256 == grid.expand(GRID).config_sha256) == same
+
+
 def test_a_digest_depends_on_content_alone() -> None:
     assert provenance.digest({"a": 1, "b": 2}) == provenance.digest({"b": 2, "a": 1})
     assert provenance.digest(["a"]) != provenance.digest(["b"])
+
+
+def test_the_fingerprint_is_the_same_in_every_process() -> None:
+    environment = {**os.environ, "PYTHONHASHSEED": "7", grid.CONFIG_SHA256: "d" * 64}
+    done = subprocess.run([sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == hardware_fingerprint(CPU)
+
+
+Change = Callable[[pytest.MonkeyPatch], object]
+
+
+def machine(name: str, value: object) -> Change:
+    """Another value of what `_machine` reads under that name of this module."""
+    return lambda patch: patch.setattr(provenance, name, lambda *_: value)
+
+
+def kernel_files(**files: str) -> Change:
+    """Other contents of files below /sys/devices/system/cpu, `__` standing for a slash."""
+
+    def change(patch: pytest.MonkeyPatch) -> None:
+        real = provenance._text
+        known = {provenance.CPU / name.replace("__", "/"): text for name, text in files.items()}
+        patch.setattr(provenance, "_text", lambda path: known.get(path, real(path)))
+
+    return change
+
+
+MATTERS: dict[str, Change] = {
+    "another processor": machine("cpu_model", "Abacus 9000"),
+    "another number of cores": lambda patch: patch.setattr(psutil, "cpu_count", lambda *_: 96),
+    "a quota": machine("cgroup_cores", 1.5),
+    "another governor": kernel_files(cpu0__cpufreq__scaling_governor="powersafe"),
+    "turbo on": kernel_files(cpufreq__boost="1"),
+    "turbo off, by Intel's file": kernel_files(intel_pstate__no_turbo="1"),
+}
+MATTERS_NOT: dict[str, Change] = {
+    "load": lambda patch: patch.setattr(os, "getloadavg", lambda: (99.0, 99.0, 99.0)),
+    "time": machine("now", "2031-01-01T00:00:00+00:00"),
+    "software": machine("package_version", "99.0"),
+    "commit": machine("_git", "0" * 40),
+    "kernel": lambda patch: patch.setattr("platform.release", lambda: "9.9"),
+    "python": lambda patch: patch.setattr("platform.python_version", lambda: "9.9"),
+    "config": lambda patch: patch.setenv(grid.CONFIG_SHA256, "e" * 64),
+    "a GPU that the profile does not use": machine("gpus_found", [Gpu("H100", 80, "570")]),
+}
+
+
+@pytest.mark.parametrize("name", MATTERS)
+def test_the_fingerprint_changes_with(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hardware_fingerprint(CPU)
+    provenance._machine.cache_clear()
+    MATTERS[name](monkeypatch)
+    assert hardware_fingerprint(CPU) != before
+
+
+@pytest.mark.parametrize("name", MATTERS_NOT)
+def test_the_fingerprint_does_not_change_with(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = hardware_fingerprint(CPU)
+    provenance._machine.cache_clear()
+    MATTERS_NOT[name](monkeypatch)
+    assert hardware_fingerprint(CPU) == before
+
+
+@pytest.mark.parametrize("change", [{"threads": 2}, {"devices": 2}, {"nodes": 2}, {"accelerator": "cuda"}], ids=str)
+def test_the_fingerprint_changes_with_the_profiles(change: dict) -> None:
+    assert hardware_fingerprint(replace(CPU, **change)) != hardware_fingerprint(CPU)
+
+
+def test_the_fingerprint_does_not_change_with_a_price() -> None:
+    changed = replace(CPU, name="other", usd_per_hour=9.0, watts=1.0, price_source="x")
+    assert hardware_fingerprint(changed) == hardware_fingerprint(CPU)
+
+
+@pytest.mark.parametrize(("gpu", "same"), [(Gpu("H100", 80, "570"), True), (Gpu("H100", 80, "580"), False)])
+def test_the_fingerprint_of_a_gpus_profile_changes_with_the_gpu(
+    gpu: Gpu, same: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provenance, "gpus_found", lambda: [Gpu("H100", 80, "570")])
+    before = hardware_fingerprint(CUDA)
+    monkeypatch.setattr(provenance, "gpus_found", lambda: [gpu])
+    provenance._gpu.cache_clear()
+    assert (hardware_fingerprint(CUDA) == before) == same
+
+
+def test_a_gpus_profile_records_the_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provenance, "gpus_found", lambda: [Gpu("H100", 80, "570")] * 2)
+    read = provenance.provenance(CUDA)
+    assert (read["gpu_model"], read["gpu_driver"], read["gpu_count"]) == ("H100", "570", 2)
+    assert "gpu_model" not in provenance.provenance(CPU)
+
+
+@pytest.mark.parametrize(
+    ("boost", "no_turbo", "turbo"), [("1", None, True), ("0", None, False), (None, "0", True), (None, "1", False)]
+)
+def test_turbo(boost: str | None, no_turbo: str | None, turbo: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {provenance.CPU / "cpufreq/boost": boost, provenance.CPU / "intel_pstate/no_turbo": no_turbo}
+    monkeypatch.setattr(provenance, "_text", files.get)
+    assert provenance._turbo() is turbo
+    monkeypatch.setattr(provenance, "_text", lambda path: None)
+    assert provenance._turbo() is None
+
+
+@pytest.mark.parametrize(
+    ("cores", "percent", "contended"),
+    [
+        (2, 4.9, False),
+        (2, 5.1, True),
+        (64, 0.7, False),  # .45 cores
+        (64, 0.9, True),  # .58 cores: a busy process, though it is a small share of the machine
+        (64, 5.1, True),
+    ],
+)
+def test_contended_is_a_share_or_half_a_core(
+    cores: int, percent: float, contended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(psutil, "cpu_count", lambda *_: cores)
+    assert is_contended(percent) == contended
 
 
 def test_another_process_is_foreign_until_it_is_named_as_ours() -> None:

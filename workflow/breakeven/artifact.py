@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from breakeven.errors import CellFailure, UserError
+from breakeven.errors import FinalFailure, UserError
 from breakeven.record import Status, read_json, write_json
 from breakeven.sources import file_sha256
 
@@ -36,7 +36,7 @@ class Artifact:
     def require(self) -> None:
         """Raise the failure that ended an earlier step, so that later ones carry its reason."""
         if self.status != Status.OK:
-            raise CellFailure(self.status, self.reason or "")
+            raise FinalFailure(self.status, self.reason or "")
 
 
 def read(folder: Path) -> Artifact:

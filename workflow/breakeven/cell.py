@@ -15,7 +15,7 @@ from breakeven import artifact as artifacts
 from breakeven import chain as chains
 from breakeven import provenance, registry, statistics
 from breakeven.chain import Chain
-from breakeven.errors import CellFailure, UserError, did_you_mean
+from breakeven.errors import CellFailure, FinalFailure, UserError, did_you_mean
 from breakeven.hardware import HardwareProfile
 from breakeven.record import (
     InferenceRow,
@@ -137,7 +137,7 @@ def _served(
     evaluation, its = read_json(inputs.evaluation / EVALUATION), read_json(inputs.reference_evaluation / EVALUATION)
     for each in (evaluation, its):
         if each["status"] != Status.OK:
-            raise CellFailure(each["status"], each["reason"])
+            raise FinalFailure(each["status"], each["reason"])
     cell = Served(path, chain.runtime, evaluation["artifact_sha256"], inputs.evaluation / OUTPUTS)
     reference = Served(
         original_path, chains.DEFAULT_RUNTIME, its["artifact_sha256"], inputs.reference_evaluation / OUTPUTS

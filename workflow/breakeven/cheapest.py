@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import compress
 
 import numpy as np
 import pandas as pd
 
-from breakeven import cost, leaderboard
+from breakeven import cost, leaderboard, statistics
 from breakeven.energy import ESTIMATE
-from breakeven.ranking import SAME
+from breakeven.ranking import ROUNDING, SAME
 
 US_DOLLARS, JOULES, HOURS = "US$", "J", "device-hours"
 UNITS = {"usd": US_DOLLARS, "joules": JOULES, "hours": HOURS}
@@ -60,36 +61,72 @@ TOTALS = ["total", "total_low", "total_high"]
 def cheapest(
     rows: pd.DataFrame, demand: Demand, gate: float = leaderboard.GATE, limits: Mapping[str, float | None] | None = None
 ) -> pd.DataFrame:
-    """The rows of one board in order of their total cost, the ones that may not be chosen last.
+    """The rows of one key (`leaderboard.KEY`) in order of their total cost, the ones that may not be chosen last.
 
     Eligible are rows of the closed board (see `leaderboard.rank`) within `limits` with a known total. Columns beside
-    those of `with_totals`: `eligible`; `cheapest`, true for the eligible row of lowest total; and `tied`, true for
-    eligible rows whose total is within its interval or within 2 % of the cheapest one's.
+    those of `with_totals`:
+
+    - `why_not`: a list of reasons, and `eligible`: there are none;
+    - `cheapest`: the eligible row of lowest total;
+    - `tied`: it, and eligible rows that the measurement cannot tell from it, as ranks are told apart: the 95 % interval
+      of the difference has 0 inside, or the difference is within 2 % of what is not spent either way.
     """
-    ranked = with_totals(leaderboard.rank(rows, "usd", gate, limits or leaderboard.NO_LIMITS), demand)
-    ranked["eligible"] = (
-        ranked["board"].eq("closed") & ~leaderboard.flagged(ranked, "contended") & ranked["total"].notna()
-    )
+    limits = limits or leaderboard.NO_LIMITS
+    ranked = with_totals(leaderboard.rank(rows, "usd", gate, limits), demand)
+    ranked["why_not"] = _why_not(ranked, demand, gate, limits)
+    ranked["eligible"] = ranked["why_not"].str.len() == 0
     ranked = ranked.sort_values(["eligible", "total", "chain"], ascending=[False, True, True])
     ranked["cheapest"] = ranked["eligible"] & (np.arange(len(ranked)) == 0)
-    best = ranked.iloc[0]
-    low = ranked["total_low"].fillna(ranked["total"])
-    ranked["tied"] = ranked["eligible"] & (low <= best["total"] * (1 + SAME))
+    ranked["tied"] = ranked["eligible"] & ~_costlier(ranked, demand)
     return ranked
+
+
+def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
+    """Which rows cost more than the first beyond doubt; an unknown interval leaves doubt."""
+    _, better, worse = (gain.to_numpy(float) for gain in _gains(rows, demand.unit))
+    n = rows["processes"].to_numpy(float, na_value=np.nan)
+    error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
+    exact = rows["chain"].eq(leaderboard.REFERENCE).to_numpy()  # its gain is 1 by definition
+    error, n = np.where(exact, 0.0, error), np.where(exact, 2.0, n)
+    own = (rows["total"] - rows["sunk"]).to_numpy(float)
+    doubt = statistics.margin(error, n, np.broadcast_to(error[:1], error.shape), np.broadcast_to(n[:1], n.shape))
+    more = own - own[:1]
+    return pd.Series((more > SAME * own[:1]) & (more > doubt), index=rows.index)
+
+
+def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[str, float | None]) -> list[list[str]]:
+    """For each row why it may not be chosen."""
+    kept = rows["quality_ratio"]
+    reasons = {"no reference": kept.isna(), "below the quality gate": kept < gate - ROUNDING}
+    for column, limit in limits.items():
+        if limit is not None:
+            name, value = LIMITED.get(column, column), rows[column].astype(float)
+            reasons |= {f"{name} unknown": value.isna(), f"{name} over the limit": value > limit}
+    reasons["contended"] = leaderboard.flagged(rows, "contended")
+    reasons[UNKNOWN[demand.unit]] = rows["total"].isna() & kept.notna()
+    why = [list(compress(reasons, found)) for found in zip(*reasons.values(), strict=True)]
+    gaps = zip(rows["board"], rows["status"], why, strict=True)
+    return [[str(status)] if board == "gap" else reason for board, status, reason in gaps]
+
+
+LIMITED = {"latency_p50_ms": "latency", "memory_above_baseline_bytes": "memory", "disk_bytes": "size"}
+UNKNOWN = {"usd": "price or time unknown", "joules": "energy or time unknown", "hours": "time unknown"}
 
 
 def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
     """What an hour of the rows' hardware costs: US$ from its profile, joules from what it draws, or one device-hour.
 
-    The power is what was measured while the reference served, or what the profile estimates.
+    The power is what was measured while the reference served, or what the profile estimates; NaN where one of a row
+    and its reference was measured and the other estimated.
     """
     if unit == "usd":
         return rows["usd_per_hour"].astype(float)
     if unit == "hours":
         return pd.Series(cost.DEVICE_HOURS, index=rows.index)
-    measured = rows["reference_energy_j_per_sample"].astype(float) / rows["reference_seconds_per_inference"]
+    reference = leaderboard.reference_of(rows)
+    measured = reference["energy_j_per_sample"].astype(float) / reference["seconds_per_inference"]
     watts = rows["watts"].astype(float).where(rows["energy_method"].eq(ESTIMATE), measured)
-    return watts * cost.SECONDS_PER_HOUR
+    return (watts * cost.SECONDS_PER_HOUR).where(rows["energy_method"].eq(reference["energy_method"]))
 
 
 def _gains(rows: pd.DataFrame, unit: str) -> list[pd.Series]:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -104,7 +105,7 @@ def cheapest(
     max_disk_mb: Annotated[float | None, typer.Option(help="Limit of the size of the file.")] = None,
 ) -> None:
     """Name the cheapest method for a number of inferences, within limits of quality, latency and size."""
-    from breakeven import terminal
+    from breakeven.answer import render_cheapest
     from breakeven.cheapest import Demand
 
     limits = {
@@ -114,7 +115,7 @@ def cheapest(
     }
     only = {"task": task, "hardware": hardware, "scenario": scenario}
     demand = Demand(inferences=inferences, served=served, unit=unit)
-    terminal.render_cheapest(results, only, demand, min_quality, limits, Console())
+    render_cheapest(results, only, demand, min_quality, limits, Console())
 
 
 @app.command(rich_help_panel=TRUST)
@@ -265,10 +266,13 @@ def collect(
 
 def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
     """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
+    from breakeven import forkserver as server
     from breakeven import registry, supervision
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
+    for name in server.PRELOAD:  # in a run they are there; by hand, they would count against the memory
+        import_module(name)
     limits = supervision.Limits(
         seconds=None if timeout_min is None else 60 * timeout_min,
         memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,15 +62,19 @@ def obtain(source: Source) -> Path:
         Unavailable: it can be had nowhere; the message names what a user can do.
         UserError: the archive has another sha256 than the pinned one, or the cache cannot be written.
     """
-    folder = cache() / "sources" / f"{source.filename}-{source.sha256[:12]}"
-    if folder.exists():
-        return folder
-    if installed := source.installed():
-        return installed
+    if there := at_hand(source):
+        return there
+    folder = _folder(source)
     with _lock(folder):
         if not folder.exists():
             _place(source, folder)
     return folder
+
+
+def at_hand(source: Source) -> Path | None:
+    """The folder with a source's content that needs no fetching: in the cache, or an installed package."""
+    folder = _folder(source)
+    return folder if folder.exists() else source.installed()
 
 
 def prepared(key: str, build: Callable[[], dict[str, np.ndarray]]) -> Prepared:
@@ -78,13 +82,18 @@ def prepared(key: str, build: Callable[[], dict[str, np.ndarray]]) -> Prepared:
 
     `key` names the task, its version and the parameters that change its data; it becomes part of a file name.
     """
-    text = Path(inspect.getfile(build)).read_bytes()
-    path = cache() / "prepared" / f"{key}-{hashlib.sha256(text).hexdigest()[:12]}.safetensors"
+    path = cache() / "prepared" / _prepared_name(key, Path(inspect.getfile(build)))
     if not path.exists():
         with _lock(path):
             if not path.exists():
                 _store(build(), path)
     return Prepared(path, _stored_sha256(path))
+
+
+def is_prepared(key: str, files: Iterable[str]) -> bool:
+    """Whether something was prepared by one of these files, as it is now, under a key that begins with this one."""
+    patterns = [_prepared_name(f"{key}*", Path(file)) for file in files]
+    return any(next((cache() / "prepared").glob(pattern), None) for pattern in patterns)
 
 
 def tensors_sha256(arrays: dict[str, np.ndarray]) -> str:
@@ -95,6 +104,14 @@ def tensors_sha256(arrays: dict[str, np.ndarray]) -> str:
         digest.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
         digest.update(array.tobytes())
     return digest.hexdigest()
+
+
+def _folder(source: Source) -> Path:
+    return cache() / "sources" / f"{source.filename}-{source.sha256[:12]}"
+
+
+def _prepared_name(key: str, file: Path) -> str:
+    return f"{key}-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.safetensors"
 
 
 def _place(source: Source, folder: Path) -> None:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -64,16 +63,17 @@ class Meter:
 
 
 def _rapl() -> list[Counter]:
-    """CPU packages and their memory (`intel-rapl`, which AMD's processors have too), if this user may read them."""
+    """CPU packages and their memory (`intel-rapl`, which AMD's processors have too), if this user may read them all."""
     counters = []
-    for zone in sorted(POWERCAP.glob("intel-rapl:*")):
-        with suppress(OSError, ValueError):  # root alone may read them on many machines
+    try:
+        for zone in sorted(POWERCAP.glob("intel-rapl:*")):
             name = (zone / "name").read_text().strip()
             if name.startswith("package") or name == "dram":
                 wraps_at = int((zone / "max_energy_range_uj").read_text()) / 1e6
-                counter = Counter(partial(_read_uj, zone / "energy_uj"), wraps_at)
-                counter.read()
-                counters.append(counter)
+                counters.append(Counter(partial(_read_uj, zone / "energy_uj"), wraps_at))
+                counters[-1].read()
+    except (OSError, ValueError):  # root alone may read them on many machines
+        return []
     return counters
 
 

@@ -1,6 +1,7 @@
 """The two kinds of failure a user may meet, each carrying a reason to act on."""
 
 import errno
+import re
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -17,6 +18,10 @@ class CellFailure(Exception):
         super().__init__(status, reason)  # both, so that it survives a pipe
         self.status = status
         self.reason = reason
+
+
+class FinalFailure(CellFailure):
+    """One that an earlier stage or attempt left: whatever its status, there is nothing to try again."""
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -39,15 +44,19 @@ def failure_of(error: Exception) -> CellFailure:
     """What an exception out of a method's or a runtime's code means for its cell."""
     if isinstance(error, CellFailure):
         return error
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    # An exception out of a rank arrives as its traceback, whose last line is the one that matters.
-    text = (lines[-1] if type(error).__name__ == "ProcessRaisedException" else lines[0])[:300]
-    named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
-    if named or getattr(error, "errno", None) == errno.ENOMEM or any(sign in str(error) for sign in NO_MEMORY):
-        return CellFailure("out_of_memory", f"{text}: {MORE_MEMORY}")
-    if isinstance(error, OSError) and error.errno in BROKEN_INFRASTRUCTURE:
-        return CellFailure("infra_error", f"{text}: mend the disk or the network that this names, and run again")
-    return CellFailure("method_error", f"{type(error).__name__}: {text}: see the job's log for the traceback")
+    kind, text = type(error).__name__, (str(error).strip().splitlines() or [""])[0]
+    code = getattr(error, "errno", None)
+    from_rank = kind == "ProcessRaisedException"
+    if from_rank:  # it arrives as its traceback, whose last line is the one that matters
+        kind, _, text = str(error).strip().splitlines()[-1].partition(": ")
+        code = int(found[1]) if (found := re.match(r"\[Errno (\d+)\]", text)) else None
+    said = (text or kind)[:300]
+    no_memory = isinstance(error, MemoryError) or kind.endswith("MemoryError") or code == errno.ENOMEM
+    if no_memory or any(sign in str(error) for sign in NO_MEMORY):
+        return CellFailure("out_of_memory", f"{said}: {MORE_MEMORY}")
+    if (isinstance(error, OSError) or from_rank) and code in BROKEN_INFRASTRUCTURE:
+        return CellFailure("infra_error", f"{said}: mend the disk or the network that this names, and run again")
+    return CellFailure("method_error", f"{kind}: {said}: see the job's log for the traceback")
 
 
 def death(what: str, code: int, oom_kills: int) -> CellFailure:

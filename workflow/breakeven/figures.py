@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from breakeven.record import Status
+
 GAP = "–"  # where there is no number
 # Every label that a row may carry, and what it means for the reader.
 LABELS = {
@@ -20,6 +22,17 @@ LABELS = {
     "unstable": "the speed-up differs between processes by more than 5 %: `timing: full` takes more of them",
     "not timed alone": "trained beside other jobs: its time is shown, not ranked",
     "no reference": "its reference is missing or failed, so there is nothing to compare it with",
+}
+# How a cell may end, and what its reader can do.
+STATUSES = {
+    Status.OK: "measured: the row has its figures",
+    Status.UNSUPPORTED: "the method or the runtime cannot do this task: use the one that the reason names",
+    Status.OUT_OF_MEMORY: "it needed more memory than the profile has: take a larger profile, or a smaller batch",
+    Status.DIVERGED: "the loss was not finite: lower the learning rate, or change the method's parameters",
+    Status.TIMEOUT: "it took longer than `timeout_min` of the grid: raise that, or take a smaller model",
+    Status.NO_HARDWARE: "this machine lacks what the profile asks for: run it on one that has it",
+    Status.METHOD_ERROR: "the method's or the runtime's own code failed: see the job's log and mend the method",
+    Status.INFRA_ERROR: "the disk, the network or the system failed, also when tried again: mend it and run again",
 }
 FLAGS = {"contended": (True, "contended"), "unstable": (True, "unstable"), "timed_alone": (False, "not timed alone")}
 

@@ -52,7 +52,8 @@ class HardwareProfile:
             return f"needs {self.cores} cores, this process may use {cores:g}: run on a larger machine"
         if self.accelerator == "cpu":
             if memory_gib < self.memory_gib * self.devices:
-                return f"needs {self.memory_gib * self.devices:g} GiB of memory, this machine has {memory_gib:.1f}"
+                needed = self.memory_gib * self.devices
+                return f"needs {needed:g} GiB of memory, this process may use {memory_gib:.1f}: run on a larger machine"
             return self._mismatch(cpu_model())
         return self._missing_cuda()
 
@@ -62,13 +63,15 @@ class HardwareProfile:
             return f"needs {self.devices} CUDA device(s), nvidia-smi shows {len(gpus)}: check it and the driver"
         for gpu in gpus[: self.devices]:
             if gpu.memory_gib < self.memory_gib:
-                return f"needs {self.memory_gib:g} GiB on the GPU, {gpu.name} has {gpu.memory_gib:.1f}"
+                needed = f"needs {self.memory_gib:g} GiB on the GPU, {gpu.name} has {gpu.memory_gib:.1f}"
+                return f"{needed}: use a GPU with more, or lower the profile's memory_gib"
         return self._mismatch(gpus[0].name)
 
     def _mismatch(self, device: str) -> str | None:
         if re.search(self.device_pattern, device):
             return None
-        return f"device_pattern '{self.device_pattern}' does not match the device found, '{device}'"
+        found = f"device_pattern '{self.device_pattern}' does not match the device found, '{device}'"
+        return f"{found}: run on that device, or use another profile"
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,8 @@ TRAINING_KEY = [
     "split",
     "global_batch_size",
     "accelerator",
-    "cpu_model",
-    "gpu_model",
+    *("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo"),  # what of a machine matters to speed: its
+    *("gpu_model", "gpu_driver"),  # fingerprint has the profile in it too
 ]
 
 

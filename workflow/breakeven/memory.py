@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+VMSTAT = Path("/proc/vmstat")
+
 
 def resident_bytes() -> int:
     """Memory this process holds now (`VmRSS`)."""
@@ -31,8 +33,8 @@ def reset_peak() -> None:
 
 
 def oom_kills() -> int:
-    """Processes that the kernel has killed on this machine, since it started, for want of memory (`vm.oom_kill`)."""
-    found = re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE)
+    """Processes that the kernel has killed on this machine, since it started, for want of memory (`oom_kill`)."""
+    found = re.search(r"^oom_kill (\d+)$", VMSTAT.read_text(), re.MULTILINE)
     return int(found.group(1)) if found else 0
 
 

@@ -38,12 +38,14 @@ def require_same(found: np.ndarray, path: Path) -> None:
         CellFailure: `method_error`, with both hashes.
     """
     expected = np.load(path, allow_pickle=False)
-    same, largest = found.shape == expected.shape, np.nanmax(np.abs(expected), initial=0)
-    if same and np.allclose(found, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
+    largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
+    if found.shape != expected.shape:
+        apart = f"of shape {found.shape}, not {expected.shape}"
+    elif np.allclose(found, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
         return
-    apart = (
-        f"by up to {np.abs(found - expected).max():.3g}" if same else f"of shape {found.shape}, not {expected.shape}"
-    )
+    else:
+        with np.errstate(invalid="ignore"):
+            apart = f"by up to {np.abs(found - expected).max():.3g}, the largest being {largest:.3g}"
     reason = (
         f"the timed process gives other outputs than those evaluated, {apart}: sha256 of the outputs evaluated"
         f" {sha256(expected)}, timed {sha256(found)}: the runtime must serve its file the same way in every process"

@@ -22,7 +22,8 @@ WORKLOAD = ["task", "task_version", "dataset_sha256", "split", "seed"]
 def ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
     """Each method's cost on each workload over the lowest of all methods there.
 
-    NaN, which counts as infinitely far, where a method failed, is missing, was contended, or misses the quality gate.
+    NaN, which counts as infinitely far, where a method failed, is missing, was contended, or misses the quality gate;
+    and where an estimated energy stands beside a measured reference, or the other way round.
 
     Args:
         rows: with ratios, see `leaderboard.with_ratios`, all of one value of OVERALL.
@@ -30,32 +31,37 @@ def ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GA
     Returns:
         One row per method (its chain), one column per workload of the board.
     """
-    burden = _by_workload(leaderboard.rank(rows, by, gate), "burden")
+    burden = _by_workload(_ranked(rows, by, gate), "burden")
     return burden / burden.min()
+
+
+def scores(found: pd.DataFrame) -> pd.Series:
+    """The score of each method from its `ratios`.
+
+    With rho(tau) the share of workloads on which a method's ratio is at most tau, its score is the mean of rho between
+    1 and R_MAX: 1 for a method that is the cheapest everywhere, 0 for one that is never within a factor of R_MAX.
+    """
+    return ((R_MAX - found) / (R_MAX - 1)).clip(0, 1).fillna(0).mean(axis=1)
 
 
 def overall(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
     """The methods of one overall board, the best first.
 
-    With rho(tau) the share of workloads on which a method's ratio is at most tau, its score is the mean of rho between
-    1 and R_MAX: 1 for a method that is the cheapest everywhere, 0 for one that is never within a factor of R_MAX.
-
     Args:
         rows, by, gate: as in `ratios`.
 
     Returns:
-        Columns `chain`, `score`, `covered` and `workloads` (on how many of how many it has a ratio), and `gain`, the
-        geometric mean of the cost's ratio to the reference over the `common` workloads, those that all methods with
-        any coverage have; NaN where there are none.
+        Columns `chain`, `score` (see `scores`), `covered` and `workloads` (on how many of how many it has a ratio),
+        and `gain`, the geometric mean of the cost's ratio to the reference over the `common` workloads, those that all
+        methods with any coverage have; NaN where there are none.
     """
-    ranked = leaderboard.rank(rows, by, gate)
     found = ratios(rows, by, gate)
     covered = found.notna().sum(axis=1)
     common = found[covered > 0].notna().all()
-    gain = _by_workload(ranked, leaderboard.COSTS[by].ratio).loc[:, common].astype(float)
+    gain = _by_workload(_ranked(rows, by, gate), leaderboard.COSTS[by].ratio).loc[:, common]
     table = pd.DataFrame(
         {
-            "score": ((R_MAX - found) / (R_MAX - 1)).clip(0, 1).fillna(0).mean(axis=1),
+            "score": scores(found),
             "covered": covered,
             "workloads": found.shape[1],
             "common": int(common.sum()),
@@ -82,6 +88,14 @@ def profile(found: pd.DataFrame) -> pd.DataFrame:
         rho = np.searchsorted(inside, taus, side="right") / found.shape[1]
         steps.append(pd.DataFrame({"chain": chain, "tau": taus, "rho": rho}))
     return pd.concat(steps, ignore_index=True)
+
+
+def _ranked(rows: pd.DataFrame, by: str, gate: float) -> pd.DataFrame:
+    """The rows with their ranks, none where what must be equal to compare (`Cost.per`) is not the reference's."""
+    ranked = leaderboard.rank(rows, by, gate)
+    if per := leaderboard.COSTS[by].per:
+        ranked["rank"] = ranked["rank"].where(ranked[per].eq(leaderboard.reference_of(ranked)[per]))
+    return ranked
 
 
 def _by_workload(ranked: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -90,10 +90,13 @@ class ForeignLoad:
         return sum(sum(process.cpu_times()[:4]) for process in self.processes)
 
 
-def is_contended(foreign_load_percent: float) -> bool:
-    """Whether so much foreign load spoils a timing."""
-    cores = foreign_load_percent / 100 * (psutil.cpu_count() or 1)
-    return foreign_load_percent > CONTENDED_PERCENT or cores > CONTENDED_CORES
+def is_contended(foreign_load_percent: float, machine_cores: float | None = None) -> bool:
+    """Whether so much foreign load spoils a timing, on a machine of so many cores; this one's where None.
+
+    Columns of rows give a column.
+    """
+    cores = foreign_load_percent / 100 * (machine_cores if machine_cores is not None else psutil.cpu_count() or 1)
+    return (foreign_load_percent > CONTENDED_PERCENT) | (cores > CONTENDED_CORES)
 
 
 def _busy_s() -> float:

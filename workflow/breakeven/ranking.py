@@ -8,7 +8,7 @@ import pandas as pd
 from breakeven import statistics
 
 SAME = 0.02  # costs that differ by less are a tie (ours)
-WINDOW = 256  # rows of a group that are looked at together
+WINDOW = 2  # rows that are compared with a new leader at first; twice as many each time that it holds
 ROUNDING = 1e-9  # of floating-point numbers that lie exactly on a border
 
 
@@ -49,19 +49,21 @@ def _in_order(group: np.ndarray, burden: np.ndarray, error: np.ndarray, n: np.nd
     ends = np.append(starts[1:], len(group))
     place = np.arange(len(group)) - np.repeat(starts, ends - starts) + 1
     leader, at = starts, starts  # in each group: the row that leads, and the first that has no rank yet
+    window = np.full(len(starts), WINDOW)
     while len(at):
-        size = np.minimum(WINDOW, ends - at)
+        size = np.minimum(window, ends - at)
         first = np.cumsum(size) - size
         row = np.repeat(at - first, size) + np.arange(size.sum())
         behind = np.cumsum(_apart(burden, error, n, row, np.repeat(leader, size)))
         before = np.append(0, behind)[first]
         shared = behind == np.repeat(before, size)  # the rows until the first that is apart
         found[row[shared]] = place[np.repeat(leader, size)[shared]]
-        taken = np.add.reduceat(shared, first)
+        taken = np.add.reduceat(shared, first, dtype=int)
         at = at + taken
-        leader = np.where(taken < size, at, leader)
+        held = taken == size
+        leader, window = np.where(held, leader, at), np.where(held, 2 * window, WINDOW)
         going_on = at < ends
-        leader, at, ends = leader[going_on], at[going_on], ends[going_on]
+        leader, at, ends, window = leader[going_on], at[going_on], ends[going_on], window[going_on]
     return found
 
 

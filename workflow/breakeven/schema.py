@@ -20,8 +20,17 @@ def read_yaml(path: Path, schema: str) -> dict[str, Any]:
     Raises:
         UserError: unreadable, not YAML, or breaking the schema; with file, line or key, and remedy.
     """
+    return check(load_yaml(path), schema, str(path))
+
+
+def load_yaml(path: Path) -> Any:
+    """The content of a YAML file, read safely.
+
+    Raises:
+        UserError: unreadable, or not YAML; with file, line and remedy.
+    """
     try:
-        content = yaml.safe_load(path.read_text())
+        return yaml.safe_load(path.read_text())
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not a text file: name a YAML file") from error
     except OSError as error:
@@ -31,7 +40,11 @@ def read_yaml(path: Path, schema: str) -> dict[str, Any]:
         raise UserError(f"{path}, line {line}: not valid YAML ({error.problem}): correct the line") from error
     except yaml.YAMLError as error:
         raise UserError(f"{path}: not valid YAML ({str(error).splitlines()[0]}): correct the file") from error
-    return check(content, schema, str(path))
+
+
+def keys(schema: str) -> set[str]:
+    """The keys that the named schema knows."""
+    return set(_schema(schema)["properties"])
 
 
 def check(content: Any, schema: str, where: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,6 +19,7 @@ from breakeven.errors import CellFailure, failure_of
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Runtime
 from breakeven.sources import file_sha256
+from breakeven.supervision import die_with_parent
 from breakeven.task import Task
 
 BURST_S = 0.1  # one turn of one process
@@ -50,6 +52,7 @@ class Memory:
 
 def serve(pipe: Connection, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
     """Load the model, send the seconds that took, then answer requests `(method of Model, arguments)` for ever."""
+    die_with_parent()
     try:
         model = Model(served, task, hardware, seed)
         pipe.send(model.load_time_s)
@@ -59,6 +62,8 @@ def serve(pipe: Connection, served: Served, task: Task, hardware: HardwareProfil
     except EOFError:
         pass
     except Exception as error:
+        if not isinstance(error, CellFailure):
+            traceback.print_exc()
         pipe.send(failure_of(error))
 
 

@@ -17,7 +17,7 @@ from breakeven import chain as chains
 from breakeven import provenance, registry
 from breakeven.artifact import Artifact
 from breakeven.energy import ESTIMATE, Meter
-from breakeven.errors import CellFailure, UserError, failure_of
+from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
 from breakeven.hardware import HardwareProfile, evaluation_profile
 from breakeven.record import Row, Status, TrainingRow, read_json, write_json
 from breakeven.supervision import Attempt
@@ -64,9 +64,9 @@ def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
         raise
     except Exception as error:
         failure = failure_of(error)
+        if failure.status == Status.INFRA_ERROR and not isinstance(error, FinalFailure):
+            raise failure from error
         if not isinstance(error, CellFailure):
-            if failure.status == Status.INFRA_ERROR:
-                raise failure from error
             traceback.print_exc()
         print(f"{failure.status}: {failure.reason}", file=sys.stderr)
         on_failure(failure)

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
+import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import psutil
 
 from breakeven import memory
-from breakeven.errors import CellFailure, UserError, death, failure_of
+from breakeven.errors import CellFailure, FinalFailure, UserError, death, failure_of
 
 ATTEMPTS = 3  # at a stage that the infrastructure fails; every other failure is final
 PAUSE_S = 5.0  # before another attempt
 GRACE_S = 5.0  # for a process to end once it has said its last word
+PDEATHSIG, CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Attempt:
     def begin(self) -> None:
         """Raise the failure, if there is one: stages call it where their work would start."""
         if self.failure is not None:
-            raise self.failure
+            raise FinalFailure(self.failure.status, self.failure.reason)
 
 
 def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float = PAUSE_S) -> None:
@@ -62,29 +67,58 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
         print(f"attempt {number} of {ATTEMPTS}: {failure.reason}", file=sys.stderr, flush=True)
         if number < ATTEMPTS:
             time.sleep(pause_s)
+        else:
+            failure = CellFailure(failure.status, f"{ATTEMPTS} attempts failed; the last: {failure.reason}")
     stage(Attempt(number, failure))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process, forked by `multiprocessing`, when the one that forked it ends."""
+    _prctl(PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it had ended before
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> CellFailure | None:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    oom_kills = memory.oom_kills()
+    oom_kills, others = memory.oom_kills(), set(psutil.Process().children())
+    _prctl(CHILD_SUBREAPER, 1)  # processes that the stage leaves behind become children of this one
     process = context.Process(target=_run, args=(theirs, stage, attempt, limits))
     process.start()
     theirs.close()
     try:
-        if not ours.poll(limits.seconds):
-            minutes = (limits.seconds or 0) / 60
-            return CellFailure("timeout", f"not done after {minutes:g} minutes: raise timeout_min in the grid's config")
-        ended = _received(ours)
-        process.join(timeout=GRACE_S)
+        said = _last_word(ours, process, limits.seconds)
+    except TimeoutError:
+        minutes = (limits.seconds or 0) / 60
+        return CellFailure("timeout", f"not done after {minutes:g} minutes: raise timeout_min in the grid's config")
     finally:
-        _kill(process)
-    if ended is None:
+        _end(process, others)
+    if said is None:
         return death("the job's process", process.exitcode or 0, memory.oom_kills() - oom_kills)
-    if isinstance(ended[0], UserError | SystemExit):
-        raise ended[0]
-    return ended[0]
+    if isinstance(said[0], UserError | SystemExit):
+        raise said[0]
+    return said[0]
+
+
+def _last_word(pipe: Connection, process: Any, seconds: float | None) -> tuple[Any] | None:
+    """What the process sent before it ended, in a tuple; None where it ended without a word.
+
+    Raises:
+        TimeoutError: neither happened in time.
+    """
+    # Not the end of the pipe, nor the process's `sentinel`: what the process has started keeps both open.
+    ended = os.pidfd_open(process.pid)
+    try:
+        ready = wait([pipe, ended], seconds)
+        if not ready:
+            raise TimeoutError
+        said = _received(pipe) if pipe in ready else None
+        wait([ended], GRACE_S)
+    finally:
+        os.close(ended)
+    return said
 
 
 def _received(pipe: Connection) -> tuple[Any] | None:
@@ -94,19 +128,20 @@ def _received(pipe: Connection) -> tuple[Any] | None:
         return None
 
 
-def _kill(process: Any) -> None:
-    """End what is left of a process and of those it started."""
-    try:
-        left = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    except psutil.NoSuchProcess:
-        left = []
-    for one in left:
-        one.kill()
+def _end(process: Any, others: set[psutil.Process]) -> None:
+    """Kill what is left of a process and of all that it has started: every child of this one but the `others`."""
+    process.kill()
     process.join()
+    while left := set(psutil.Process().children()) - others:  # whose children in turn become this one's
+        for each in left:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(left)
 
 
 def _run(pipe: Connection, stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> None:
     """In the process of its own."""
+    die_with_parent()
     ended: BaseException | None = None
     try:
         if limits.memory_bytes is not None:
@@ -122,3 +157,7 @@ def _run(pipe: Connection, stage: Callable[[Attempt], None], attempt: Attempt, l
     sys.stdout.flush()
     sys.stderr.flush()
     pipe.send(ended)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -7,6 +7,8 @@ import math
 import tempfile
 import time
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +16,10 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.multiprocessing import ProcessExitedException
 
 from breakeven import memory
-from breakeven.errors import CellFailure
+from breakeven.errors import CellFailure, death
 from breakeven.hardware import HardwareProfile
 from breakeven.method import TrainingMethod
 from breakeven.record import read_json, write_json
@@ -172,13 +175,24 @@ def fit(
             callbacks=[Clock(report)],
             **method.trainer_kwargs(hardware),
         )
-        trainer.fit(learner, datamodule=data)
+        with _ranks_watched():
+            trainer.fit(learner, datamodule=data)
         result = Fit(**read_json(report))
     model.to("cpu").eval()
     if result.diverged_at_step is not None:
         reason = f"the loss was not finite at step {result.diverged_at_step}: lower the recipe's learning_rate"
         raise CellFailure("diverged", reason)
     return result
+
+
+@contextmanager
+def _ranks_watched() -> Iterator[None]:
+    """Say what the death of a process that trained along means."""
+    oom_kills = memory.oom_kills()
+    try:
+        yield
+    except ProcessExitedException as error:
+        raise death("a training process", error.exit_code, memory.oom_kills() - oom_kills) from error
 
 
 def quiet() -> None:

@@ -1,0 +1,54 @@
+"""How long ranking a million rows takes, and how that grows from ten thousand: the fastest of three each.
+
+Two shapes: 20 rows in each of many groups, and one group of all rows. The costs are made up: speed-ups between 0.1 and
+100, with intervals from 3 to 7 processes.
+"""
+
+import time
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from breakeven.ranking import ranks
+
+FEW, MANY = 10_000, 1_000_000
+SHAPES = {"groups of 20": 20, "one group": None}
+INTERVAL = ("speedup_ci_low", "speedup_ci_high")
+
+
+def table(rows: int, group: int | None, rng: np.random.Generator) -> pd.DataFrame:
+    """Rows as `leaderboard.rank` hands them on: a key, a burden, and the interval of the speed-up."""
+    speedup = np.exp(rng.uniform(np.log(0.1), np.log(100), rows))
+    processes = rng.integers(3, 8, rows)
+    scatter = rng.uniform(0.01, 0.04, rows)  # of single processes
+    half = stats.t.ppf(0.975, processes - 1) * scatter / np.sqrt(processes)
+    return pd.DataFrame(
+        {
+            "group": np.arange(rows) // group if group else 0,
+            "chain": "other",
+            "burden": 1 / speedup,
+            "processes": processes,
+            INTERVAL[0]: speedup * np.exp(-half),
+            INTERVAL[1]: speedup * np.exp(half),
+        }
+    ).sample(frac=1, random_state=0)
+
+
+def main() -> None:
+    for name, group in SHAPES.items():
+        seconds = {}
+        for rows in (FEW, MANY):
+            made = table(rows, group, np.random.default_rng(0))
+            times = []
+            for _ in range(3):
+                began = time.perf_counter()
+                ranks(made, ["group"], INTERVAL, "fp32")
+                times.append(time.perf_counter() - began)
+            seconds[rows] = min(times)
+        growth = f"{seconds[MANY] / seconds[FEW]:.0f} times as long"
+        print(f"{name}: {FEW:,} rows {seconds[FEW]:.3f} s, {MANY:,} rows {seconds[MANY]:.2f} s, {growth}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The two charts of the break-even page: total cost, and cost relative to the original, against inferences."""
+
+from __future__ import annotations
+
+import altair as alt
+import numpy as np
+import pandas as pd
+import streamlit as st
+from views import charts
+
+from breakeven import leaderboard
+from breakeven.cheapest import UNITS, Demand
+from breakeven.figures import inferences, span
+
+POINTS = 120  # of each line
+NEEDED = ["chain", "eligible", "sunk", "making", "c", "c_0", *leaderboard.BREAK_EVENS]
+
+
+def show(costs: pd.DataFrame, demand: Demand, inference: pd.DataFrame) -> None:
+    """Both charts, one line per method with N* marked on it."""
+    lines, marks = curves(costs, demand)
+    x = alt.X("n:Q", title="Inferences from now on", scale=alt.Scale(type="log", nice=False))
+    x = x.axis(format="~s", values=charts.ticks(lines["n"].min(), lines["n"].max()))
+    y = alt.Y("total:Q", title=f"Total cost [{UNITS[demand.unit]}]", scale=alt.Scale(type="log", nice=False))
+    y = y.axis(format="~g", values=charts.ticks(lines["total"].min(), lines["total"].max()))
+    top = float(np.clip(lines["relative"].max(), 1.2, 2.0))
+    relative = alt.Y("relative:Q", title="Cost relative to the original", scale=alt.Scale(domain=[0, top]))
+    for place, axis in zip(st.columns(2), (y, relative.axis(format="%")), strict=True):
+        name = axis.shorthand.partition(":")[0]
+        place.altair_chart(chart(lines, marks, demand, x, axis, inference), width="stretch", key=name)
+    st.caption(
+        "Points mark N*, where a method's line meets the original's (dashed, grey), and their bars its 95 % interval:"
+        " one that leaves the chart includes 'never', one that does not show is narrower than its point. The vertical"
+        " line is the chosen number of inferences. Pale lines may not be chosen. What was spent before is the same for"
+        " every line and does not move N*."
+    )
+    never = costs[np.isinf(costs["break_even"].astype(float))]["chain"]
+    if len(never):
+        st.caption(f"No mark, for it never pays off: {', '.join(never)}.")
+
+
+def curves(costs: pd.DataFrame, demand: Demand) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Points of the lines, and the marks at N*: `n`, `total`, `relative`; of a mark also its interval."""
+    costs = costs[NEEDED].astype({name: float for name in NEEDED[2:]})
+    finite = costs[np.isfinite(costs["break_even"]) & (costs["break_even"] > 0)]
+    known = [*finite["break_even"], demand.inferences]
+    numbers = np.geomspace(max(1.0, min(known) / 20), max(known) * 20, POINTS)
+    lines = costs.merge(pd.DataFrame({"n": numbers}), how="cross")
+    marks = finite.assign(n=finite["break_even"])
+    for frame in (lines, marks):
+        frame["total"] = frame["sunk"] + frame["making"] + frame["n"] * frame["c"]
+        frame["relative"] = frame["total"] / (frame["sunk"] + frame["n"] * frame["c_0"])
+        frame["n_star"] = frame["break_even"].map(inferences)
+        ends = zip(frame["break_even_low"], frame["break_even_high"], strict=True)
+        frame["interval"] = [span(low, high, inferences) for low, high in ends]
+    marks["low"] = marks["break_even_low"].clip(lower=numbers[0])
+    marks["high"] = marks["break_even_high"].clip(upper=numbers[-1])
+    return lines[lines["total"] > 0], marks
+
+
+def chart(
+    lines: pd.DataFrame, marks: pd.DataFrame, demand: Demand, x: alt.X, y: alt.Y, inference: pd.DataFrame
+) -> alt.LayerChart:
+    """Lines with N* marked on them, and the chosen number of inferences as a rule."""
+    tooltip = [
+        alt.Tooltip("chain:N", title="Method"),
+        alt.Tooltip("n:Q", title="Inferences", format=".3~s"),
+        alt.Tooltip("total:Q", title=f"Total [{UNITS[demand.unit]}]", format=".4~g"),
+        alt.Tooltip("relative:Q", title="of the original", format=".1%"),
+        alt.Tooltip("n_star:N", title="N*"),
+        alt.Tooltip("interval:N", title="N*, 95 %"),
+    ]
+    base = {"x": x, "y": y, "color": charts.colours(inference), "tooltip": tooltip}
+    dashed = alt.condition(f"datum.chain == '{leaderboard.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
+    pale = alt.condition("datum.eligible", alt.value(1), alt.value(0.45))
+    line = alt.Chart(lines).mark_line(strokeWidth=2, clip=True).encode(**base, strokeDash=dashed, opacity=pale)
+    at = alt.Chart(marks)
+    point = at.mark_point(size=80, filled=True, stroke="white", strokeWidth=1).encode(**base)
+    whisker = at.mark_rule(strokeWidth=3, opacity=0.5, clip=True).encode(
+        x=alt.X("low:Q"), x2="high:Q", y=y, color=base["color"]
+    )
+    chosen = alt.Chart(pd.DataFrame({"n": [demand.inferences]})).mark_rule(strokeDash=[3, 3], color=charts.GREY)
+    return alt.layer(chosen.encode(x="n:Q"), line, whisker, point).properties(height=400, usermeta=charts.SVG)

@@ -1,0 +1,201 @@
+"""One ranked board of the inference rows: its table and its bars."""
+
+from __future__ import annotations
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from views import charts, shared, table
+from views.labels import labels, not_drawn, show_gaps, warn_if_contended
+from views.table import Cell, Column
+
+from breakeven import leaderboard
+from breakeven.figures import inferences, number, percent, place, quality, span, times
+
+
+def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.DataFrame) -> None:
+    """One board: heading, table, gaps, bars."""
+    seed = f" · seed {key['seed']}" if inference["seed"].nunique() > 1 else ""
+    source = f" · {key['source']}" if inference["source"].nunique() > 1 else ""
+    st.subheader(f"{key['task']} on {key['hardware']}{seed}{source}")
+    st.caption(shared.plain(describe(rows)))
+    warn_if_contended(rows)
+    name = "table_" + "_".join(map(str, key.values()))
+    table.show(columns(by, rows), rows, name, pale=lambda row: pd.isna(row["rank"]))
+    show_gaps(rows, "chain")
+    bars(rows, inference)
+
+
+def describe(rows: pd.DataFrame) -> str:
+    """What the rows of a board share, in a line."""
+    row = rows.iloc[0]
+    direction = "higher" if row["higher_is_better"] else "lower"
+    parts = [f"quality: {row['metric'].replace('_', ' ')} ({direction} is better)"]
+    if rows["n_eval"].notna().any():
+        parts.append(f"{int(rows['n_eval'].max()):,} test samples")
+    parts.append(f"batch {row['batch_size']}")
+    priced = rows.dropna(subset="usd_per_hour")
+    if priced.empty:
+        parts.append("no price in the profile")
+    else:
+        price = priced.iloc[0]
+        parts.append(f"${price['usd_per_hour']:g}/h: {price['price_source']}, {price['price_date']}")
+    if rows["cpu_model"].notna().any():
+        parts.append(str(rows["cpu_model"].dropna().iloc[0]))
+    return " · ".join(parts)
+
+
+def columns(by: str, rows: pd.DataFrame) -> list[Column]:
+    """The columns shown, the cost that ranks first, and each ratio beside or below what it is the ratio of."""
+    speed = leaderboard.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
+    first = [] if by in (speed, "usd") else [cost_column(by)]
+    rest = [cost_column(name) for name in ("disk", "memory", "energy", "usd") if name != by or by == "usd"]
+    return [
+        RANK,
+        METHOD,
+        FLAGS,
+        QUALITY,
+        KEPT,
+        *first,
+        speedup_column(rows),
+        THEORETICAL,
+        cost_column(speed),
+        PAYS_OFF,
+        *rest,
+        Column("Parameters", lambda row: table.number(row["parameters"] / 1e6, lambda value: f"{value:.3g} M")),
+        Column(
+            "Foreign load",
+            lambda row: table.number(row["foreign_load_percent"], lambda value: f"{value:.1f} %"),
+            "What other programs used of the machine while the row was timed.",
+        ),
+    ]
+
+
+RANK = Column(
+    "#", lambda row: table.number(row["rank"], lambda _: place(row)), "= where the measurement cannot tell rows apart."
+)
+METHOD = Column(
+    "Method",
+    lambda row: Cell(row["chain"], row["chain"], link=link_to(row)),
+    right=False,
+)
+FLAGS = Column("Badges and flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True)
+QUALITY = Column(
+    "Quality",
+    lambda row: table.number(row["quality"], quality, interval(row, "quality_ci", quality)),
+    "On the whole test set; below, the 95 % interval over test samples.",
+)
+KEPT = Column(
+    "of reference",
+    lambda row: table.number(row["quality_ratio"], percent, interval(row, "quality_kept_ci", percent)),
+    "The share of the reference's quality that is kept, error metrics inverted first; below, its 95 % interval, paired"
+    " sample by sample.",
+)
+THEORETICAL = Column(
+    "By arithmetic",
+    lambda row: table.number(row["theoretical_speedup"], times),
+    "The speed-up that fewer operations alone would give, weights that are zero left out. What is measured beside it"
+    " differs by what the hardware and the runtime make of it.",
+)
+PAYS_OFF = Column(
+    "Pays off",
+    lambda row: table.number(row["break_even"], inferences, span(*stars(row), inferences)),
+    "N*: inferences after which compressing has paid for its own work; below, at both ends of the speed-up's interval.",
+)
+
+
+def stars(row: pd.Series) -> tuple[float, float]:
+    """The ends of the interval of N*."""
+    return row["break_even_low"], row["break_even_high"]
+
+
+def link_to(row: pd.Series) -> dict[str, str]:
+    """What names a row in the address of its page."""
+    found = {"cell": row["cell_id"]} | ({"scenario": row["scenario"]} if pd.notna(row.get("scenario")) else {})
+    return found | ({"source": row["source"]} if row["source"] != shared.HERE else {})
+
+
+def interval(row: pd.Series, name: str, show: object) -> str | None:
+    """The interval of a figure; None where it has none or is exact by definition."""
+    low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
+    return None if pd.isna(low) or low == high else span(low, high, show)  # type: ignore[arg-type]
+
+
+def speedup_column(rows: pd.DataFrame) -> Column:
+    """The speed-up, with a bar whose full length is the fastest row's."""
+    fastest = rows["speedup"].max()
+
+    def cell(row: pd.Series) -> Cell:
+        found = table.number(row["speedup"], times, interval(row, "speedup_ci", times))
+        return found if found.sort is None else Cell(found.text, found.sort, found.below, share=found.sort / fastest)
+
+    return Column("Speed-up", cell, "Over fp32 in eager torch, timed in turns with it; below, the 95 % interval.")
+
+
+HELP = {
+    "latency": "Of one call: the median over processes; below, the speed-up's interval on this scale.",
+    "throughput": "Samples per second; below, the speed-up's interval on this scale.",
+    "disk": "Of the file a user would ship; below, against the reference's.",
+    "memory": "Peak above the level after imports; below, against the reference's.",
+    "arithmetic": "Operations of one sample, without those of weights that are zero; below, against the reference's.",
+    "energy": "Per sample, in the same turns as the times; below, against the reference's, with its interval.",
+    "usd": "Of a million inferences, at the profile's price; below, the speed-up's interval on this scale.",
+}
+
+
+def cost_column(name: str) -> Column:
+    """A cost, with its interval or its ratio below."""
+    cost = leaderboard.COSTS[name]
+    factor, unit = charts.scaled(cost)
+    label = cost.label if name == "usd" else f"{cost.label} [{unit}]"
+    show = shared.money if name == "usd" else number
+
+    def below(row: pd.Series) -> str | None:
+        if name in ("latency", "throughput", "usd"):
+            low, high = (end.iloc[0] / factor for end in charts.ends(row.to_frame().T, cost))
+            return None if pd.isna(low) else span(low, high, show)
+        exact = interval(row, "energy_gain_ci", times) if name == "energy" else None
+        return None if pd.isna(row[cost.ratio]) else times(row[cost.ratio]) + (f" ({exact})" if exact else "")
+
+    return Column(label, lambda row: table.number(row[cost.column] / factor, show, below(row)), HELP[name])
+
+
+def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
+    """Speed-ups as bars with their 95 % intervals, and as a diamond what the arithmetic alone would give."""
+    data = rows.dropna(subset="speedup")
+    if len(data):
+        st.altair_chart(bar_chart(data, inference), width="stretch", alt="Speed-ups with their 95 % intervals")
+        st.caption(
+            "Whiskers: 95 % interval over pairs of processes. Diamonds: what the arithmetic alone would give. Pale: not"
+            " ranked. Dashed: the reference, 1 by definition."
+        )
+    not_drawn(rows, "speedup")
+
+
+def bar_chart(data: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
+    """The bars of rows that have a speed-up."""
+    fields = ["chain", "theoretical_speedup", *leaderboard.SPEEDUPS]
+    data = data[fields].astype(dict.fromkeys(fields[1:], float)).assign(ranked=data["rank"].notna())
+    base = alt.Chart(data).encode(y=charts.names("chain:N", list(data["chain"])))
+    axis = alt.Axis(tickCount=6, format="~g")
+    tips = {"speedup": "Speed-up ×", "speedup_ci_low": "from", "speedup_ci_high": "to"}
+    tips["theoretical_speedup"] = "by arithmetic ×"
+    bar = base.mark_bar(height={"band": 0.62}).encode(
+        x=alt.X("speedup:Q", title="Speed-up × (95 % interval)", axis=axis),
+        color=charts.colours(inference),
+        opacity=alt.condition("datum.ranked", alt.value(0.95), alt.value(0.4)),
+        tooltip=[
+            alt.Tooltip("chain", title="Method"),
+            *(alt.Tooltip(c, title=t, format=".3f") for c, t in tips.items()),
+        ],
+    )
+    arithmetic = base.mark_point(shape="diamond", size=90, filled=True, opacity=1, color="#5b6673", stroke="white")
+    arithmetic = arithmetic.transform_filter("isValid(datum.theoretical_speedup)").encode(x="theoretical_speedup:Q")
+    whisker = base.mark_rule(strokeWidth=1.5, color=charts.GREY).encode(x="speedup_ci_low:Q", x2="speedup_ci_high:Q")
+    caps = [
+        base.mark_tick(color=charts.GREY, thickness=1.5, height={"band": 0.3}).encode(x=f"speedup_ci_{end}:Q")
+        for end in ("low", "high")
+    ]
+    one = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_rule(strokeDash=[4, 3], color=charts.GREY).encode(x="x:Q")
+    layers = alt.layer(bar, arithmetic, whisker, *caps, one)
+    return layers.properties(height=32 * len(data) + 62, usermeta=charts.SVG)

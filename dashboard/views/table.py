@@ -1,0 +1,96 @@
+"""Tables of rows whose labels say why on hover, whose headers sort, and whose links open a row.
+
+Streamlit's own table is painted on a canvas: its cells cannot explain themselves, and a reader cannot select, find or
+hear their text. This one is HTML, in the theme's colours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from breakeven.figures import GAP
+
+FOLDER = Path(__file__).parent
+ROW_PAGE, ROW_URL = "views/row.py", "row"
+LARGEST = 1e300  # JSON knows no infinity
+
+
+@dataclass(frozen=True)
+class Label:
+    """A word in a coloured pill, and its reason."""
+
+    text: str
+    colour: str  # gray, green, orange or red
+    why: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell shows."""
+
+    text: str = ""
+    sort: float | str | None = None  # None sorts last
+    below: str | None = None  # smaller, such as an interval
+    why: str | None = None  # on hover
+    share: float | None = None  # of a bar's full length
+    labels: tuple[Label, ...] = ()
+    link: dict[str, str] | None = None  # what names the row that it opens
+    page: str = ROW_URL
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    label: str
+    cell: Callable[[pd.Series], Cell]
+    help: str | None = None
+    right: bool = True
+    wrap: bool = False  # break lines within a cell
+
+
+def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd.Series], bool] | None = None) -> None:
+    """Draw a table; the page of a row follows a click on its link.
+
+    Args:
+        columns: the first one stays in sight; a first one headed # is a rank, and the second stays too.
+        rows: one line each, in this order until a header is clicked.
+        key: names the table on its page.
+        pale: which lines are drawn less strongly.
+    """
+    heads = [{"label": c.label, "help": c.help, "right": c.right, "wrap": c.wrap} for c in columns]
+    lines = [
+        {
+            "cells": [_filled(column.cell(row)) for column in columns],
+            "pale": bool(pale and pale(row)),
+        }
+        for _, row in rows.iterrows()
+    ]
+    result = _component()(data={"columns": heads, "rows": lines}, key=key, on_opened_change=lambda: None)
+    if result.get("opened"):
+        st.switch_page(ROW_PAGE, query_params=result["opened"])
+
+
+def number(value: float, show: Callable[[float], str], below: str | None = None, why: str | None = None) -> Cell:
+    """A cell of a number; a gap where it is unknown."""
+    known = not pd.isna(value)
+    sort = min(float(value), LARGEST) if known else None
+    return Cell(show(value) if known else GAP, sort, below if known else None, why)
+
+
+def _filled(cell: Cell) -> dict[str, object]:
+    """Without what is empty: JSON knows no NaN."""
+    known = {name: pd.notna(value) if isinstance(value, float) else bool(value) for name, value in asdict(cell).items()}
+    return {name: value for name, value in asdict(cell).items() if known[name]}
+
+
+@st.cache_resource
+def _component() -> Callable[..., dict[str, object]]:
+    css, js = ((FOLDER / f"table.{kind}").read_text() for kind in ("css", "js"))
+    html = "<div class='place'></div><div class='tip' role='tooltip'></div>"
+    return st.components.v2.component("breakeven_table", html=html, css=css, js=js)

@@ -1,0 +1,68 @@
+"""What is planted is found: the whole calibration as a user runs it, and the checks can fail."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from breakeven import calibration, registry
+from breakeven.calibration import planted
+from breakeven.calibration.planted import Bench
+from breakeven.provenance import is_contended
+
+REPETITIONS = 20
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Bench]:
+    with calibration.prepared("cpu_1") as made:
+        yield made
+
+
+def test_planted_units_are_there_for_the_calibration_only() -> None:
+    with calibration.prepared("cpu_1"):
+        assert {"paced", "hoarding"} <= registry.units("methods").keys()
+    assert not {"paced", "hoarding"} & registry.units("methods").keys()
+
+
+@pytest.mark.slow
+def test_every_planted_truth_is_found() -> None:
+    # A process of its own: what is timed is forked from one that has computed nothing.
+    command = [sys.executable, "-m", "breakeven", "calibrate", "--repetitions", str(REPETITIONS)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
+    for name in planted.checks(REPETITIONS):
+        assert f"pass  {name}: " in done.stdout
+
+
+@pytest.mark.slow
+def test_a_file_that_is_what_was_evaluated_is_not_refused(bench: Bench) -> None:
+    same = replace(bench, other=bench.model)
+    assert not planted.another_file(same).passed
+    assert not planted.another_model(same).passed
+
+
+@pytest.mark.slow
+def test_an_idle_core_is_not_flagged_as_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planted, "_burn", lambda: None)
+    found = planted.busy_core(bench)
+    assert found.passed == is_contended(float(found.measured.split()[2]))  # by others on this machine, if at all
+
+
+@pytest.mark.slow
+def test_memory_that_is_not_held_is_not_found(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    unit = sys.modules[registry.load("methods", "hoarding").__module__]
+    monkeypatch.setattr(unit, "HOARD_BYTES", 150_000_000)
+    assert not planted.hoarding(bench).passed
+
+
+@pytest.mark.parametrize(
+    ("speedup", "low", "high", "tie"), [(0.9, 0.85, 0.95, False), (0.9, 0.7, 1.2, True), (0.99, 0.98, 0.995, True)]
+)
+def test_a_tie_is_what_the_boards_call_one(speedup: float, low: float, high: float, tie: bool) -> None:
+    assert planted._tie(speedup, low, high) == tie

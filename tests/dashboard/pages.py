@@ -1,0 +1,62 @@
+"""The dashboard without a browser: opened at a page, its tables and its texts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from streamlit.testing.v1 import AppTest
+
+APP = Path(__file__).resolve().parents[2] / "dashboard" / "app.py"
+PAGES = {
+    "Leaderboard": "views/leaderboard.py",
+    "Overall": "views/overall.py",
+    "Pareto front": "views/pareto.py",
+    "Break-even": "views/breakeven.py",
+    "Row": "views/row.py",
+    "Protocol": "views/protocol.py",
+}
+READING = [title for title in PAGES if title != "Protocol"]  # those that read rows
+TIMEOUT = 60  # s; a hanging page fails the test
+
+
+def page(title: str, **address: str) -> AppTest:
+    """The dashboard, opened at a page with an address."""
+    app = AppTest.from_file(str(APP), default_timeout=TIMEOUT)
+    at(app, address).run()
+    return app if title == "Leaderboard" else at(app.switch_page(PAGES[title]), address).run()
+
+
+def at(app: AppTest, address: dict[str, str]) -> AppTest:
+    """The same with its address set, which a change of the page clears."""
+    for name, value in address.items():
+        app.query_params[name] = value
+    return app
+
+
+def tables(app: AppTest) -> list[pd.DataFrame]:
+    """What the tables of a page show: the text of each cell; of a cell of labels, the list of them."""
+    return [_texts(json.loads(element.proto.json)) for element in app.get("bidi_component")]
+
+
+def _texts(data: dict) -> pd.DataFrame:
+    heads = [column["label"] for column in data["columns"]]
+    cells = [[_text(cell) for cell in row["cells"]] for row in data["rows"]]
+    return pd.DataFrame(cells, columns=heads)
+
+
+def _text(cell: dict) -> object:
+    return [label["text"] for label in cell["labels"]] if "labels" in cell else cell.get("text", "")
+
+
+def cells(app: AppTest, table: int, line: str) -> dict[str, dict]:
+    """The cells of the line that shows `line` in one of its first two columns, whole: texts, intervals and reasons."""
+    data = json.loads(app.get("bidi_component")[table].proto.json)
+    heads = [column["label"] for column in data["columns"]]
+    (found,) = [row for row in data["rows"] if line in [cell.get("text") for cell in row["cells"][:2]]]
+    return dict(zip(heads, found["cells"], strict=True))
+
+
+def texts(elements: object) -> str:
+    return "\n".join(str(element.value) for element in elements)  # type: ignore[attr-defined]

@@ -1,0 +1,134 @@
+"""The leaderboard page: ranks, flags with their reasons, budgets, filters, and the training board. No browser."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fixture_rows import inference_rows
+from pages import cells, page, tables, texts
+
+from breakeven import leaderboard
+from breakeven.figures import LABELS
+from breakeven.record import InferenceRow, write_parquet
+
+MAGNITUDE = "magnitude_pruning-sparsity=0.8"
+
+
+def test_the_leaderboard_has_a_table_per_task_and_one_for_training(results: Path) -> None:
+    app = page("Leaderboard")
+    fashion, words, training = tables(app)
+    assert fashion["Method"].iloc[0] == "int8_static"
+    assert fashion["#"].tolist()[:6] == ["1", "2=", "2=", "4=", "4=", "6"]
+    flags = words.set_index("Method").loc["low_rank", "Badges and flags"]
+    assert flags == ["self-reported", "estimated", "open", "contended"]
+    assert training["Training"].iloc[0] == "ddp@cpu_2x1"
+    assert "has no linear layer" in texts(app.markdown)
+
+
+def test_every_label_carries_its_reason(results: Path) -> None:
+    app = page("Leaderboard")
+    labels = cells(app, 0, "channel_pruning-ratio=0.5")["Badges and flags"]["labels"]
+    assert [label["text"] for label in labels] == ["self-reported", "estimated", "gate uncertain"]
+    for label in labels:
+        assert label["why"].startswith(LABELS[label["text"]])
+    assert labels[-1]["why"].endswith("(here 98.90 % – 99.70 %)")
+    (gap,) = cells(app, 0, "low_rank+int8_dynamic")["Badges and flags"]["labels"]
+    assert gap["text"] == "unsupported"
+    assert "no linear layer" in gap["why"]
+
+
+def test_intervals_and_the_theoretical_speed_up_stand_beside_what_is_measured(results: Path) -> None:
+    line = cells(page("Leaderboard"), 0, MAGNITUDE)
+    assert line["Speed-up"]["below"] == "0.98× – 1.03×"
+    assert line["By arithmetic"]["text"] == "5.00×"
+    assert line["of reference"]["below"] == "99.2% – 100.0%"
+    assert line["Latency p50 [ms]"]["below"] == "6.05 – 6.3"
+    assert line["Energy per sample [mJ]"]["below"] == "1.00× (0.97× – 1.04×)"
+    assert line["Pays off"]["below"].endswith("never")
+
+
+def test_a_method_links_to_its_row(results: Path) -> None:
+    link = cells(page("Leaderboard"), 0, "int8_static")["Method"]["link"]
+    assert link == {"cell": "fashion_mnist/int8_static", "scenario": "single_stream"}
+
+
+def test_a_row_measured_again_elsewhere_is_verified(no_results: Path) -> None:
+    rows = inference_rows()
+    there = inference_rows()
+    for row in there:
+        row.hardware_fingerprint = "elsewhere"
+    write_parquet(rows + there, InferenceRow, no_results / "inference.parquet")
+    fashion = tables(page("Leaderboard"))[0]
+    labels = fashion.groupby("Method")["Badges and flags"].sum()
+    assert labels["int8_static"].count("verified") == 2
+    assert "verified" not in labels["fp32"]
+
+
+def test_filters_narrow_the_table_and_keep_the_ranks(results: Path) -> None:
+    app = page("Leaderboard")
+    app.multiselect(key="filter_task").set_value(["fashion_mnist"])
+    app.multiselect(key="filter_runtime").set_value(["eager"]).run()
+    fashion, _training = tables(app)
+    ranks = fashion.set_index("Method")["#"]
+    assert "int8_static" not in ranks
+    assert ranks["channel_pruning-ratio=0.5"] == "2="
+
+
+def test_filters_narrow_the_training_board_too(results: Path) -> None:
+    app = page("Leaderboard")
+    app.multiselect(key="filter_hardware").set_value(["cpu_1"]).run()
+    training = tables(app)[-1]
+    assert training["Training"].tolist() == ["single_device@cpu_1"]
+    assert training["#"].tolist() == ["2"]
+
+
+def test_a_lower_gate_lets_more_rows_into_the_ranking(results: Path) -> None:
+    app = page("Leaderboard")
+    app.slider(key="board_gate").set_value(0.98).run()
+    fashion = tables(app)[0]
+    assert fashion["Method"].iloc[0] == "channel_pruning-ratio=0.5+int8_static"
+    assert fashion["#"].iloc[0] == "1"
+
+
+def test_a_budget_recomputes_the_ranks(results: Path) -> None:
+    app = page("Leaderboard")
+    app.number_input(key="board_latency_p50_ms").set_value(3.0).run()
+    ranks = tables(app)[0].set_index("Method")["#"]
+    assert ranks["fp32"] == ranks[MAGNITUDE] == "–"
+    assert ranks["int8_static"] == "1"
+    app.number_input(key="board_disk_bytes").set_value(2.9).run()
+    ranks = tables(app)[0].set_index("Method")["#"]
+    assert ranks["channel_pruning-ratio=0.5"] == "1"
+    assert "Budgets are set" in texts(app.info)
+
+
+@pytest.mark.parametrize("by", leaderboard.COSTS)
+def test_ranking_by_any_cost_shows_its_column(results: Path, by: str) -> None:
+    app = page("Leaderboard")
+    app.selectbox(key="board_by_single_stream").set_value(by).run()
+    assert not app.exception
+    fashion = tables(app)[0]
+    assert any(head.startswith(leaderboard.COSTS[by].label) for head in fashion)
+    if by == "disk":
+        assert fashion["Method"].iloc[0] == "channel_pruning-ratio=0.5"
+
+
+def test_the_table_follows_the_scenario(results: Path) -> None:
+    app = page("Leaderboard")
+    app.selectbox(key="board_scenario").set_value("offline").run()
+    assert not app.exception
+    assert "Throughput [samples/s]" in tables(app)[0]
+    low, high = cells(app, 0, "int8_static")["Throughput [samples/s]"]["below"].split(" – ")
+    assert low < cells(app, 0, "int8_static")["Throughput [samples/s]"]["text"] < high
+
+
+def test_a_row_that_a_chart_lacks_is_named_below_it(results: Path) -> None:
+    assert "low\\_rank+int8\\_dynamic (unsupported)" in texts(page("Leaderboard").caption)
+
+
+def test_one_training_run_shows_that_it_has_no_interval(results: Path) -> None:
+    line = cells(page("Leaderboard"), 2, "ddp@cpu_2x1")
+    assert line["95 %"]["text"] == "–"
+    assert "no interval" in line["95 %"]["why"]
+    assert line["To target"]["text"] == "missed"

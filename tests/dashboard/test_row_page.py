@@ -1,0 +1,144 @@
+"""The page of a row, and the protocol page. No browser."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from fixture_rows import inference_rows, write_results
+from pages import page, tables, texts
+
+from breakeven import grid, provenance, record
+from breakeven.cell import UNSTABLE_CV
+from breakeven.figures import LABELS, STATUSES
+from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
+
+ROW = {"cell": "fashion_mnist/int8_static", "scenario": "single_stream"}
+
+
+def fields_shown(app: object) -> pd.Series:
+    found = pd.concat(tables(app))  # type: ignore[arg-type]
+    return found.set_index("Field")["Value"]
+
+
+def test_a_deep_link_shows_everything_recorded(results: Path) -> None:
+    app = page("Row", **ROW)
+    assert not app.exception
+    assert app.subheader[0].value == "int8\\_static"
+    shown = fields_shown(app)
+    assert shown["latency_p50_ms"] == "0.837838"
+    assert shown["git_commit"] == "0123456789abcdef0123456789abcdef01234567"
+    assert shown["contended"] == "no"
+
+
+@pytest.mark.parametrize("kind", [InferenceRow, TrainingRow])
+def test_every_field_is_shown_once(results: Path, kind: type[record.Row]) -> None:
+    app = page("Row", **(ROW if kind is InferenceRow else {"cell": "training/ddp@cpu_2x1"}))
+    assert not app.exception
+    names = [name for name in fields_shown(app).index if not name.endswith("(derived)")]
+    ends = ("_ci_low", "_ci_high")  # shown below what they bound
+    assert sorted(names) == sorted(
+        [field.name for field in fields(kind) if not field.name.endswith(ends)]
+        + (["speedup"] if kind is TrainingRow else [])
+    )
+
+
+def test_a_gap_says_why(results: Path) -> None:
+    app = page("Row", **ROW)
+    assert "needs 662 calls in each process; here 300" in texts(app.caption)
+    raw = "".join(element.proto.json for element in app.get("bidi_component"))
+    for reason in ("needs 662 calls", "only on CUDA", "run without a scheduler"):
+        assert reason in raw
+
+
+def test_a_row_carries_the_commands_that_measure_it_again(results: Path) -> None:
+    verify, again = (code.value for code in page("Row", **ROW).code)
+    assert verify == f"breakeven verify fashion_mnist/int8_static --published {results}"
+    words = shlex.split(again)
+    config = dict(word.split("=", 1) for word in words[4:-1])
+    assert config == {
+        "tasks": "[fashion_mnist]",
+        "seeds": "[0]",
+        "training": "[]",
+        "trained_by": "single_device@cpu_1",
+        "chains": "[int8_static]",
+        "hardware": "[cpu_1]",
+        "timing": "quick",
+        "results": "results/again",
+    }
+
+
+def test_the_command_makes_the_one_cell_and_its_reference() -> None:
+    from views import commands
+
+    row = pd.Series({"task": "fashion_mnist", "seed": 3, "training": "single_device@cpu_1", "hardware": "cpu_1"})
+    row = pd.concat([row, pd.Series({"chain": "channel_pruning-ratio=0.25+int8_static", "mode": "full"})])
+    words = shlex.split(commands.rerun(row))
+    config = {}
+    for word in words[4:-1]:
+        key, value = word.split("=", 1)
+        config[key] = [part for part in value[1:-1].split(", ") if part] if value[0] == "[" else value
+    config["seeds"] = [int(seed) for seed in config["seeds"]]
+    found = grid.expand(config, "the command")
+    assert [str(cell.chain) for cell in found.cells] == ["fp32", "channel_pruning-ratio=0.25+int8_static"]
+    assert not found.trainings
+
+
+def test_a_training_row_is_run_by_the_workflow(results: Path) -> None:
+    (again,) = (code.value for code in page("Row", cell="training/ddp@cpu_2x1").code)
+    assert "'training=[ddp@cpu_2x1]' 'chains=[]'" in again
+
+
+def test_a_failed_row_shows_its_status_and_reason(results: Path) -> None:
+    app = page("Row", cell="fashion_mnist/broken", scenario="offline")
+    (error,) = app.error
+    assert "unsupported" in error.value
+    assert "no linear layer" in error.value
+
+
+def test_the_reference_shows_what_it_came_out_at(results: Path) -> None:
+    app = page("Row", cell="fashion_mnist/fp32", scenario="offline")
+    assert "1.000× (0.980 – 1.020)" in texts(app.caption)
+
+
+def test_an_unknown_row_is_named_and_another_can_be_picked(results: Path) -> None:
+    app = page("Row", cell="fashion_mnist/gone")
+    assert not app.exception
+    assert "gone" in app.error[0].value
+    box = app.selectbox[0]
+    box.set_value(box.options.index("spoken_words · fp32 · cpu_1 · offline · seed 0")).run()
+    assert app.query_params["cell"] == "spoken_words/fp32"
+    assert app.subheader[0].value == "fp32"
+
+
+def test_a_link_to_a_published_row_opens_it(results: Path, published: Path) -> None:
+    write_results(published)
+    app = page("Row", **ROW, source="published")
+    assert app.toggle(key="published").value
+    assert app.code[0].value == "breakeven verify fashion_mnist/int8_static --published results/published"
+
+
+@pytest.mark.parametrize("column", ["latency_p99_ms", "energy_j_per_sample", "quality_kept_ci_low", "speedup_ci_low"])
+def test_rows_without_a_figure_are_shown(no_results: Path, column: str) -> None:
+    rows = inference_rows()
+    for row in rows:
+        setattr(row, column, None)
+        setattr(row, column.replace("low", "high"), None)
+    write_parquet(rows, InferenceRow, no_results / "inference.parquet")
+    assert not page("Row", **ROW).exception
+    assert not page("Leaderboard").exception
+
+
+def test_the_protocol_explains_every_label_and_status_with_the_engines_numbers() -> None:
+    text = texts(page("Protocol").markdown)
+    for status in Status:
+        assert STATUSES[status] in text
+    for meaning in LABELS.values():
+        assert meaning in text
+    assert f"Above {provenance.CONTENDED_PERCENT:g} % of all cores" in text
+    assert f"more than {100 * UNSTABLE_CV:g} %" in text
+    for number in ("11 for p50, 64 for p90, 662 for p99", "10,000 seeded draws", "99.9 % earns", "costs over 2 % more"):
+        assert number in text

@@ -1,0 +1,75 @@
+"""Mandarin initials for one epoch, with a planted cause of failure: its name is a parameter of the task."""
+
+from __future__ import annotations
+
+import ctypes
+import faulthandler
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from breakeven.plugins.tasks.speech.mandarin_initials import MandarinInitials
+from pydantic.dataclasses import dataclass
+
+from breakeven.task import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+MINUTES = 600  # seconds: what takes too long takes this
+
+
+@dataclass(frozen=True)
+class PlantedInitials(MandarinInitials):
+    """Says `at work PID` for each attempt, then does as its cause says: in `model`, or `rank_…` in every rank."""
+
+    cause: str = "none"
+
+    @property
+    def recipe(self) -> Recipe:
+        """One epoch; at a rate that no training survives, where that is the cause."""
+        return Recipe(epochs=1, batch_size=64, learning_rate=1e30 if self.cause == "diverge" else 0.005)
+
+    def model(self) -> nn.Module:
+        """See `Task`."""
+        print("at work", os.getpid(), flush=True)
+        if self.cause in ("raise", "segfault", "wait", "be_killed", "full_disk", "full_disk_twice"):
+            getattr(self, f"_{self.cause}")()
+        return MandarinInitials.model(self)
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """See `Task`."""
+        if self.cause == "rank_wait":
+            print("rank", os.getpid(), flush=True)
+            time.sleep(MINUTES)
+        if self.cause == "rank_killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.cause == "rank_memory":
+            raise MemoryError("planted in a rank")
+        return MandarinInitials.loss(self, outputs, target)
+
+    def _raise(self) -> None:
+        raise RuntimeError("planted in the test")
+
+    def _segfault(self) -> None:
+        faulthandler.disable()
+        ctypes.string_at(0)
+
+    def _wait(self) -> None:
+        time.sleep(MINUTES)
+
+    def _be_killed(self) -> None:
+        signal.pause()
+
+    def _full_disk(self) -> None:
+        with Path(os.environ["PLANTED_FULL_DISK"]).open("wb") as scratch:
+            scratch.write(bytes(2**20))
+
+    def _full_disk_twice(self) -> None:
+        with Path(os.environ["PLANTED_ATTEMPTS"]).open("a+") as attempts:
+            attempts.write("x")
+            attempts.flush()
+            if attempts.tell() < 3:
+                self._full_disk()

@@ -1,0 +1,406 @@
+"""Every status of a row, out of a real job that met a real cause; its reason says what to do.
+
+Jobs run as in a run: forks of one server, each under the limits of its profile. The causes are units in tests/planted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+import pytest
+from processes import gone
+
+from breakeven import forkserver
+from breakeven.record import InferenceRow, Row, Status, TrainingRow, from_dict, read_json, write_json
+
+pytestmark = pytest.mark.slow
+UNITS = Path(__file__).parents[1] / "planted"
+# The server of a run, but that it does not pause before another attempt.
+SERVER = """
+import sys
+from pathlib import Path
+from breakeven import cli, forkserver, supervision
+supervision.supervise.__defaults__ = (0.0,)
+forkserver.serve(Path(sys.argv[1]), cli.run)
+"""
+REMEDY = r"(use|raise|lower|mend|see|run|find|check|list|leave|evaluate|the runtime must) .{2,}"
+TASK = "planted_initials"
+MODEL = "single_device@cpu_1"
+
+
+@dataclass
+class Finished:
+    """A job that has ended: its row or rows, and its log."""
+
+    rows: list[Row]
+    log: str
+    session: int
+
+    @property
+    def attempts(self) -> int:
+        """How often the planted unit went to work."""
+        return len(re.findall(r"^at work \d+$", self.log, re.MULTILINE))
+
+    def ended_as(self, status: Status, reason: str, attempts: int = 1) -> None:
+        """What holds for every row of a failure."""
+        assert self.rows
+        for row in self.rows:
+            assert row.status == status, row.reason
+            assert reason in row.reason
+            assert re.fullmatch(REMEDY, row.reason.rpartition(": ")[2]), row.reason
+            assert row.attempt == attempts
+
+
+@dataclass
+class Jobs:
+    """Runs verbs by the server, or by hand."""
+
+    folder: Path
+    environment: dict[str, str]
+    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1000)))
+
+    def start(self, *arguments: str) -> subprocess.Popen:
+        command = [sys.executable, "-m", "breakeven", *arguments]
+        how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "start_new_session": True}
+        return subprocess.Popen(command, env=self.environment, **how)
+
+    def new(self) -> Path:
+        return self.folder / f"job{next(self.numbers)}"
+
+    def finish(self, job: subprocess.Popen, output: Path) -> Finished:
+        log, _ = job.communicate(timeout=300)
+        assert job.returncode == 0, log
+        rows = read_json(output / "rows.json") if (output / "rows.json").exists() else []
+        kind = TrainingRow if "training_method" in (rows or [{}])[0] else InferenceRow
+        return Finished([from_dict(row, kind) for row in rows], log, job.pid)
+
+    def training(self, output: Path, task: str, method: str, hardware: str, minutes: float) -> list[str]:
+        data = self.folder / "data.json"
+        write_json({"task": TASK, "dataset_sha256": "0" * 64}, data)
+        where = ["--hardware", hardware, "--seed", "0", "--data", str(data), "--output", str(output)]
+        return ["train", "--task", task, "--method", method, *where, "--timeout-min", str(minutes)]
+
+    def train(self, cause: str, method: str = "single_device", hardware: str = "cpu_1", minutes: float = 5) -> Finished:
+        output, task = self.new(), cause if "=" in cause else f"{TASK}-cause={cause}"
+        return self.finish(self.start(*self.training(output, task, method, hardware, minutes)), output)
+
+    def compress(self, source: Path, step: str, hardware: str = "cpu_1", minutes: float = 5) -> tuple[Path, Finished]:
+        output = self.new()
+        of = ["--task", TASK, "--step", step, "--seed", "0", "--hardware", hardware, "--source", str(source)]
+        job = self.start("compress", *of, "--output", str(output), "--timeout-min", str(minutes))
+        return output, self.finish(job, output)
+
+    def evaluate(self, source: Path, chain: str) -> Path:
+        output = self.new()
+        of = ["--task", TASK, "--chain", chain, "--accelerator", "cpu", "--source", str(source)]
+        self.finish(self.start("evaluate", *of, "--output", str(output)), output)
+        return output
+
+    def measure(self, model: Path, artifact: Path, chain: str, hardware: str = "cpu_1", minutes: float = 5) -> Finished:
+        """The rows of a cell; where its artifact is sound, of its evaluation too."""
+        sound = read_json(artifact / "artifact.json")["status"] == "ok"
+        evaluations = [self.evaluate(*of) for of in ((artifact, chain), (model, "fp32"))] if sound else [artifact] * 2
+        output = self.new()
+        cell = ["--task", TASK, "--training", MODEL, "--seed", "0", "--chain", chain, "--hardware", hardware]
+        made = ["--artifact", str(artifact), "--reference", str(model), "--data", str(self.folder / "data.json")]
+        quality = ["--evaluation", str(evaluations[0]), "--reference-evaluation", str(evaluations[1])]
+        ends = ["--mode", "quick", "--output", str(output), "--timeout-min", str(minutes)]
+        return self.finish(self.start("measure", *cell, *made, *quality, *ends), output)
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
+    folder = tmp_path_factory.mktemp("statuses")
+    with tempfile.TemporaryDirectory() as short:  # a socket's path may not be long
+        socket = Path(short) / "socket"
+        environment = {**os.environ, "BREAKEVEN_PATH": str(UNITS), "PLANTED_ATTEMPTS": str(folder / "attempts")}
+        alone = {"OPENBLAS_NUM_THREADS": "1"}
+        server = subprocess.Popen(
+            [sys.executable, "-c", SERVER, socket], stdin=subprocess.PIPE, env={**environment, **alone}
+        )
+        while not socket.exists():
+            assert server.poll() is None
+            os.sched_yield()
+        yield Jobs(folder, {**environment, forkserver.VARIABLE: str(socket)})
+        server.communicate()
+        assert server.returncode == 0
+
+
+@pytest.fixture(scope="module")
+def by_hand(jobs: Jobs) -> Jobs:
+    """The same without a server: every job imports for itself."""
+    environment = {name: value for name, value in jobs.environment.items() if name != forkserver.VARIABLE}
+    (jobs.folder / "by hand").mkdir()
+    return Jobs(jobs.folder / "by hand", environment)
+
+
+@pytest.fixture(scope="module")
+def model(jobs: Jobs) -> Path:
+    """A model trained for one epoch."""
+    output = jobs.new()
+    trained = jobs.finish(jobs.start(*jobs.training(output, TASK, "single_device", "cpu_1", 5)), output)
+    (row,) = trained.rows
+    assert (row.status, row.reason, row.attempt) == (Status.OK, None, 1)
+    assert trained.attempts == 1
+    assert row.quality > 1 / 22
+    return output
+
+
+def left_of(finished: Finished) -> list[psutil.Process]:
+    """Processes that still run in the job's session, or in that of the server's fork for it."""
+    sessions = {finished.session}
+    sessions |= {int(pid) for pid in re.findall(r"^(?:at work|rank) (\d+)$", finished.log, re.MULTILINE)}
+    return [p for p in psutil.process_iter() if p.pid in sessions or os.getsid(p.pid) in sessions]
+
+
+# ok
+
+
+@pytest.mark.usefixtures("model")
+def test_ok() -> None:
+    """The fixture's own checks: everything below starts from a training that went well."""
+
+
+@pytest.fixture(scope="module")
+def full_disk(jobs: Jobs) -> Iterator[None]:
+    """A file on a disk of 64 kB, where this user may mount one; else the device that is always full."""
+    folder = jobs.folder / "full"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "planted", str(folder)]
+    mounted = shutil.which("mount") and subprocess.run(mount, capture_output=True).returncode == 0
+    jobs.environment["PLANTED_FULL_DISK"] = str(folder / "scratch") if mounted else "/dev/full"
+    yield
+    if mounted:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_ok_at_the_third_attempt(jobs: Jobs) -> None:
+    done = jobs.train("full_disk_twice")
+    (row,) = done.rows
+    assert (row.status, row.reason, row.attempt) == (Status.OK, None, 3)
+    assert done.attempts == 3
+    assert "attempt 2 of 3: [Errno 28] No space left on device" in done.log
+
+
+# unsupported
+
+
+def test_a_method_that_does_not_serve_the_profile_is_unsupported(jobs: Jobs) -> None:
+    done = jobs.train("none", hardware="cpu_2x1")
+    done.ended_as(Status.UNSUPPORTED, "uses one device; cpu_2x1 has 2: use ddp there")
+    assert done.attempts == 0  # said before any work
+
+
+def test_a_step_that_finds_nothing_to_do_is_unsupported(jobs: Jobs, model: Path) -> None:
+    step = "low_rank-energy=1"
+    artifact, _ = jobs.compress(model, step)
+    jobs.measure(model, artifact, step).ended_as(Status.UNSUPPORTED, "no layer gets cheaper at energy 1: lower it")
+
+
+# out_of_memory: the limit of the profile is real in each of these
+
+
+def test_a_training_that_torch_has_no_memory_for(jobs: Jobs) -> None:
+    done = jobs.train(f"{TASK}-width=1024", hardware="planted_small")
+    done.ended_as(Status.OUT_OF_MEMORY, "can't allocate memory")
+    assert done.attempts == 1
+    assert "Traceback" in done.log
+
+
+@pytest.mark.parametrize(("cause", "reason"), [("numpy", "Unable to allocate"), ("torch", "can't allocate memory")])
+def test_a_compression_without_memory(cause: str, reason: str, jobs: Jobs, model: Path) -> None:
+    step = f"planted_step-cause={cause}_memory"
+    artifact, compressed = jobs.compress(model, step, hardware="planted_small")
+    assert compressed.attempts == 1
+    jobs.measure(model, artifact, step).ended_as(Status.OUT_OF_MEMORY, reason)
+
+
+def test_serving_without_memory(jobs: Jobs, model: Path) -> None:
+    chain = "planted_runtime-cause=memory"
+    artifact, _ = jobs.compress(model, chain)
+    done = jobs.measure(model, artifact, chain, hardware="planted_small")
+    done.ended_as(Status.OUT_OF_MEMORY, "memory_gib")
+    assert "Traceback" in done.log  # of the serving process
+    assert done.attempts == 1
+
+
+def test_a_rank_without_memory(jobs: Jobs) -> None:
+    jobs.train("rank_memory", method="ddp", hardware="cpu_2x1").ended_as(
+        Status.OUT_OF_MEMORY, "planted in a rank: use a profile with more memory_gib"
+    )
+
+
+def test_by_hand_the_imports_do_not_count_either(by_hand: Jobs) -> None:
+    """They alone are more than this profile has."""
+    (row,) = by_hand.train("none", hardware="planted_small").rows
+    assert row.status == Status.OK, row.reason
+
+
+# diverged
+
+
+def test_a_training_that_diverges(jobs: Jobs) -> None:
+    done = jobs.train("diverge")
+    done.ended_as(Status.DIVERGED, "not finite at step ")
+    assert done.attempts == 1
+
+
+# timeout
+
+
+def test_a_training_that_takes_too_long(jobs: Jobs) -> None:
+    done = jobs.train("wait", minutes=0.05)
+    done.ended_as(Status.TIMEOUT, "not done after 0.05 minutes: raise timeout_min")
+    assert done.attempts == 1
+    assert not left_of(done)
+
+
+def test_ranks_that_take_too_long_are_gone(jobs: Jobs) -> None:
+    done = jobs.train("rank_wait", method="ddp", hardware="cpu_2x1", minutes=0.2)
+    done.ended_as(Status.TIMEOUT, "0.2 minutes")
+    assert len(re.findall(r"^rank \d+$", done.log, re.MULTILINE)) == 2
+    assert not left_of(done)
+
+
+def test_serving_that_takes_too_long_is_gone(jobs: Jobs, model: Path) -> None:
+    chain = "planted_runtime-cause=wait"
+    artifact, _ = jobs.compress(model, chain)
+    done = jobs.measure(model, artifact, chain, minutes=0.1)
+    done.ended_as(Status.TIMEOUT, "0.1 minutes")
+    assert done.attempts == 1
+    assert not left_of(done)
+
+
+def test_a_compression_that_takes_too_long(by_hand: Jobs, model: Path) -> None:
+    step = "planted_step-cause=wait"
+    artifact, compressed = by_hand.compress(model, step, minutes=0.05)
+    assert compressed.attempts == 1
+    assert not left_of(compressed)
+    assert read_json(artifact / "artifact.json")["status"] == "timeout"
+
+
+# no_hardware
+
+
+@pytest.mark.parametrize(
+    ("profile", "reason"), [("cuda_1", "CUDA device"), ("planted_huge", "needs 100000 cores, this process may use ")]
+)
+def test_a_machine_that_cannot_give_the_profile(profile: str, reason: str, jobs: Jobs, model: Path) -> None:
+    if profile == "cuda_1" and shutil.which("nvidia-smi"):
+        pytest.skip("this machine has a GPU")
+    trained = jobs.train("none", hardware=profile)
+    trained.ended_as(Status.NO_HARDWARE, reason)
+    assert trained.attempts == 0
+    jobs.measure(model, model, "fp32", hardware=profile).ended_as(Status.NO_HARDWARE, reason)
+
+
+# method_error
+
+
+def test_an_exception_has_its_traceback_in_the_log(jobs: Jobs) -> None:
+    done = jobs.train("raise")
+    done.ended_as(Status.METHOD_ERROR, "RuntimeError: planted in the test: see the job's log")
+    assert done.attempts == 1
+    assert "Traceback" in done.log
+
+
+def test_a_crash(jobs: Jobs) -> None:
+    done = jobs.train("segfault")
+    done.ended_as(Status.METHOD_ERROR, "the job's process crashed (SIGSEGV)")
+    assert done.attempts == 1
+
+
+def test_a_crash_of_a_serving_process(jobs: Jobs, model: Path) -> None:
+    chain = "planted_runtime-cause=segfault"
+    artifact, _ = jobs.compress(model, chain)
+    done = jobs.measure(model, artifact, chain)
+    done.ended_as(Status.METHOD_ERROR, "the serving process crashed (SIGSEGV)")
+    assert done.attempts == 1
+
+
+def test_what_follows_a_failed_step_carries_its_reason(jobs: Jobs, model: Path) -> None:
+    artifact, _ = jobs.compress(model, "planted_step-cause=raise")
+    following, later = jobs.compress(artifact, "planted_step-cause=none")
+    assert later.attempts == 0
+    chain = "planted_step-cause=raise+planted_step"
+    jobs.measure(model, following, chain).ended_as(Status.METHOD_ERROR, "RuntimeError: planted in the test")
+
+
+# infra_error
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk(jobs: Jobs) -> None:
+    done = jobs.train("full_disk")
+    done.ended_as(Status.INFRA_ERROR, "3 attempts failed; the last: [Errno 28] No space left on device", attempts=3)
+    assert done.attempts == 3
+
+
+def test_a_job_that_is_killed_from_outside(jobs: Jobs) -> None:
+    output, log = jobs.new(), ""
+    task = f"{TASK}-cause=be_killed"
+    job = jobs.start(*jobs.training(output, task, "single_device", "cpu_1", 5))
+    for line in job.stdout:
+        log += line
+        if line.startswith("at work "):
+            os.kill(int(line.split()[-1]), signal.SIGKILL)
+    done = jobs.finish(job, output)
+    done.ended_as(Status.INFRA_ERROR, "ended from outside (SIGKILL)", attempts=3)
+    assert log.count("at work ") == 3
+
+
+@pytest.mark.parametrize(
+    ("cause", "who", "processes"),
+    [("killed", "the serving process", 3), ("kill_the_job", "the job's process", 3)],
+)
+def test_a_measurement_that_is_killed_is_tried_again(
+    cause: str, who: str, processes: int, jobs: Jobs, model: Path
+) -> None:
+    chain = f"planted_runtime-cause={cause}"
+    artifact, _ = jobs.compress(model, chain)
+    done = jobs.measure(model, artifact, chain)
+    done.ended_as(Status.INFRA_ERROR, f"{who} was ended from outside (SIGKILL)", attempts=3)
+    assert done.attempts == processes
+    assert not left_of(done)
+
+
+def test_a_rank_that_is_killed_is_tried_again(jobs: Jobs) -> None:
+    done = jobs.train("rank_killed", method="ddp", hardware="cpu_2x1")
+    done.ended_as(Status.INFRA_ERROR, "a training process was ended from outside (SIGKILL)", attempts=3)
+    assert done.attempts == 3
+
+
+def test_a_step_after_a_failure_of_the_infrastructure_tries_nothing_again(jobs: Jobs, model: Path) -> None:
+    broken = jobs.new()
+    shutil.copytree(model, broken)
+    record = {**read_json(broken / "artifact.json"), "status": "infra_error", "reason": "the disk is full: mend it all"}
+    write_json(record, broken / "artifact.json")
+    done = jobs.measure(model, broken, "planted_step")
+    done.ended_as(Status.INFRA_ERROR, "the disk is full", attempts=1)
+    assert " of 3" not in done.log
+
+
+# by hand
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_job_ended_by_hand_leaves_nothing_running(number: signal.Signals, by_hand: Jobs) -> None:
+    output, task = by_hand.new(), f"{TASK}-cause=be_killed"
+    job = by_hand.start(*by_hand.training(output, task, "single_device", "cpu_1", 5))
+    line = next(line for line in job.stdout if line.startswith("at work "))
+    job.send_signal(number)
+    job.communicate(timeout=60)  # until the last holder of its output has ended
+    assert job.returncode != 0
+    assert gone(int(line.split()[-1]))
+    assert not output.exists()

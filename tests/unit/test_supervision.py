@@ -1,0 +1,355 @@
+"""However a stage ends, there is a record of it: what each end means, how often it is tried, what is left."""
+
+from __future__ import annotations
+
+import ast
+import ctypes
+import errno
+import faulthandler
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from processes import gone
+
+from breakeven import memory
+from breakeven.errors import CellFailure, FinalFailure, UserError, death, failure_of
+from breakeven.plugins import REPOSITORY
+from breakeven.supervision import ATTEMPTS, Attempt, Limits, die_with_parent, supervise
+
+FOREVER = Limits(seconds=60)  # longer than any of these takes
+SOON = Limits(seconds=0.2)
+
+
+class Stage:
+    """Does its work once per attempt; what is recorded of a failure can be read afterwards."""
+
+    def __init__(self, folder: Path, *works: Callable[[], None]) -> None:
+        self.log, self.works = folder / "attempts", works
+        self.recorded: Attempt | None = None
+
+    def __call__(self, attempt: Attempt) -> None:
+        if attempt.failure is not None:
+            self.recorded = attempt
+            return
+        with self.log.open("a") as log:
+            log.write(f"{attempt.number}\n")
+        self.works[min(attempt.number, len(self.works)) - 1]()
+
+    @property
+    def attempts(self) -> list[int]:
+        return [int(line) for line in self.log.read_text().split()]
+
+
+def ended(folder: Path, *works: Callable[[], None], limits: Limits = FOREVER) -> Stage:
+    stage = Stage(folder, *works)
+    supervise(stage, limits, pause_s=0)
+    return stage
+
+
+def full_disk() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "scratch")
+
+
+def end_by(number: signal.Signals) -> Callable[[], None]:
+    return lambda: os.kill(os.getpid(), number)
+
+
+def crash() -> None:
+    faulthandler.disable()  # it would fill the log of a test that goes well
+    ctypes.string_at(0)
+
+
+def abort() -> None:
+    faulthandler.disable()
+    os.abort()
+
+
+def raise_(error: BaseException) -> Callable[[], None]:
+    def work() -> None:
+        raise error
+
+    return work
+
+
+def test_what_goes_well_is_done_once_and_its_words_reach_the_log(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+    def work() -> None:
+        print("to the log")
+        print("errors too", file=sys.stderr)
+
+    stage = ended(tmp_path, work)
+    assert stage.attempts == [1]
+    assert stage.recorded is None
+    captured = capfd.readouterr()
+    assert (captured.out, captured.err) == ("to the log\n", "errors too\n")
+
+
+FINAL = {
+    "a crash": (crash, "method_error", "crashed (SIGSEGV)"),
+    "an abort": (abort, "method_error", "crashed (SIGABRT)"),
+    "an exit": (lambda: os._exit(3), "method_error", "ended with code 3"),
+    "an exit that pretends to be well": (lambda: os._exit(0), "method_error", "ended with code 0"),
+    "python's exit": (lambda: sys.exit(4), "method_error", "ended with code 4"),
+    "no time left": (signal.pause, "timeout", "raise timeout_min"),
+    "a failure that its stage does not record": (raise_(CellFailure("diverged", "why: mend")), "diverged", "why: mend"),
+    "memory, by Python": (raise_(MemoryError()), "out_of_memory", "memory_gib"),
+}
+
+
+@pytest.mark.parametrize("name", FINAL)
+def test_a_failure_that_is_final(name: str, tmp_path: Path) -> None:
+    work, status, reason = FINAL[name]
+    stage = ended(tmp_path, work, limits=SOON if status == "timeout" else FOREVER)
+    assert stage.attempts == [1]
+    assert stage.recorded is not None
+    assert (stage.recorded.number, stage.recorded.failure.status) == (1, status)
+    assert reason in stage.recorded.failure.reason
+
+
+INFRASTRUCTURE = {
+    "a full disk": (full_disk, "No space left on device"),
+    "killed from outside": (end_by(signal.SIGKILL), "SIGKILL"),
+    "asked to end from outside": (end_by(signal.SIGTERM), "SIGTERM"),
+}
+
+
+@pytest.mark.parametrize("name", INFRASTRUCTURE)
+def test_a_failure_of_the_infrastructure_is_tried_again_and_then_recorded(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    work, reason = INFRASTRUCTURE[name]
+    stage = ended(tmp_path, work)
+    assert stage.attempts == [1, 2, 3]
+    assert (stage.recorded.number, stage.recorded.failure.status) == (3, "infra_error")
+    assert stage.recorded.failure.reason.startswith("3 attempts failed; the last: ")
+    assert reason in stage.recorded.failure.reason
+    assert capfd.readouterr().err.count(" of 3: ") == ATTEMPTS
+
+
+def test_the_third_attempt_may_go_well(tmp_path: Path) -> None:
+    stage = ended(tmp_path, full_disk, end_by(signal.SIGKILL), lambda: None)
+    assert stage.attempts == [1, 2, 3]
+    assert stage.recorded is None
+
+
+def test_another_failure_ends_the_attempts(tmp_path: Path) -> None:
+    stage = ended(tmp_path, full_disk, crash)
+    assert stage.attempts == [1, 2]
+    assert (stage.recorded.number, stage.recorded.failure.status) == (2, "method_error")
+
+
+@pytest.mark.parametrize(("kills", "status"), [(1, "out_of_memory"), (0, "infra_error")])
+def test_a_kill_is_the_kernels_where_it_counted_one(
+    kills: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = tmp_path / "vmstat"  # the only thing here that is not real
+    counter.write_text("pgfault 7\noom_kill 4\n")
+    monkeypatch.setattr(memory, "VMSTAT", counter)
+
+    def work() -> None:
+        counter.write_text(f"pgfault 9\noom_kill {4 + kills}\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    stage = ended(tmp_path, work)
+    assert stage.recorded.failure.status == status
+
+
+def test_bad_input_is_the_users(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such thing"):
+        ended(tmp_path, raise_(UserError("no such thing")))
+
+
+def test_what_no_cell_can_be_blamed_for_ends_the_job_with_its_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        ended(tmp_path, raise_(ZeroDivisionError("planted")))
+    assert stopped.value.code == 1
+    error = capfd.readouterr().err
+    assert "Traceback" in error
+    assert "ZeroDivisionError: planted" in error
+
+
+def test_an_attempt_that_has_failed_before_begins_with_its_failure() -> None:
+    Attempt().begin()
+    with pytest.raises(FinalFailure, match="full: mend"):
+        Attempt(3, CellFailure("infra_error", "full: mend")).begin()
+
+
+@pytest.mark.parametrize("forked", [False, True])
+def test_memory_is_limited_also_in_what_the_stage_starts(forked: bool, tmp_path: Path) -> None:
+    def allocate(bytes_: int) -> None:
+        np.ones(bytes_, dtype=np.uint8)
+
+    def work() -> None:
+        allocate(2**24)
+        if not forked:
+            allocate(2**28)
+        child = multiprocessing.get_context("fork").Process(target=allocate, args=(2**28,))
+        child.start()
+        child.join()
+        assert child.exitcode == 1
+        raise MemoryError("so said the child")
+
+    stage = ended(tmp_path, work, limits=Limits(60, memory_bytes=2**27))
+    assert stage.recorded.failure.status == "out_of_memory"
+    assert ("so said the child" if forked else "allocate") in stage.recorded.failure.reason
+
+
+WAYS = {
+    "goes well": (lambda: None, None),
+    "crashes": (crash, "method_error"),
+    "takes too long": (signal.pause, "timeout"),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nothing_is_left_behind(way: str, tmp_path: Path) -> None:
+    """A forked process that keeps the stage's pipe open, and one in a session of its own."""
+    last, status = WAYS[way]
+    pids = tmp_path / "pids"
+
+    def work() -> None:
+        forked = os.fork()
+        if not forked:
+            signal.pause()
+        command = [sys.executable, "-c", "import signal; signal.pause()"]
+        apart = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+        pids.write_text(f"{forked} {apart.pid}")
+        last()
+
+    beside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    limits = Limits(2) if status == "timeout" else FOREVER
+    stage = ended(tmp_path, work, limits=limits)
+    assert (stage.recorded and stage.recorded.failure.status) == status
+    started = [int(pid) for pid in pids.read_text().split()]
+    assert len(started) == 2
+    assert not any(psutil.pid_exists(pid) for pid in started)
+    assert beside.poll() is None  # ours, but not the stage's
+    beside.communicate(b"\n")
+    assert beside.returncode == 0
+
+
+def test_a_process_that_does_not_end_after_its_last_word_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("breakeven.supervision.GRACE_S", 0.1)
+    pid = tmp_path / "pid"
+
+    def work() -> None:
+        pid.write_text(str(os.getpid()))
+        multiprocessing.util.Finalize(None, signal.pause, exitpriority=0)
+
+    assert ended(tmp_path, work).recorded is None
+    assert not psutil.pid_exists(int(pid.read_text()))
+
+
+BY_HAND = """
+import multiprocessing, os, signal, sys
+from breakeven.plugins import REPOSITORY
+from breakeven.supervision import Limits, die_with_parent, supervise
+
+def serve():
+    die_with_parent()
+    print(os.getpid(), flush=True)
+    signal.pause()
+
+def stage(attempt):
+    print(os.getpid(), flush=True)
+    multiprocessing.get_context("fork").Process(target=serve, daemon=True).start()
+    signal.pause()
+
+supervise(stage, Limits())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_job_that_is_ended_takes_its_processes_along(number: signal.Signals) -> None:
+    job = subprocess.Popen([sys.executable, "-c", BY_HAND], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    pids = [int(job.stdout.readline()) for _ in range(2)]
+    job.send_signal(number)
+    assert job.wait(60) != 0
+    assert all(gone(pid) for pid in pids)
+
+
+def test_an_orphan_does_not_start(tmp_path: Path) -> None:
+    """The parent ended between the fork and the child's first word: the kernel would not tell."""
+
+    def child() -> None:
+        os.getppid = lambda: 1  # who adopts orphans
+        die_with_parent()
+        (tmp_path / "alive").touch()
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    assert not (tmp_path / "alive").exists()
+
+
+class ProcessRaisedException(Exception):
+    """Named as torch names what it makes of an exception out of a rank."""
+
+
+RAISED = [
+    (MemoryError("Unable to allocate 8 GiB"), "out_of_memory", "Unable to allocate 8 GiB"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory", "9 bytes"),
+    (OSError(errno.ENOMEM, "Cannot allocate memory"), "out_of_memory", "Cannot allocate"),
+    (OSError(errno.EIO, "Input/output error", "x"), "infra_error", "Input/output error"),
+    (ConnectionResetError(errno.ECONNRESET, "reset"), "infra_error", "reset"),
+    (FileNotFoundError(errno.ENOENT, "no file", "x"), "method_error", "no file"),
+    (ValueError("first line\nsecond line"), "method_error", "ValueError: first line:"),
+    (KeyError(), "method_error", "KeyError"),
+    (ProcessRaisedException("Traceback\nValueError: bad"), "method_error", "ValueError: bad"),
+    (ProcessRaisedException("Traceback\nOSError: [Errno 28] No space: 'x'"), "infra_error", "No space"),
+    (ProcessRaisedException("Traceback\nRuntimeError: can't allocate memory"), "out_of_memory", "memory_gib"),
+    (ProcessRaisedException("Traceback\nnumpy._ArrayMemoryError: 8 GiB"), "out_of_memory", "8 GiB"),
+    (ProcessRaisedException("Traceback\ntorch.OutOfMemoryError: CUDA"), "out_of_memory", "CUDA"),
+    (ProcessRaisedException("Traceback\nKeyError"), "method_error", "KeyError: "),
+    (FinalFailure("timeout", "before: raise it"), "timeout", "before: raise it"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "reason"), RAISED, ids=lambda value: repr(value)[:40])
+def test_what_an_exception_means(error: Exception, status: str, reason: str) -> None:
+    failure = failure_of(error)
+    assert failure.status == status
+    assert reason in failure.reason
+    assert ": " in failure.reason
+
+
+def test_a_failure_survives_a_pipe() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    theirs.send(CellFailure("diverged", "why"))
+    assert vars(ours.recv()) == vars(CellFailure("diverged", "why"))
+
+
+@pytest.mark.parametrize(("code", "kills", "status"), [(-9, 1, "out_of_memory"), (-11, 1, "method_error")])
+def test_only_a_kill_can_be_the_kernels(code: int, kills: int, status: str) -> None:
+    assert death("it", code, kills).status == status
+
+
+def reasons(path: Path) -> Iterator[str]:
+    """What a unit says where it fails or declines: the literal text of its reasons."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef) and node.name == "unsupported":
+            found = [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]
+        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CellFailure":
+            found = [node.args[1]]
+        else:
+            continue
+        found = [each for each in found if not (isinstance(each, ast.Constant) and each.value is None)]
+        yield from (ast.unparse(each) for each in found if isinstance(each, ast.JoinedStr | ast.Constant))
+
+
+@pytest.mark.parametrize("path", sorted(Path(REPOSITORY).glob("methods/*/*.py")), ids=lambda path: path.stem)
+def test_every_reason_of_a_method_says_what_to_do(path: Path) -> None:
+    for reason in reasons(path):
+        assert ": " in reason, reason

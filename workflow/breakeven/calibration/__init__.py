@@ -1,0 +1,79 @@
+"""Methods whose truth is known, measured as any cell is: what this machine and this harness can be trusted with.
+
+`units/` is a content root like any other; its runtimes exist only while a calibration runs.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from breakeven import chain, forkserver, plugins, registry
+from breakeven.calibration.planted import Bench, Finding, checks, make_models
+from breakeven.errors import UserError
+
+UNITS = str(Path(__file__).parent / "units")
+
+
+def run(hardware_name: str, repetitions: int, console: Console) -> int:
+    """Run every check on a hardware profile and print what was planted and what was found; 1 where one failed.
+
+    Raises:
+        UserError: this machine cannot give the profile.
+    """
+    hardware = registry.hardware(hardware_name)
+    if reason := hardware.missing():
+        raise UserError(f"calibrate --hardware {hardware_name}: {reason}")
+    for name in forkserver.PRELOAD:  # what is timed is forked from here, as in a run
+        import_module(name)
+    found: list[Finding] = []
+    with prepared(hardware_name) as bench, _progress(console) as progress:
+        task = progress.add_task("", total=None)
+        for name, check in checks(repetitions).items():
+            progress.update(task, description=name)
+            found.append(check(bench))
+            console.print(f"{'pass' if found[-1].passed else 'FAIL'}  {found[-1].name}: {found[-1].measured}")
+    console.print(_table(found))
+    failed = [finding.name for finding in found if not finding.passed]
+    console.print("All of them are measured as they are." if not failed else f"Not as planted: {', '.join(failed)}.")
+    if failed:
+        console.print("`breakeven doctor` says what on this machine hurts measurements.")
+    return int(bool(failed))
+
+
+@contextmanager
+def prepared(hardware_name: str) -> Iterator[Bench]:
+    """The planted units within reach, and two models of the calibration's task in files."""
+    plugins.__path__.append(UNITS)
+    _forget()
+    try:
+        with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
+            yield make_models(Path(folder), registry.hardware(hardware_name))
+    finally:
+        plugins.__path__.remove(UNITS)
+        _forget()
+
+
+def _forget() -> None:
+    for cached in (registry.units, registry._create, chain.parse):
+        cached.cache_clear()
+
+
+def _progress(console: Console) -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
+
+
+def _table(found: list[Finding]) -> Table:
+    table = Table("", "check", "planted", "measured", "interval", title="Calibration", title_justify="left")
+    for finding in found:
+        verdict = "[green]pass[/]" if finding.passed else "[red]FAIL[/]"
+        table.add_row(verdict, finding.name, finding.planted, finding.measured, finding.interval)
+    return table
