@@ -1,8 +1,8 @@
 """How far a figure moves when the same cell is measured again: the lockstep ratio, and the unpaired median beside it.
 
-The cell is a task's own model, untrained, exported to ONNX Runtime and timed beside itself in eager PyTorch: idle on one
-and on two threads, and on one thread while another process keeps a core busy. Spread is the coefficient of variation
-over the repetitions. Both figures come from the very same calls.
+The cell is a task's own model, untrained, exported to ONNX Runtime and timed beside itself in eager PyTorch: idle on
+one and on two threads, and on one thread while another process keeps a core busy. Spread is the coefficient of
+variation over the repetitions. Both figures come from the very same calls.
 """
 
 import argparse

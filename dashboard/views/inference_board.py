@@ -15,9 +15,7 @@ from breakeven.figures import inferences, number, percent, place, quality, span,
 
 def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.DataFrame) -> None:
     """One board: heading, table, gaps, bars."""
-    seed = f" · seed {key['seed']}" if inference["seed"].nunique() > 1 else ""
-    source = f" · {key['source']}" if inference["source"].nunique() > 1 else ""
-    st.subheader(f"{key['task']} on {key['hardware']}{seed}{source}")
+    st.subheader(shared.heading_of(key, rows, inference))
     st.caption(shared.plain(describe(rows)))
     warn_if_contended(rows)
     name = "table_" + "_".join(map(str, key.values()))
@@ -48,8 +46,8 @@ def describe(rows: pd.DataFrame) -> str:
 def columns(by: str, rows: pd.DataFrame) -> list[Column]:
     """The columns shown, the cost that ranks first, and each ratio beside or below what it is the ratio of."""
     speed = leaderboard.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
-    first = [] if by in (speed, "usd") else [cost_column(by)]
-    rest = [cost_column(name) for name in ("disk", "memory", "energy", "usd") if name != by or by == "usd"]
+    first = [] if by in (speed, "usd") else [cost_column(by, rows)]
+    rest = [cost_column(name, rows) for name in ("disk", "memory", "energy", "usd") if name != by or by == "usd"]
     return [
         RANK,
         METHOD,
@@ -59,7 +57,7 @@ def columns(by: str, rows: pd.DataFrame) -> list[Column]:
         *first,
         speedup_column(rows),
         THEORETICAL,
-        cost_column(speed),
+        cost_column(speed, rows),
         PAYS_OFF,
         *rest,
         Column("Parameters", lambda row: table.number(row["parameters"] / 1e6, lambda value: f"{value:.3g} M")),
@@ -111,7 +109,8 @@ def stars(row: pd.Series) -> tuple[float, float]:
 
 def link_to(row: pd.Series) -> dict[str, str]:
     """What names a row in the address of its page."""
-    found = {"cell": row["cell_id"]} | ({"scenario": row["scenario"]} if pd.notna(row.get("scenario")) else {})
+    names = {"cell": "cell_id", "scenario": "scenario", "machine": "hardware_fingerprint"}
+    found = {name: str(row[field]) for name, field in names.items() if pd.notna(row.get(field))}
     return found | ({"source": row["source"]} if row["source"] != shared.HERE else {})
 
 
@@ -143,16 +142,17 @@ HELP = {
 }
 
 
-def cost_column(name: str) -> Column:
+def cost_column(name: str, rows: pd.DataFrame) -> Column:
     """A cost, with its interval or its ratio below."""
     cost = leaderboard.COSTS[name]
     factor, unit = charts.scaled(cost)
+    lows, highs = (end / factor for end in charts.ends(rows, cost))
     label = cost.label if name == "usd" else f"{cost.label} [{unit}]"
     show = shared.money if name == "usd" else number
 
     def below(row: pd.Series) -> str | None:
         if name in ("latency", "throughput", "usd"):
-            low, high = (end.iloc[0] / factor for end in charts.ends(row.to_frame().T, cost))
+            low, high = lows[row.name], highs[row.name]
             return None if pd.isna(low) else span(low, high, show)
         exact = interval(row, "energy_gain_ci", times) if name == "energy" else None
         return None if pd.isna(row[cost.ratio]) else times(row[cost.ratio]) + (f" ({exact})" if exact else "")

@@ -43,8 +43,11 @@ def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]], limits
         over = int((~leaderboard.within(chosen, limits) & leaderboard.succeeded(chosen)).sum())
         st.info(f"Budgets are set: {over} of {len(chosen)} rows are over one, or lack its figure, and are not ranked.")
     summary(chosen)
-    for key, rows in leaderboard.boards(chosen, ["source", *leaderboard.BOARD]):
+    for key, rows in leaderboard.boards(chosen, ["source", *leaderboard.KEY]):
         inference_board.show(key, rows, how.by, inference)
+    st.download_button(
+        "These rows as CSV", lambda: chosen.to_csv(index=False), "breakeven.csv", "text/csv", icon=":material/download:"
+    )
 
 
 def rank(rows: pd.DataFrame, how: Ranking, limits: dict[str, float | None]) -> pd.DataFrame:

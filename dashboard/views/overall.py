@@ -11,7 +11,7 @@ from views.controls import Ranking
 from views.table import Cell, Column
 
 from breakeven import leaderboard, overall
-from breakeven.figures import GAP, place, span, times
+from breakeven.figures import place, span, times
 
 
 def show() -> None:
@@ -30,7 +30,7 @@ def show() -> None:
     for source, own in rows.groupby("source"):
         for key, board in overall.boards(own):
             found += 1
-            title = f"{key['hardware']} · {board['cpu_model'].dropna().iloc[0] if board['cpu_model'].any() else GAP}"
+            title = f"{key['hardware']} · {shared.machines(board)[key['hardware_fingerprint']]}"
             st.subheader(shared.plain(title + (f" · {source}" if rows["source"].nunique() > 1 else "")))
             show_board(board, how, inference)
     if not found:
@@ -43,7 +43,7 @@ def show() -> None:
 def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> None:
     """One overall board: scores, profiles, gains."""
     table_of_scores = placed(overall.overall(rows, how.by, how.gate))
-    ranked = leaderboard.rank(rows, how.by, how.gate)
+    ranked = overall.ranked(rows, how.by, how.gate)
     cost = leaderboard.COSTS[how.by]
     gains = common_gains(ranked, cost)
     scores = table_of_scores.merge(gain_ends(gains), how="left", on="chain")

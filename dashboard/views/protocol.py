@@ -134,8 +134,8 @@ price is US$ from the profile, with source and date; or what the hardware draws;
   so that a machine whose speed drifts cannot make a method pay off.
 - *Interval* of N\\* and of a total: at both ends of the interval of that ratio. An interval from a number to *never*
   leaves open whether it pays off. *Null* where a price, a power or a time is unknown.
-- **Cheapest for N**: the lowest total among rows within the quality gate and the limits. It ties with those whose
-  interval reaches it.
+- **Cheapest for N**: the lowest total among rows within the quality gate and the limits. It ties with those that the
+  measurement cannot tell from it, as ranks are told apart.
 """
     )
 

@@ -10,10 +10,10 @@ from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
 
 from breakeven import leaderboard
-from breakeven.figures import GAP, inferences, place, quality, span, times
+from breakeven.figures import GAP, inferences, number, percent, place, quality, span, times
 from breakeven.statistics import CONFIDENCE
 
-ADDRESS = ("cell", "scenario", "source")  # what names a row in the page's address
+ADDRESS = ("cell", "scenario", "machine", "source")  # what names a row in the page's address
 
 
 def show() -> None:
@@ -35,7 +35,9 @@ def show() -> None:
     badge_line(row)
     if row["board"] == "gap":
         st.error(f"**{row['status']}**: {shared.plain(row['reason'])}", icon=":material/block:")
-    elif served:
+    elif not served:
+        shared.cards(training_figures(row, board))
+    else:
         shared.cards(figures(row, board))
         beside_itself(row)
         latencies(row)
@@ -69,7 +71,9 @@ def choose(rows: pd.DataFrame) -> pd.Series | None:
 def is_row(rows: pd.DataFrame, address: dict[str, str]) -> pd.Series:
     """Which rows an address names."""
     found = rows["cell_id"].eq(address["cell"]) & rows["source"].eq(address.get("source", shared.HERE))
-    return found & rows["scenario"].eq(address["scenario"]) if "scenario" in address else found
+    for name, field in (("scenario", "scenario"), ("machine", "hardware_fingerprint")):
+        found &= rows[field].eq(address[name]) if name in address else True
+    return found
 
 
 def named(row: pd.Series) -> str:
@@ -90,7 +94,7 @@ def described(row: pd.Series) -> str:
 def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
     """The ranked board that a row is on."""
     served = pd.notna(row.get("chain"))
-    key = ["source", *(leaderboard.BOARD if served else leaderboard.TRAINING_BOARD)]
+    key = ["source", *(leaderboard.KEY if served else leaderboard.TRAINING_BOARD)]
     board = rows[(rows[key] == row[key]).all(axis=1)]
     if not served:
         return leaderboard.rank_trainings(board)
@@ -100,6 +104,7 @@ def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
 def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
     """The headline figures with their intervals."""
     by = leaderboard.COSTS[leaderboard.SCENARIO_COST.get(row["scenario"], "usd")]
+    original = "the reference itself" if row["chain"] == leaderboard.REFERENCE else None
     kept, speed = interval(row, "quality_kept_ci", fine), interval(row, "speedup_ci", times)
     return [
         (f"Rank by {by.label.lower()}", place(row), f"of {board['rank'].notna().sum()} ranked rows"),
@@ -109,7 +114,22 @@ def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
             times(row["speedup"]),
             f"{speed or 'no interval'} · by arithmetic {times(row['theoretical_speedup'])}",
         ),
-        ("Pays off after", inferences(row["break_even"]), span(*stars(row), inferences)),
+        ("Pays off after", inferences(row["break_even"]), original or span(*stars(row), inferences)),
+    ]
+
+
+def training_figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The headline figures of a training: one run, which has no interval but that of its quality."""
+    exact = interval(row, "quality_ci", quality)
+    return [
+        ("Rank by time", place(row), f"of {board['rank'].notna().sum()} ranked rows"),
+        (
+            "Quality of single device",
+            fine(row["quality_ratio"]),
+            f"{quality(row['quality'])} ({exact or 'no interval'})",
+        ),
+        ("Time", f"{number(row['train_time_s'])} s", "one run: no interval"),
+        ("Speed-up", times(row["speedup"]), f"efficiency {percent(row['scaling_efficiency'])}"),
     ]
 
 
@@ -165,7 +185,7 @@ def latency_chart(data: pd.DataFrame, who: list[str]) -> alt.LayerChart:
 def show_commands(row: pd.Series) -> None:
     """The commands that measure the row again."""
     st.markdown("**Measure it again**")
-    if "chain" in row:
+    if "chain" in row and row["board"] != "gap":
         folder = shared.folder_of(row["source"])
         st.code(commands.verify(row, folder), language="bash", wrap_lines=True)
         st.caption("Says whether the speed-up on this machine lies within the interval that the row publishes.")

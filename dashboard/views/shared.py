@@ -80,7 +80,8 @@ def as_recorded(row: pd.Series) -> pd.Series:
     """An inference row as its file has it, without what is set by definition or derived."""
     folder = results_folder() if row["source"] == HERE else PUBLISHED
     table = read_parquet(folder / leaderboard.FILES[InferenceRow], InferenceRow).to_pandas()
-    return table[table["cell_id"].eq(row["cell_id"]) & table["scenario"].eq(row["scenario"])].iloc[0]
+    at = ["cell_id", "scenario", "hardware_fingerprint"]
+    return table[(table[at] == row[at]).all(axis=1)].iloc[0]
 
 
 @st.cache_data(show_spinner=False)
@@ -121,20 +122,43 @@ def choose_board(inference: pd.DataFrame, page: str) -> pd.DataFrame:
         st.stop()
     columns = st.columns(3)
     chosen = inference
-    for column, field, label in zip(columns, ("task", "hardware", "scenario"), LABELS, strict=True):
+    for column, field in zip(columns, ("task", "hardware", "scenario"), strict=True):
         options = sorted(chosen[field].unique(), reverse=field == "scenario")
-        picked = column.selectbox(label, options, format_func=shown, key=f"{page}_{field}")
+        picked = column.selectbox(LABELS[field], options, format_func=shown, key=f"{page}_{field}")
         chosen = chosen[chosen[field] == picked]
-    for field in ("task_version", "batch_size", "protocol_version", "source", "seed"):
+    for field in ("source", *leaderboard.KEY):
         if chosen[field].nunique() > 1:
             options = list(chosen[field].drop_duplicates())
-            label = field.replace("_", " ").capitalize()
-            picked = st.segmented_control(label, options, default=options[0], required=True, key=f"{page}_{field}")
+            picked = st.segmented_control(
+                LABELS.get(field, field.replace("_", " ").capitalize()),
+                options,
+                default=options[0],
+                format_func=machines(chosen).get if field == "hardware_fingerprint" else str,
+                required=True,
+                key=f"{page}_{field}",
+            )
             chosen = chosen[chosen[field] == picked]
     return chosen
 
 
-LABELS = ("Task", "Hardware", "Scenario")
+LABELS = {"task": "Task", "hardware": "Hardware", "scenario": "Scenario", "hardware_fingerprint": "Machine"}
+
+
+def machines(rows: pd.DataFrame) -> dict[str, str]:
+    """A name for each machine that rows come from, by its fingerprint."""
+    names = rows["gpu_model"].fillna(rows["cpu_model"]).fillna("unknown")
+    pairs = dict(zip(rows["hardware_fingerprint"], names, strict=True))
+    return {fingerprint: f"{name} ({str(fingerprint)[:8]})" for fingerprint, name in pairs.items()}
+
+
+def heading_of(key: dict[str, object], rows: pd.DataFrame, among: pd.DataFrame) -> str:
+    """A board's heading: its task and profile, and what tells it from the other boards of `among`."""
+    parts = [f"{key['task']} on {key['hardware']}" if "hardware" in key else str(key["task"])]
+    parts += [f"seed {key['seed']}"] if among["seed"].nunique() > 1 else []
+    parts += [str(key["source"])] if among["source"].nunique() > 1 else []
+    if "hardware_fingerprint" in key and among["hardware_fingerprint"].nunique() > 1:
+        parts.append(machines(rows)[key["hardware_fingerprint"]])
+    return " · ".join(parts)
 
 
 def shown(value: str) -> str:

@@ -91,6 +91,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
       follow();
     };
     element.onmouseleave = element.onblur = () => {
+      if (explained !== element) return;
       explained = null;
       tip.style.display = "none";
     };

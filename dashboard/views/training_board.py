@@ -31,9 +31,7 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         board = shared.narrowed(leaderboard.rank_trainings(rows), picked)
         if board.empty:
             continue
-        seed = f" · seed {key['seed']}" if training["seed"].nunique() > 1 else ""
-        source = f" · {key['source']}" if training["source"].nunique() > 1 else ""
-        st.subheader(f"{key['task']}{seed}{source}")
+        st.subheader(shared.heading_of(key, board, training))
         name = "training_" + "_".join(map(str, key.values()))
         table.show(COLUMNS, board, name, pale=lambda row: pd.isna(row["rank"]))
         show_gaps(board, "training")

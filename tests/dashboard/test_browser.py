@@ -140,6 +140,8 @@ def test_shared_ranks_read_as_shared_and_a_flag_says_why(address: str, browser_p
     for flag, reason in (("gate uncertain", "has the gate inside"), ("self-reported", "breakeven verify")):
         row.get_by_text(flag, exact=True).hover()
         expect(tip(page)).to_contain_text(reason)
+    page.get_by_role("heading", name="Leaderboard").hover()
+    expect(tip(page)).to_have_count(0)
     line(first, "low_rank+int8_dynamic").get_by_text("unsupported").focus()  # as keys and fingers do
     expect(tip(page)).to_contain_text("has no linear layer")
     page.get_by_role("heading", name="Leaderboard").click()
@@ -173,6 +175,16 @@ def test_a_budget_takes_rows_out_of_the_ranking(address: str, browser_page: Page
     expect(line(first, "int8_static").locator("td").first).to_have_text("1")
 
 
+def test_the_rows_shown_arrive_as_a_file(address: str, browser_page: Page) -> None:
+    page = browser_page
+    page.goto(address)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="These rows as CSV").click()
+    lines = waiting.value.path().read_text().splitlines()
+    assert len(lines) == 1 + 18
+    assert "speedup_ci_low" in lines[0]
+
+
 def test_the_training_tab_shows_its_board(address: str, browser_page: Page) -> None:
     page = browser_page
     page.goto(address)
@@ -190,7 +202,7 @@ def test_a_method_opens_its_row_within_the_session(address: str, browser_page: P
     expect(tables(page)).to_have_count(1)
     tables(page).get_by_role("link", name="int8_static", exact=True).click()
     expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
-    assert page.url.endswith("row?cell=spoken_words%2Fint8_static&scenario=single_stream")
+    assert page.url.endswith("row?cell=spoken_words%2Fint8_static&scenario=single_stream&machine=fixture")
     page.go_back()
     expect(page.get_by_role("heading", name="Leaderboard")).to_be_visible()
 

@@ -50,19 +50,22 @@ def test_intervals_and_the_theoretical_speed_up_stand_beside_what_is_measured(re
 
 def test_a_method_links_to_its_row(results: Path) -> None:
     link = cells(page("Leaderboard"), 0, "int8_static")["Method"]["link"]
-    assert link == {"cell": "fashion_mnist/int8_static", "scenario": "single_stream"}
+    assert link == {"cell": "fashion_mnist/int8_static", "scenario": "single_stream", "machine": "fixture"}
 
 
-def test_a_row_measured_again_elsewhere_is_verified(no_results: Path) -> None:
+def test_machines_have_boards_of_their_own_and_verify_each_other(no_results: Path) -> None:
     rows = inference_rows()
     there = inference_rows()
     for row in there:
         row.hardware_fingerprint = "elsewhere"
     write_parquet(rows + there, InferenceRow, no_results / "inference.parquet")
-    fashion = tables(page("Leaderboard"))[0]
-    labels = fashion.groupby("Method")["Badges and flags"].sum()
-    assert labels["int8_static"].count("verified") == 2
-    assert "verified" not in labels["fp32"]
+    app = page("Leaderboard")
+    headings = [heading.value for heading in app.subheader][:2]
+    assert headings == [f"fashion_mnist on cpu_1 · Fixture CPU ({name})" for name in ("elsewher", "fixture")]
+    for fashion in tables(app)[:2]:
+        labels = fashion.set_index("Method")["Badges and flags"]
+        assert "verified" in labels["int8_static"]
+        assert "verified" not in labels["fp32"]
 
 
 def test_filters_narrow_the_table_and_keep_the_ranks(results: Path) -> None:
@@ -132,3 +135,8 @@ def test_one_training_run_shows_that_it_has_no_interval(results: Path) -> None:
     assert line["95 %"]["text"] == "–"
     assert "no interval" in line["95 %"]["why"]
     assert line["To target"]["text"] == "missed"
+
+
+def test_the_rows_shown_can_be_taken_away(results: Path) -> None:
+    (button,) = page("Leaderboard").get("download_button")
+    assert button.proto.label == "These rows as CSV"

@@ -114,6 +114,17 @@ def test_an_unknown_row_is_named_and_another_can_be_picked(results: Path) -> Non
     assert app.subheader[0].value == "fp32"
 
 
+def test_a_cell_of_several_machines_is_told_apart(no_results: Path) -> None:
+    rows = inference_rows() + inference_rows()
+    for row in rows[len(rows) // 2 :]:
+        row.hardware_fingerprint, row.cpu_model = "elsewhere", "Other CPU"
+    write_parquet(rows, InferenceRow, no_results / "inference.parquet")
+    for machine, name in (("elsewhere", "Other CPU"), ("fixture", "Fixture CPU")):
+        assert fields_shown(page("Row", **ROW, machine=machine))["cpu_model"] == name
+    for title in ("Pareto front", "Break-even"):
+        assert not page(title).exception
+
+
 def test_a_link_to_a_published_row_opens_it(results: Path, published: Path) -> None:
     write_results(published)
     app = page("Row", **ROW, source="published")

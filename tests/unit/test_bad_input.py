@@ -29,6 +29,9 @@ MISTAKES = {
     "value of a list": ({"seeds": [-1]}, ["seeds[0]", "minimum of 0"]),
     "a name where a list belongs": ({"tasks": "mandarin_initials"}, ["tasks", "such as [fashion_mnist]"]),
     "choice": ({"timing": "slow"}, ["timing", "quick or full"]),
+    "time that is no number": ({"timeout_min": "long"}, ["timeout_min", "minutes after which a job is ended"]),
+    "part of a minute": ({"timeout_min": 0.5}, ["timeout_min", "is not of type 'integer'"]),
+    "no time at all": ({"timeout_min": 0}, ["timeout_min", "minimum of 1"]),
     "two runtimes": ({"chains": ["onnxruntime+eager"]}, ["one runtime"]),
     "module step after a runtime": ({"chains": ["onnxruntime+low_rank"]}, ["put it before"]),
     "step after one that ends its chain": ({"chains": ["int8_dynamic+onnxruntime"]}, ["put it last"]),
@@ -50,6 +53,13 @@ def _check(path: Path, capsys: pytest.CaptureFixture, expected: list[str]) -> No
 def test_a_good_config_passes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump(GOOD))
+    assert cli.run(["check", str(path)]) == 0
+    assert "1 training cells, 2 inference cells" in capsys.readouterr().out
+
+
+def test_a_time_limit_is_a_key_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
+    path = tmp_path / "grid.yaml"
+    path.write_text(yaml.safe_dump({**GOOD, "timeout_min": 1}))
     assert cli.run(["check", str(path)]) == 0
     assert "1 training cells, 2 inference cells" in capsys.readouterr().out
 
@@ -97,6 +107,8 @@ def test_missing_config(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         ("accelerator: cpu\nthreds: 1\n", ["unknown key 'threds'", "did you mean 'threads'"]),
         ("accelerator: tpu\n", ["cpu or cuda"]),
         ("usd_per_hour: 1\n", ["'price_source' is a dependency of 'usd_per_hour'"]),
+        ("watts: 4\n", ["'watts_source' is a dependency of 'watts'"]),
+        ("watts: 0\nwatts_source: x\n", ["watts", "less than or equal to the minimum of 0"]),
         ("device_pattern: '('\n", ["device_pattern", "regular expression"]),
     ],
 )

@@ -1,6 +1,6 @@
 """Rows survive their files, and files that are not ours are refused."""
 
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -41,6 +41,14 @@ def test_round_trip(row: Row, tmp_path: Path) -> None:
     assert read_rows(tmp_path / "board.parquet", type(row)) == [row]
     write_json([asdict(row)], tmp_path / "rows.json")
     assert [from_dict(values, type(row)) for values in read_json(tmp_path / "rows.json")] == [row]
+
+
+@pytest.mark.parametrize("status", Status)
+def test_every_status_survives(status: Status, tmp_path: Path) -> None:
+    row = replace(INFERENCE, status=status, attempt=3)
+    write_parquet([row], InferenceRow, tmp_path / "board.parquet")
+    (found,) = read_rows(tmp_path / "board.parquet", InferenceRow)
+    assert (found.status, found.attempt) == (status, 3)
 
 
 @pytest.mark.parametrize("row_type", [TrainingRow, InferenceRow])

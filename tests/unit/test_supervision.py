@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import ctypes
 import errno
 import faulthandler
@@ -20,8 +19,8 @@ import pytest
 from processes import gone
 
 from breakeven import memory
-from breakeven.errors import CellFailure, FinalFailure, UserError, death, failure_of
-from breakeven.plugins import REPOSITORY
+from breakeven.errors import CellFailure, FinalFailure, UserError
+from breakeven.hardware import CGROUP
 from breakeven.supervision import ATTEMPTS, Attempt, Limits, die_with_parent, supervise
 
 FOREVER = Limits(seconds=60)  # longer than any of these takes
@@ -161,6 +160,37 @@ def test_a_kill_is_the_kernels_where_it_counted_one(
     assert stage.recorded.failure.status == status
 
 
+@pytest.fixture
+def small_group() -> Iterator[Path]:
+    """A control group of 64 MiB, where this user may make one."""
+    for root, limits in ((CGROUP / "memory", ["memory.limit_in_bytes"]), (CGROUP, ["memory.max", "memory.swap.max"])):
+        group = root / f"breakeven-test-{os.getpid()}"
+        try:
+            group.mkdir()
+        except OSError:
+            continue
+        try:
+            if all((group / limit).exists() for limit in limits):
+                for limit in limits:
+                    (group / limit).write_text("0" if "swap" in limit else str(2**26))
+                yield group
+                return
+        finally:
+            group.rmdir()
+    pytest.skip("needs root, and a memory controller of control groups")
+
+
+def test_a_process_that_the_kernel_really_kills_for_want_of_memory(tmp_path: Path, small_group: Path) -> None:
+    def work() -> None:
+        (small_group / "cgroup.procs").write_text(str(os.getpid()))
+        np.ones(2**29, dtype=np.uint8)
+
+    stage = ended(tmp_path, work)
+    assert stage.attempts == [1]
+    assert stage.recorded.failure.status == "out_of_memory"
+    assert stage.recorded.failure.reason.startswith("the kernel killed the job's process for want of memory: ")
+
+
 def test_bad_input_is_the_users(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such thing"):
         ended(tmp_path, raise_(UserError("no such thing")))
@@ -253,6 +283,7 @@ def test_a_process_that_does_not_end_after_its_last_word_is_ended(
 
 BY_HAND = """
 import multiprocessing, os, signal, sys
+from breakeven.hardware import CGROUP
 from breakeven.plugins import REPOSITORY
 from breakeven.supervision import Limits, die_with_parent, supervise
 
@@ -292,64 +323,3 @@ def test_an_orphan_does_not_start(tmp_path: Path) -> None:
     process.join(60)
     assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "alive").exists()
-
-
-class ProcessRaisedException(Exception):
-    """Named as torch names what it makes of an exception out of a rank."""
-
-
-RAISED = [
-    (MemoryError("Unable to allocate 8 GiB"), "out_of_memory", "Unable to allocate 8 GiB"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes"), "out_of_memory", "9 bytes"),
-    (OSError(errno.ENOMEM, "Cannot allocate memory"), "out_of_memory", "Cannot allocate"),
-    (OSError(errno.EIO, "Input/output error", "x"), "infra_error", "Input/output error"),
-    (ConnectionResetError(errno.ECONNRESET, "reset"), "infra_error", "reset"),
-    (FileNotFoundError(errno.ENOENT, "no file", "x"), "method_error", "no file"),
-    (ValueError("first line\nsecond line"), "method_error", "ValueError: first line:"),
-    (KeyError(), "method_error", "KeyError"),
-    (ProcessRaisedException("Traceback\nValueError: bad"), "method_error", "ValueError: bad"),
-    (ProcessRaisedException("Traceback\nOSError: [Errno 28] No space: 'x'"), "infra_error", "No space"),
-    (ProcessRaisedException("Traceback\nRuntimeError: can't allocate memory"), "out_of_memory", "memory_gib"),
-    (ProcessRaisedException("Traceback\nnumpy._ArrayMemoryError: 8 GiB"), "out_of_memory", "8 GiB"),
-    (ProcessRaisedException("Traceback\ntorch.OutOfMemoryError: CUDA"), "out_of_memory", "CUDA"),
-    (ProcessRaisedException("Traceback\nKeyError"), "method_error", "KeyError: "),
-    (FinalFailure("timeout", "before: raise it"), "timeout", "before: raise it"),
-]
-
-
-@pytest.mark.parametrize(("error", "status", "reason"), RAISED, ids=lambda value: repr(value)[:40])
-def test_what_an_exception_means(error: Exception, status: str, reason: str) -> None:
-    failure = failure_of(error)
-    assert failure.status == status
-    assert reason in failure.reason
-    assert ": " in failure.reason
-
-
-def test_a_failure_survives_a_pipe() -> None:
-    ours, theirs = multiprocessing.Pipe()
-    theirs.send(CellFailure("diverged", "why"))
-    assert vars(ours.recv()) == vars(CellFailure("diverged", "why"))
-
-
-@pytest.mark.parametrize(("code", "kills", "status"), [(-9, 1, "out_of_memory"), (-11, 1, "method_error")])
-def test_only_a_kill_can_be_the_kernels(code: int, kills: int, status: str) -> None:
-    assert death("it", code, kills).status == status
-
-
-def reasons(path: Path) -> Iterator[str]:
-    """What a unit says where it fails or declines: the literal text of its reasons."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.FunctionDef) and node.name == "unsupported":
-            found = [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]
-        elif isinstance(node, ast.Call) and getattr(node.func, "id", "") == "CellFailure":
-            found = [node.args[1]]
-        else:
-            continue
-        found = [each for each in found if not (isinstance(each, ast.Constant) and each.value is None)]
-        yield from (ast.unparse(each) for each in found if isinstance(each, ast.JoinedStr | ast.Constant))
-
-
-@pytest.mark.parametrize("path", sorted(Path(REPOSITORY).glob("methods/*/*.py")), ids=lambda path: path.stem)
-def test_every_reason_of_a_method_says_what_to_do(path: Path) -> None:
-    for reason in reasons(path):
-        assert ": " in reason, reason

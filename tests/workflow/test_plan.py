@@ -61,6 +61,15 @@ def test_every_grid_of_the_repository_can_be_planned(name: str, checkout: Checko
     assert planned["measure"] == len(grid["tasks"]) * len(grid["seeds"]) * len(grid["hardware"]) * chains
 
 
+def test_jobs_are_told_their_time(checkout: Checkout, fresh: tuple[str, ...]) -> None:
+    """The hour of no key at all, and what the key says; only preparing data and collecting have no limit."""
+    limited = sum(PLANNED[rule] for rule in ("train", "compress", "evaluate", "measure"))
+    for given, minutes in (((), 60), (("timeout_min=7",), 7)):
+        done = checkout.snakemake("-n", "-p", *fresh, *given)
+        assert done.returncode == 0, done.stderr
+        assert (done.stdout + done.stderr).count(f"--timeout-min {minutes} ") == limited
+
+
 def test_bad_input_ends_in_one_line(checkout: Checkout) -> None:
     done = checkout.snakemake("-n", "--configfile", "grid.yaml", "--config", "chains=[int9_static]")
     assert done.returncode != 0

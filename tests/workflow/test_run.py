@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from checkout import UNCHANGED, Run
+from checkout import ROOT, UNCHANGED, Run
 
-from breakeven import cli
+from breakeven import cli, grid
+from breakeven.measurement import MODES
 from breakeven.record import InferenceRow, Status, TrainingRow, read_json, read_rows
 
 pytestmark = pytest.mark.slow
 GRID = ("--configfile", "grid.yaml")
 SCENARIOS = 2
+QUICK = MODES["quick"]
 
 
 def rows(run: Run, chain: str, hardware: str = "cpu_1") -> list[InferenceRow]:
@@ -49,17 +53,65 @@ def test_measured_rows_are_complete(run: Run, chain: str) -> None:
         assert 0.5 < row.quality <= 1
         assert row.quality_ci_low <= row.quality <= row.quality_ci_high
         assert 0 < row.latency_p50_ms <= row.latency_p90_ms
-        assert row.processes == 3
-        assert row.timed_calls >= 3 * 64
-        assert row.timed_s >= 3 * 1.5
+        assert row.processes == QUICK.pairs
+        assert row.timed_calls >= QUICK.pairs * QUICK.calls
+        assert row.timed_s >= QUICK.pairs * QUICK.seconds
         assert row.speedup_ci_low <= row.speedup <= row.speedup_ci_high
         assert row.throughput_samples_per_s > 0
         assert row.memory_above_baseline_bytes < row.peak_memory_bytes
         assert row.parameters > 0
         assert row.disk_bytes > 0
         assert row.train_time_s > 0
+        assert row.attempt == 1
         for name in ("cpu_model", "cores", "kernel", "python", "torch", "dataset_sha256", "started_at", "finished_at"):
             assert getattr(row, name)
+
+
+@pytest.mark.parametrize("chain", ["fp32", "onnxruntime", "int8_static", "unchanged"])
+def test_measured_rows_say_what_was_evaluated_and_what_it_takes(run: Run, chain: str) -> None:
+    for row in rows(run, chain):
+        assert row.quality_kept_ci_low <= row.quality / row.reference_quality <= row.quality_kept_ci_high
+        evaluation = read_json(
+            run.results / f"evaluations/{row.task}/{row.training}/seed=0/{chain}@cpu/evaluation.json"
+        )
+        assert row.outputs_sha256 == evaluation["outputs_sha256"]
+        assert row.artifact_sha256 == evaluation["artifact_sha256"]
+        assert 0 < row.nonzero_flops <= row.flops
+        assert row.flops == rows(run, "fp32")[0].flops  # none of these chains removes a layer or a channel
+        assert row.energy_method in ("rapl", "tdp_estimate")  # the profile states its watts
+        if row.energy_method == "tdp_estimate":  # of the profile, for the time that a sample takes and a little more
+            per_sample = row.watts * row.latency_mean_ms / 1e3 / row.batch_size
+            assert per_sample < row.energy_j_per_sample
+        assert row.energy_gain_ci_low <= row.energy_gain <= row.energy_gain_ci_high
+
+
+def test_the_reference_keeps_all_of_its_quality(run: Run) -> None:
+    for row in rows(run, "fp32"):
+        assert (row.quality_kept_ci_low, row.quality_kept_ci_high) == (1.0, 1.0)
+
+
+def test_every_row_names_the_config_that_asked_for_it(run: Run) -> None:
+    default = grid.read_config(ROOT / "workflow/config/default.yaml")
+    asked = {**default, **grid.read_config(run.checkout.path / "grid.yaml")}  # as Snakemake reads it
+    boards = [
+        *read_rows(run.results / "inference.parquet", InferenceRow),
+        *read_rows(run.results / "training.parquet", TrainingRow),
+    ]
+    assert {row.config_sha256 for row in boards} == {expected_sha256(asked)}
+
+
+def expected_sha256(config: dict) -> str:
+    """Of the keys that say what to measure; the units of the checkout are not of this process."""
+    asked = {key: value for key, value in config.items() if key != "results"}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def test_the_training_row_is_complete(run: Run) -> None:
+    (row,) = read_rows(run.results / "training.parquet", TrainingRow)
+    assert (row.status, row.attempt) == (Status.OK, 1)
+    assert row.energy_method in ("rapl", "tdp_estimate")
+    assert row.train_energy_j > 0
+    assert row.quality_ci_low <= row.quality <= row.quality_ci_high
 
 
 def test_a_cell_points_at_its_reference(run: Run) -> None:
@@ -123,6 +175,10 @@ def test_no_job_overlaps_a_timed_one(run: Run) -> None:
 
 def test_running_again_runs_nothing(run: Run) -> None:
     assert run.checkout.planned(*GRID) == {}
+
+
+def test_another_time_limit_reruns_nothing(run: Run) -> None:
+    assert run.checkout.planned(*GRID, "--config", "timeout_min=7") == {}
 
 
 def test_touching_a_method_reruns_nothing(run: Run) -> None:

@@ -31,7 +31,7 @@ def ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GA
     Returns:
         One row per method (its chain), one column per workload of the board.
     """
-    burden = _by_workload(_ranked(rows, by, gate), "burden")
+    burden = _by_workload(ranked(rows, by, gate), "burden")
     return burden / burden.min()
 
 
@@ -58,7 +58,7 @@ def overall(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.G
     found = ratios(rows, by, gate)
     covered = found.notna().sum(axis=1)
     common = found[covered > 0].notna().all()
-    gain = _by_workload(_ranked(rows, by, gate), leaderboard.COSTS[by].ratio).loc[:, common]
+    gain = _by_workload(ranked(rows, by, gate), leaderboard.COSTS[by].ratio).loc[:, common]
     table = pd.DataFrame(
         {
             "score": scores(found),
@@ -90,12 +90,12 @@ def profile(found: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(steps, ignore_index=True)
 
 
-def _ranked(rows: pd.DataFrame, by: str, gate: float) -> pd.DataFrame:
+def ranked(rows: pd.DataFrame, by: str, gate: float) -> pd.DataFrame:
     """The rows with their ranks, none where what must be equal to compare (`Cost.per`) is not the reference's."""
-    ranked = leaderboard.rank(rows, by, gate)
+    found = leaderboard.rank(rows, by, gate)
     if per := leaderboard.COSTS[by].per:
-        ranked["rank"] = ranked["rank"].where(ranked[per].eq(leaderboard.reference_of(ranked)[per]))
-    return ranked
+        found["rank"] = found["rank"].where(found[per].eq(leaderboard.reference_of(found)[per]))
+    return found
 
 
 def _by_workload(ranked: pd.DataFrame, column: str) -> pd.DataFrame:

@@ -42,7 +42,7 @@ class PlantedInitials(MandarinInitials):
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """See `Task`."""
         if self.cause == "rank_wait":
-            print("rank", os.getpid(), flush=True)
+            os.write(1, f"rank {os.getpid()}\n".encode())  # in one piece: the other rank writes too
             time.sleep(MINUTES)
         if self.cause == "rank_killed":
             os.kill(os.getpid(), signal.SIGKILL)
