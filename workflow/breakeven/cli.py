@@ -1,12 +1,9 @@
-"""The command line: what people ask (`leaderboard`, `cheapest`, `verify`, …), and the verbs that the rules call."""
+"""The command line: what people ask (`leaderboard`, `cheapest`, `verify`, …), beside the verbs that the rules call."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from breakeven import verbs
 from breakeven.errors import UserError, did_you_mean
 
 app = typer.Typer(
@@ -22,16 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Breakeven: when does making a model cheaper pay off? Run the workflow with `snakemake --cores all`.",
 )
-LOOK, TRUST, STAGES = "Look", "Trust", "Stages, called by the workflow's rules"
-
-Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Hardware = Annotated[str, typer.Option(help="A hardware profile, such as cpu_1.")]
-Chain = Annotated[str, typer.Option(help="A chain, such as channel_pruning-ratio=0.5+int8_static.")]
-Source = Annotated[Path, typer.Option(help="Folder of the artifact to start from.")]
-Data = Annotated[Path, typer.Option(help="Record of the task's prepared data.")]
-Output = Annotated[Path, typer.Option(help="What to write.")]
-Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job is ended and recorded as timeout.")]
+LOOK, TRUST = "Look", "Trust"
 
 
 def run(arguments: list[str]) -> int:
@@ -172,117 +161,12 @@ def doctor() -> None:
     raise typer.Exit(doctor.run(Console()))
 
 
-@app.command(rich_help_panel=STAGES)
-def data(task: Task, output: Output) -> None:
-    """Obtain and prepare the data of a task."""
-    from breakeven import stages
-
-    stages.prepare(task, output)
-
-
-@app.command(rich_help_panel=STAGES)
-def train(
-    task: Task,
-    method: Annotated[str, typer.Option(help="A training method, such as single_device.")],
-    hardware: Hardware,
-    seed: Seed,
-    data: Data,
-    output: Output,
-    timed: Annotated[bool, typer.Option("--timed", help="Nothing else runs beside it: its times count.")] = False,
-    timeout_min: Timeout = None,
-) -> None:
-    """Train the model of a task."""
-    from breakeven import stages
-
-    _supervised(partial(stages.train, task, method, hardware, seed, data, timed, output), hardware, timeout_min)
-
-
-@app.command(rich_help_panel=STAGES)
-def compress(
-    task: Task,
-    step: Annotated[str, typer.Option(help="The step of a chain to apply, such as low_rank.")],
-    seed: Seed,
-    hardware: Hardware,
-    source: Source,
-    output: Output,
-    timeout_min: Timeout = None,
-) -> None:
-    """Apply one step of a chain to an artifact."""
-    from breakeven import stages
-
-    _supervised(partial(stages.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
-
-
-@app.command(rich_help_panel=STAGES)
-def evaluate(
-    task: Task,
-    chain: Chain,
-    accelerator: Annotated[str, typer.Option(help="cpu or cuda.")],
-    source: Source,
-    output: Output,
-    timeout_min: Timeout = None,
-) -> None:
-    """Evaluate an artifact on the whole test set, in the runtime that serves it."""
-    from breakeven import stages
-
-    _supervised(partial(stages.evaluate, task, chain, accelerator, source, output), None, timeout_min)
-
-
-@app.command(rich_help_panel=STAGES)
-def measure(
-    task: Task,
-    training: Annotated[str, typer.Option(help="method@hardware of the model's training.")],
-    seed: Seed,
-    chain: Chain,
-    hardware: Hardware,
-    mode: Annotated[str, typer.Option(help="quick or full.")],
-    artifact: Annotated[Path, typer.Option(help="Folder of the cell's artifact.")],
-    reference: Annotated[Path, typer.Option(help="Folder of the trained model.")],
-    evaluation: Annotated[Path, typer.Option(help="Folder of the cell's evaluation.")],
-    reference_evaluation: Annotated[Path, typer.Option(help="Folder of the trained model's evaluation.")],
-    data: Data,
-    output: Output,
-    timeout_min: Timeout = None,
-) -> None:
-    """Time a cell beside its reference. Nothing else should run on the machine."""
-    from breakeven import cell
-
-    inputs = cell.Inputs(artifact, reference, evaluation, reference_evaluation, data)
-    stage = partial(cell.measure, task, training, seed, chain, hardware, mode, inputs, output)
-    _supervised(stage, hardware, timeout_min)
-
-
-@app.command(rich_help_panel=STAGES)
-def collect(
-    kind: Annotated[str, typer.Option(help="training or inference.")],
-    output: Output,
-    sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
-) -> None:
-    """Unite the rows of all cells into one board."""
-    from breakeven import cell
-
-    cell.collect(kind, sources or [], output)
-
-
-def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
-    """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
-    from breakeven import forkserver as server
-    from breakeven import registry, supervision
-
-    profile = registry.hardware(hardware) if hardware else None
-    memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
-    for name in server.PRELOAD:  # in a run they are there; by hand, they would count against the memory
-        import_module(name)
-    limits = supervision.Limits(
-        seconds=None if timeout_min is None else 60 * timeout_min,
-        memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
-    )
-    supervision.supervise(stage, limits)
-
-
 @app.command(hidden=True)
 def forkserver(socket: Path) -> None:
     """Serve forks of a process that has imported the heavy libraries."""
     from breakeven import forkserver as server
 
     server.serve(socket, run)
+
+
+app.add_typer(verbs.app)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -72,7 +73,7 @@ def verify(wanted: list[str], task: str | None, published: Path, results: Path, 
     console.print(_table(verdicts))
     refuted = sum(verdict.refuted for verdict in verdicts)
     console.print(f"{sum(v.text == INSIDE for v in verdicts)} of {len(verdicts)} inside the published interval.")
-    console.print(f"To publish both: breakeven merge {published} {results} --output FOLDER")
+    console.print(f"To publish both: breakeven merge {published} {results} --output FOLDER", soft_wrap=True)
     return int(refuted > 0)
 
 
@@ -146,10 +147,9 @@ def _same_cell(row: InferenceRow, found: list[InferenceRow]) -> InferenceRow | N
 
 
 def _table(verdicts: list[Verdict]) -> Table:
-    table = Table(
-        "task", "chain", "scenario", "published", "now", "quality", title="Verification", title_justify="left"
-    )
-    table.add_column("ratio now")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in ("task", "chain", "scenario", "published", "now", "quality", "ratio now"):
+        table.add_column(name, overflow="fold")
     for verdict in verdicts:
         then, now = verdict.published, verdict.now
         table.add_row(
