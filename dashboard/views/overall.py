@@ -158,7 +158,7 @@ def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: leaderboard.Cost
     x = x.axis(format="~g", values=charts.ticks(data["gain"].min(), data["gain"].max()))
     base = alt.Chart(data).encode(y=charts.names("chain:N", order), yOffset=alt.YOffset("task:N", sort=tasks))
     tooltip = ["chain", "task", *(alt.Tooltip(name, format=".3f") for name in ("gain", "low", "high"))]
-    shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=alt.Legend(orient="top", title=None))
+    shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=alt.Legend(orient="top", title=None, columns=2))
     point = base.mark_point(size=45, filled=True, opacity=1).encode(
         x=x, color=charts.colours(inference), shape=shape, tooltip=tooltip
     )
