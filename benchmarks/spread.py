@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from breakeven import compression, forkserver, measurement, registry, statistics
-from breakeven.calibration.planted import burning
+from breakeven.calibration.bench import burning
 from breakeven.measurement import MODES, Timing
 from breakeven.serving import SCENARIOS, Served
 

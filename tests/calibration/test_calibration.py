@@ -6,12 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from breakeven import calibration, registry
+from breakeven.calibration import bench as benches
 from breakeven.calibration import planted
-from breakeven.calibration.planted import Bench
+from breakeven.calibration.bench import Bench
 from breakeven.provenance import is_contended
 
 REPETITIONS = 20
@@ -49,7 +51,7 @@ def test_a_file_that_is_what_was_evaluated_is_not_refused(bench: Bench) -> None:
 
 @pytest.mark.slow
 def test_an_idle_core_is_not_flagged_as_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planted, "_burn", lambda: None)
+    monkeypatch.setattr(benches, "_burn", lambda: None)
     found = planted.busy_core(bench)
     assert found.passed == is_contended(float(found.measured.split()[2]))  # by others on this machine, if at all
 
@@ -66,3 +68,10 @@ def test_memory_that_is_not_held_is_not_found(bench: Bench, monkeypatch: pytest.
 )
 def test_a_tie_is_what_the_boards_call_one(speedup: float, low: float, high: float, tie: bool) -> None:
     assert planted._tie(speedup, low, high) == tie
+
+
+@pytest.mark.parametrize("repetitions", [1, 20])
+def test_a_model_that_never_ties_fails(repetitions: int, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = [SimpleNamespace(speedup=1.5 + i / 1000) for i in range(5)]
+    monkeypatch.setattr(Bench, "undisturbed", lambda *_: SimpleNamespace(windows={"single_stream": windows}))
+    assert not planted.no_op(bench, repetitions).passed

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import pandas as pd
 
+from breakeven.energy import ESTIMATE
+from breakeven.leaderboard import REFERENCE
 from breakeven.record import Status
 
 GAP = "–"  # where there is no number
@@ -54,9 +56,9 @@ def notes(row: pd.Series) -> list[str]:
 def badges(row: pd.Series) -> list[str]:
     """What speaks for a row of the inference board, or says whose word it is: keys of LABELS."""
     found = ["★ 99.9 %"] if row.get("badge") else []
-    if row["board"] != "gap" and "verified" in row and row.get("chain") != "fp32":
+    if row["board"] != "gap" and "verified" in row and row.get("chain") != REFERENCE:
         found.append("verified" if row["verified"] else "self-reported")
-    return found + (["estimated"] if row.get("energy_method") == "tdp_estimate" else [])
+    return found + (["estimated"] if row.get("energy_method") == ESTIMATE else [])
 
 
 def place(row: pd.Series) -> str:

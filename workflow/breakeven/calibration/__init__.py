@@ -16,7 +16,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from breakeven import chain, forkserver, plugins, registry
-from breakeven.calibration.planted import Bench, Finding, checks, make_models
+from breakeven.calibration.bench import Bench, make_models
+from breakeven.calibration.planted import Finding, checks
 from breakeven.errors import UserError
 
 UNITS = str(Path(__file__).parent / "units")
@@ -33,15 +34,15 @@ def run(hardware_name: str, repetitions: int, console: Console) -> int:
         raise UserError(f"calibrate --hardware {hardware_name}: {reason}")
     for name in forkserver.PRELOAD:  # what is timed is forked from here, as in a run
         import_module(name)
-    found: list[Finding] = []
+    found: dict[str, Finding] = {}
     with prepared(hardware_name) as bench, _progress(console) as progress:
         task = progress.add_task("", total=None)
         for name, check in checks(repetitions).items():
             progress.update(task, description=name)
-            found.append(check(bench))
-            console.print(f"{'pass' if found[-1].passed else 'FAIL'}  {found[-1].name}: {found[-1].measured}")
+            found[name] = check(bench)
+            console.print(f"{'pass' if found[name].passed else 'FAIL'}  {name}: {found[name].measured}")
     console.print(_table(found))
-    failed = [finding.name for finding in found if not finding.passed]
+    failed = [name for name, finding in found.items() if not finding.passed]
     console.print("All of them are measured as they are." if not failed else f"Not as planted: {', '.join(failed)}.")
     if failed:
         console.print("`breakeven doctor` says what on this machine hurts measurements.")
@@ -71,9 +72,9 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _table(found: list[Finding]) -> Table:
+def _table(found: dict[str, Finding]) -> Table:
     table = Table("", "check", "planted", "measured", "interval", title="Calibration", title_justify="left")
-    for finding in found:
+    for name, finding in found.items():
         verdict = "[green]pass[/]" if finding.passed else "[red]FAIL[/]"
-        table.add_row(verdict, finding.name, finding.planted, finding.measured, finding.interval)
+        table.add_row(verdict, name, finding.planted, finding.measured, finding.interval)
     return table
