@@ -13,7 +13,9 @@ PAGES = [
     st.Page("views/leaderboard.py", title="Leaderboard", icon=":material/leaderboard:", default=True),
     st.Page("views/overall.py", title="Overall", icon=":material/stairs:"),
     st.Page("views/pareto.py", title="Pareto front", icon=":material/scatter_plot:"),
+    st.Page("views/curves.py", title="Curves", icon=":material/show_chart:"),
     st.Page("views/breakeven.py", title="Break-even", icon=":material/balance:", url_path="break-even"),
+    st.Page("views/methods.py", title="Method", icon=":material/construction:", url_path="method"),
     st.Page("views/row.py", title="Row", icon=":material/fact_check:"),
     st.Page("views/protocol.py", title="Protocol", icon=":material/menu_book:"),
 ]

@@ -24,6 +24,7 @@ LIMITS = {
     "latency_p50_ms": "max-latency-ms",
     "memory_above_baseline_bytes": "max-memory-mb",
     "disk_bytes": "max-disk-mb",
+    "packed_bytes": "max-packed-mb",
 }
 
 

@@ -69,6 +69,11 @@ def legend(inference: pd.DataFrame, rows: pd.DataFrame, with_runtimes: bool = Fa
     if with_runtimes:
         shapes = runtimes(inference)
         items += [f"<span style='opacity:.6'>{shapes[r][1]} {escape(r)}</span>" for r in sorted(set(rows["runtime"]))]
+    swatches(items)
+
+
+def swatches(items: list[str]) -> None:
+    """A legend's items, as HTML, side by side as far as there is room."""
     spans = "".join(f"<span>{item}</span>" for item in items)
     st.html(f"<div style='display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.85rem'>{spans}</div>")
 

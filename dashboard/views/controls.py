@@ -16,6 +16,7 @@ BUDGETS = {
     "latency_p50_ms": ("Latency p50 of a call, ms", 1.0),
     "memory_above_baseline_bytes": ("Memory above imports, MB", 1e6),
     "disk_bytes": ("Size on disk, MB", 1e6),
+    "packed_bytes": ("Size packed, MB", 1e6),
     "energy_j_per_sample": ("Energy per sample, mJ", 1e-3),
     "usd_per_million": ("US$ per million inferences", 1.0),
 }

@@ -23,14 +23,15 @@ GROUPS = {
         " global_batch_size"
     ),
     "Time": (
-        "speedup theoretical_speedup speedup_cv latency_mean_ms latency_p50_ms latency_p90_ms latency_p99_ms"
+        "speedup theoretical_speedup runtime_speedup compression_speedup speedup_cv"
+        " latency_mean_ms latency_p50_ms latency_p90_ms latency_p99_ms"
         " reference_latency_p50_ms reference_latency_p90_ms reference_latency_p99_ms latency_cv"
         " throughput_samples_per_s mode processes warmup_calls timed_calls timed_s load_time_s foreign_load_percent"
         " contended unstable train_time_s time_to_target_s samples_per_s scaling_efficiency world_size timed_alone"
     ),
     "Memory, arithmetic and size": (
         "peak_memory_bytes memory_above_baseline_bytes memory_ratio cuda_allocated_bytes cuda_reserved_bytes parameters"
-        " nonzero_parameters flops nonzero_flops disk_bytes size_ratio"
+        " nonzero_parameters compression_ratio flops nonzero_flops disk_bytes size_ratio packed_bytes packed_ratio"
     ),
     "Energy": ("energy_method watts energy_j_per_sample reference_energy_j_per_sample energy_gain train_energy_j"),
     "Cost": (
@@ -39,6 +40,7 @@ GROUPS = {
     ),
 }
 DERIVED = {"quality_ratio", "theoretical_speedup", "memory_ratio", "size_ratio", "making_s", "usd_per_million"}
+DERIVED |= {"packed_ratio", "compression_ratio", "runtime_speedup", "compression_speedup"}
 DERIVED |= {"break_even", "train_usd", "scaling_efficiency"}  # never stored
 INTERVALS = {"quality_ratio": "quality_kept_ci", "break_even": "break_even"}  # the others are named name_ci
 ENDS = [name for name in (field.name for field in fields(InferenceRow)) if name.endswith(("_ci_low", "_ci_high"))]
@@ -149,6 +151,7 @@ REASONS: dict[str, Callable[[pd.Series], str]] = {
     "break_even": lambda row: REFERENCE_ITSELF if row.get("chain") == leaderboard.REFERENCE else "an input is unknown",
     "theoretical_speedup": _said("the arithmetic of the row or of its reference could not be counted"),
     **dict.fromkeys(("flops", "nonzero_flops"), _said("an operation of the model could not be counted")),
+    **dict.fromkeys(("runtime_speedup", "compression_speedup"), _said("fp32 was not measured in this runtime")),
     "quality_ratio": _said("the quality of the reference is unknown"),
     "speedup": _said("no reference was timed beside it"),
     "scaling_efficiency": _said("there is no single-device run of the same kind to compare with"),

@@ -47,7 +47,9 @@ def columns(by: str, rows: pd.DataFrame) -> list[Column]:
     """The columns shown, the cost that ranks first, and each ratio beside or below what it is the ratio of."""
     speed = leaderboard.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
     first = [] if by in (speed, "usd") else [cost_column(by, rows)]
-    rest = [cost_column(name, rows) for name in ("disk", "memory", "energy", "usd") if name != by or by == "usd"]
+    rest = [
+        cost_column(name, rows) for name in ("disk", "packed", "memory", "energy", "usd") if name != by or by == "usd"
+    ]
     return [
         RANK,
         METHOD,
@@ -57,6 +59,7 @@ def columns(by: str, rows: pd.DataFrame) -> list[Column]:
         *first,
         speedup_column(rows),
         THEORETICAL,
+        IN_ITS_RUNTIME,
         cost_column(speed, rows),
         PAYS_OFF,
         *rest,
@@ -94,6 +97,12 @@ THEORETICAL = Column(
     lambda row: table.number(row["theoretical_speedup"], times),
     "The speed-up that fewer operations alone would give, weights that are zero left out. What is measured beside it"
     " differs by what the hardware and the runtime make of it.",
+)
+IN_ITS_RUNTIME = Column(
+    "In its runtime",
+    lambda row: table.number(row["compression_speedup"], times, interval(row, "compression_speedup_ci", times)),
+    "How much the compression adds over fp32 in the same runtime: the speed-up over the runtime's own. Below, the 95 %"
+    " interval, from those of both. In eager torch it is the speed-up itself. Empty where the runtime has no fp32.",
 )
 PAYS_OFF = Column(
     "Pays off",
@@ -135,6 +144,7 @@ HELP = {
     "latency": "Of one call: the median over processes; below, the speed-up's interval on this scale.",
     "throughput": "Samples per second; below, the speed-up's interval on this scale.",
     "disk": "Of the file a user would ship; below, against the reference's.",
+    "packed": "Of that file packed by zstd, as one would send it; below, against the reference's.",
     "memory": "Peak above the level after imports; below, against the reference's.",
     "arithmetic": "Operations of one sample, without those of weights that are zero; below, against the reference's.",
     "energy": "Per sample, in the same turns as the times; below, against the reference's, with its interval.",

@@ -8,8 +8,9 @@ import streamlit as st
 from views import charts, commands, details, shared
 from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
+from views.table import METHOD_PAGE
 
-from breakeven import leaderboard
+from breakeven import catalogue, leaderboard
 from breakeven.figures import GAP, inferences, number, percent, place, quality, span, times
 from breakeven.statistics import CONFIDENCE
 
@@ -33,16 +34,29 @@ def show() -> None:
     st.subheader(shared.plain(row["chain"] if served else row["training"]))
     st.markdown(f":gray[{shared.plain(described(row))}]")
     badge_line(row)
+    link_methods(row)
     if row["board"] == "gap":
         st.error(f"**{row['status']}**: {shared.plain(row['reason'])}", icon=":material/block:")
     elif not served:
         shared.cards(training_figures(row, board))
     else:
         shared.cards(figures(row, board))
+        within_its_runtime(row)
         beside_itself(row)
         latencies(row)
     show_commands(row)
     details.show(row, "row")
+
+
+def link_methods(row: pd.Series) -> None:
+    """The pages of the methods that the row is made with."""
+    text = row["chain"] if pd.notna(row.get("chain")) else row["training_method"]
+    known = catalogue.names()
+    names = [name for part in text.split("+") if (name := part.partition("-")[0]) in known]
+    with st.container(horizontal=True, gap="small"):
+        for name in dict.fromkeys(names):
+            label = f"What {shared.plain(name)} is"
+            st.page_link(METHOD_PAGE, label=label, icon=":material/construction:", query_params={"method": name})
 
 
 def choose(rows: pd.DataFrame) -> pd.Series | None:
@@ -141,6 +155,21 @@ def beside_itself(row: pd.Series) -> None:
             f"The reference is 1.00× by definition. Timed beside itself it came out at {raw['speedup']:.3f}×"
             f" ({interval(raw, 'speedup_ci', '{:.3f}'.format) or 'no interval'}): the error of the measurement."
         )
+
+
+def within_its_runtime(row: pd.Series) -> None:
+    """How the speed-up divides into the runtime's and the compression's."""
+    runtime = shared.plain(row["runtime"])
+    if row["runtime"] == leaderboard.EAGER or row["method"] == leaderboard.REFERENCE:
+        return
+    if pd.isna(row["compression_speedup"]):
+        st.caption(f"What the compression adds within {runtime} is unknown: fp32 was not measured in it.")
+        return
+    exact = interval(row, "compression_speedup_ci", times) or "no interval"
+    st.markdown(
+        f"**In its runtime: {times(row['compression_speedup'])}** ({exact}), which is what the compression adds. fp32"
+        f" by itself is {times(row['runtime_speedup'])} as fast in {runtime} as in eager torch."
+    )
 
 
 def latencies(row: pd.Series) -> None:

@@ -61,7 +61,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     found.onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab, as everywhere
       event.preventDefault();
-      setTriggerValue("opened", cell.link);
+      setTriggerValue("opened", { page: cell.page, link: cell.link });
     };
     return found;
   }

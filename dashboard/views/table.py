@@ -17,6 +17,8 @@ from breakeven.figures import GAP
 
 FOLDER = Path(__file__).parent
 ROW_PAGE, ROW_URL = "views/row.py", "row"
+METHOD_PAGE, METHOD_URL = "views/methods.py", "method"
+PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE}  # what a link opens
 LARGEST = 1e300  # JSON knows no infinity
 
 
@@ -39,7 +41,7 @@ class Cell:
     why: str | None = None  # on hover
     share: float | None = None  # of a bar's full length
     labels: tuple[Label, ...] = ()
-    link: dict[str, str] | None = None  # what names the row that it opens
+    link: dict[str, str] | None = None  # what names the row, or the method, whose page it opens
     page: str = ROW_URL
 
 
@@ -55,7 +57,7 @@ class Column:
 
 
 def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd.Series], bool] | None = None) -> None:
-    """Draw a table; the page of a row follows a click on its link.
+    """Draw a table; a click on a link opens its page.
 
     Args:
         columns: the first one stays in sight; a first one headed # is a rank, and the second stays too.
@@ -72,8 +74,8 @@ def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd
         for _, row in rows.iterrows()
     ]
     result = _component()(data={"columns": heads, "rows": lines}, key=key, on_opened_change=lambda: None)
-    if result.get("opened"):
-        st.switch_page(ROW_PAGE, query_params=result["opened"])
+    if opened := result.get("opened"):
+        st.switch_page(PAGES[opened["page"]], query_params=opened["link"])
 
 
 def number(value: float, show: Callable[[float], str], below: str | None = None, why: str | None = None) -> Cell:

@@ -1,20 +1,26 @@
-"""Dynamic INT8 quantisation: weights stored in 8 bits, activations quantised on the fly, on the CPU.
+"""Dynamic INT8 quantisation: weights stored in 8 bits, activations quantised on the fly. It needs no data and no
+training. Matrix products, LSTM layers and, in ONNX Runtime, embeddings are quantised.
 
-Reference: https://docs.pytorch.org/docs/stable/quantization.html; Jacob et al. 2018, arXiv:1712.05877. Linear, GRU
-and LSTM layers; no data and no training are needed.
-Limits: convolutions and embeddings stay in float32, so a convolutional net gains next to nothing. CPU only, served
-by eager PyTorch only. PyTorch marks this interface as deprecated; torchao's successor quantises linear layers alone
-and was slower than float32 on small encoders.
+Reference: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html and
+https://docs.pytorch.org/docs/stable/quantization.html; Jacob et al. 2018, arXiv:1712.05877. `backend=onnxruntime`
+works on ONNX Runtime's file, `backend=torch` on the module, which eager PyTorch then serves.
+
+Limits: CPU only. Convolutions stay in float32 (ONNX Runtime could quantise them, but is slower then), so a
+convolutional net gains next to nothing. GRU layers are quantised by `backend=torch` alone, embeddings by
+`backend=onnxruntime` alone. PyTorch marks its interface as deprecated; torchao's successor quantises linear layers
+alone and was slower than float32 on small encoders.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from breakeven.errors import CellFailure
-from breakeven.method import CompressionContext, CompressionMethod
+from breakeven.method import Change, CompressionContext, CompressionMethod
 
 if TYPE_CHECKING:
     from torch import nn
@@ -22,18 +28,57 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
+QUANTISED = {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DequantizeLinear"}  # what ONNX Runtime's tool puts in
+
 
 @dataclass(frozen=True)
 class Int8Dynamic(CompressionMethod):
     """Quantises the weights of linear and recurrent layers to 8 bits."""
 
-    reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/quantization.html"
-    exportable: ClassVar[bool] = False
+    reference: ClassVar[str] = "arXiv:1712.05877"
+    changes: ClassVar[Change] = "precision"
+
+    backend: Literal["onnxruntime", "torch"] = Field("onnxruntime", description="whose tools do it, and serve it")
+    per_channel: bool = Field(True, description="onnxruntime: a scale for every output of a weight, not one for all")
+    reduce_range: bool = Field(True, description="onnxruntime: weights in 7 bits: 8 overflow on x86 without VNNI")
+
+    @property
+    def runtime(self) -> str:
+        return "onnxruntime" if self.on_file else "eager"
+
+    @property
+    def on_file(self) -> bool:
+        return self.backend == "onnxruntime"
+
+    @property
+    def precision(self) -> str:
+        return "int8"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":
-            return "PyTorch's dynamic INT8 kernels run on CPUs only: list it under a CPU profile"
+            return "these dynamic INT8 kernels run on CPUs only: list it under a CPU profile"
         return None
+
+    def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:
+        from tempfile import TemporaryDirectory
+
+        import onnx
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime.quantization.shape_inference import quant_pre_process
+
+        with TemporaryDirectory() as folder:
+            prepared = Path(folder) / "prepared.onnx"
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantize_dynamic(
+                prepared,
+                target,
+                op_types_to_quantize=["MatMul", "Gemm", "LSTM", "Gather"],
+                weight_type=QuantType.QInt8,
+                per_channel=self.per_channel,
+                reduce_range=self.reduce_range,
+            )
+        if not QUANTISED & {node.op_type for node in onnx.load(target).graph.node}:
+            raise CellFailure("unsupported", "the graph has no linear, LSTM or embedding layer: leave it out here")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         from torch import nn

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from breakeven import data, registry
+from breakeven.errors import CellFailure
+from breakeven.record import Status
 from breakeven.task import Task
 
 NAMES = sorted(registry.units("tasks"))
@@ -143,6 +145,23 @@ def test_a_sample_gets_the_same_output_alone_and_in_a_batch(task: Task) -> None:
         alone = torch.cat([model(*(x[i : i + 1] for x in inputs)) for i in range(5)])
     assert together.shape[0] == 5
     assert torch.allclose(together, alone, rtol=1e-3, atol=1e-4)
+
+
+def test_a_student_is_a_smaller_model_of_the_same_call_or_the_task_says_why_not(task: Task) -> None:
+    model, inputs = task.model().eval(), task.example_inputs(3)
+    try:
+        students = [task.student(width).eval() for width in (0.5, 0.5, 0.25)]
+    except CellFailure as failure:
+        assert failure.status == Status.UNSUPPORTED and ": " in failure.reason
+        pytest.skip(failure.reason)
+    with torch.inference_mode():
+        outputs = [each(*inputs) for each in (model, *students)]
+    assert {(x.shape, x.dtype) for x in outputs} == {(outputs[0].shape, torch.float32)}
+    sizes = [sum(p.numel() for p in each.parameters()) for each in (model, *students)]
+    assert sizes[0] > sizes[1] == sizes[2] > sizes[3]
+    assert all(p.requires_grad and p.dtype == torch.float32 for each in students for p in each.parameters())
+    places = [{p.data_ptr() for p in each.parameters()} for each in (model, *students)]
+    assert len(set.union(*places)) == sum(map(len, places)), "weights are shared"
 
 
 def test_parameters_are_described(task: Task) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixture_rows import write_results
+from fixture_rows import curve_rows, write_results
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
 
@@ -34,3 +34,9 @@ def no_results(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch)
 def results(no_results: Path) -> Path:
     """A folder with both boards, which the dashboard is told to read."""
     return write_results(no_results)
+
+
+@pytest.fixture
+def with_curves(no_results: Path) -> Path:
+    """The same with what methods give as they compress more."""
+    return write_results(no_results, curve_rows())

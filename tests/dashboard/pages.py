@@ -13,7 +13,9 @@ PAGES = {
     "Leaderboard": "views/leaderboard.py",
     "Overall": "views/overall.py",
     "Pareto front": "views/pareto.py",
+    "Curves": "views/curves.py",
     "Break-even": "views/breakeven.py",
+    "Method": "views/methods.py",
     "Row": "views/row.py",
     "Protocol": "views/protocol.py",
 }

@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.request import urlopen
 
 import pytest
-from fixture_rows import write_results
+from fixture_rows import curve_rows, write_results
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,7 +38,17 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a dashboard on made-up rows."""
-    results = write_results(tmp_path_factory.mktemp("results"))
+    yield from serving(write_results(tmp_path_factory.mktemp("results")))
+
+
+@pytest.fixture(scope="module")
+def with_curves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a dashboard whose rows have curves too."""
+    yield from serving(write_results(tmp_path_factory.mktemp("curves"), curve_rows()))
+
+
+def serving(results: Path) -> Iterator[str]:
+    """Serve a results folder."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -239,6 +249,39 @@ def test_break_even_marks_never_and_says_the_command(address: str, browser_page:
     expect(page.get_by_text("breakeven cheapest --inferences 1e+06")).to_be_visible()
 
 
+def test_curves_show_theory_beside_what_was_measured(with_curves: str, browser_page: Page) -> None:
+    page = browser_page
+    page.goto(f"{with_curves}/curves")
+    charts = page.locator("[data-testid=stVegaLiteChart]")
+    expect(charts).to_have_count(2)
+    point = "[aria-roledescription=point][aria-label*='{}']"
+    expect(charts.first.locator(point.format("Curve: magnitude_pruning-sparsity=…;"))).to_have_count(7)
+    expect(charts.last.locator(point.format("Speed-up: measured"))).to_have_count(7 + 6 + 6)
+    expect(charts.last.locator(point.format("Speed-up: by arithmetic"))).to_have_count(7 + 6 + 6)
+    page.get_by_role("button", name="channel_pruning-ratio=…").click()  # off
+    expect(charts.last.locator(point.format("Speed-up: measured"))).to_have_count(7 + 6)
+    page.get_by_text("FLOPs", exact=True).click()
+    expect(charts.first).to_contain_text("Theoretical speed-up (FLOPs)")
+
+
+def test_a_method_is_opened_from_the_list_and_from_a_row(with_curves: str, browser_page: Page) -> None:
+    page = browser_page
+    page.goto(f"{with_curves}/method")
+    tables(page).get_by_role("link", name="magnitude_pruning", exact=True).click()
+    expect(page.get_by_role("heading", name="magnitude_pruning")).to_be_visible()
+    assert page.url.endswith("method?method=magnitude_pruning")
+    expect(page.get_by_role("link", name="arXiv:1506.02626")).to_have_attribute(
+        "href", "https://arxiv.org/abs/1506.02626"
+    )
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(2)
+    verdict = tables(page).get_by_text("helped: smaller packed").first
+    verdict.hover()
+    expect(tip(page)).to_contain_text("smaller packed")
+    page.goto(f"{with_curves}/row?cell=fashion_mnist/int8_static&scenario=single_stream")
+    page.get_by_role("link", name="What int8_static is").click()
+    expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
+
+
 # page: how many whiskers its charts draw, of rows that have an interval
 WHISKERS = {
     "": 2 * 8,  # a bar's, of each task
@@ -258,15 +301,21 @@ def test_every_bar_and_point_has_its_interval(address: str, browser_page: Page, 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1400, 420])
-@pytest.mark.parametrize("name", ["", "overall", "pareto", "break-even", "row?cell=fashion_mnist/fp32", "protocol"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "overall", "pareto", "break-even", "row?cell=fashion_mnist/fp32", "protocol"),
+        *("curves", "method", "method?method=magnitude_pruning"),
+    ],
+)
 def test_a_page_fits_its_window_and_the_browser_has_no_complaint(
-    address: str, browser_page: Page, said: list[str], name: str, width: int, scheme: Literal["light", "dark"]
+    with_curves: str, browser_page: Page, said: list[str], name: str, width: int, scheme: Literal["light", "dark"]
 ) -> None:
     page = browser_page
     page.set_viewport_size({"width": width, "height": 1000})
     page.emulate_media(color_scheme=scheme)
     try:
-        page.goto(f"{address}/{name}")
+        page.goto(f"{with_curves}/{name}")
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
         page.wait_for_timeout(500)  # ms, for charts to be drawn

@@ -48,6 +48,32 @@ def test_intervals_and_the_theoretical_speed_up_stand_beside_what_is_measured(re
     assert line["Pays off"]["below"].endswith("never")
 
 
+def test_what_the_compression_adds_to_its_runtime_is_a_column(results: Path) -> None:
+    app = page("Leaderboard")
+    assert cells(app, 0, "int8_static")["In its runtime"]["text"] == "2.85×"  # 7.4 over the runtime's own 2.6
+    low, high = cells(app, 0, "int8_static")["In its runtime"]["below"].split(" – ")
+    assert low < "2.85×" < high
+    assert cells(app, 0, MAGNITUDE)["In its runtime"]["text"] == cells(app, 0, MAGNITUDE)["Speed-up"]["text"]
+    assert cells(app, 0, "onnxruntime")["In its runtime"] == {"text": "1.00×", "sort": 1.0, "page": "row"}
+
+
+def test_without_the_runtimes_own_fp32_nothing_is_said_of_it(no_results: Path) -> None:
+    rows = [row for row in inference_rows() if row.chain != "onnxruntime"]
+    write_parquet(rows, InferenceRow, no_results / "inference.parquet")
+    assert cells(page("Leaderboard"), 0, "int8_static")["In its runtime"]["text"] == "–"
+
+
+def test_rows_without_a_packed_size_are_shown(no_results: Path) -> None:
+    rows = inference_rows()
+    for row in rows:
+        row.packed_bytes = None
+    write_parquet(rows, InferenceRow, no_results / "inference.parquet")
+    app = page("Leaderboard")
+    app.selectbox(key="board_by_single_stream").set_value("packed").run()
+    assert not app.exception
+    assert tables(app)[0]["#"].eq("–").all()
+
+
 def test_a_method_links_to_its_row(results: Path) -> None:
     link = cells(page("Leaderboard"), 0, "int8_static")["Method"]["link"]
     assert link == {"cell": "fashion_mnist/int8_static", "scenario": "single_stream", "machine": "fixture"}

@@ -71,7 +71,7 @@ def test_a_row_carries_the_commands_that_measure_it_again(results: Path) -> None
     }
 
 
-def test_the_command_makes_the_one_cell_and_its_reference() -> None:
+def test_the_command_makes_the_one_cell_and_its_references() -> None:
     from views import commands
 
     row = pd.Series({"task": "fashion_mnist", "seed": 3, "training": "single_device@cpu_1", "hardware": "cpu_1"})
@@ -83,8 +83,19 @@ def test_the_command_makes_the_one_cell_and_its_reference() -> None:
         config[key] = [part for part in value[1:-1].split(", ") if part] if value[0] == "[" else value
     config["seeds"] = [int(seed) for seed in config["seeds"]]
     found = grid.expand(config, "the command")
-    assert [str(cell.chain) for cell in found.cells] == ["fp32", "channel_pruning-ratio=0.25+int8_static"]
+    # With them the uncompressed model in its runtime, which tells what the compression adds.
+    expected = ["fp32", "channel_pruning-ratio=0.25+int8_static", "onnxruntime"]
+    assert [str(cell.chain) for cell in found.cells] == expected
     assert not found.trainings
+
+
+def test_a_row_says_what_the_compression_adds_in_its_runtime(results: Path) -> None:
+    app = page("Row", **ROW)
+    assert "In its runtime: 2.85×" in texts(app.markdown)
+    assert "fp32 by itself is 2.60× as fast in onnxruntime" in texts(app.markdown)
+    assert fields_shown(app)["compression_speedup (derived)"] == "2.84615"
+    for other in ("onnxruntime", "fp32", "magnitude_pruning-sparsity=0.8"):
+        assert "In its runtime" not in texts(page("Row", cell=f"fashion_mnist/{other}").markdown)
 
 
 def test_a_training_row_is_run_by_the_workflow(results: Path) -> None:

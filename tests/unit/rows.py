@@ -50,6 +50,7 @@ def cell(chain: str, latency: float | None, speedup: float | None, **changes: An
         "speedup_ci_low": speedup and speedup * 0.95,
         "speedup_ci_high": speedup and speedup * 1.05,
         "disk_bytes": 1000,
+        "packed_bytes": 800,
         "compress_time_s": 10.0,
         "export_time_s": 0.0,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from breakeven import registry
 from breakeven.arithmetic import count_flops
+from breakeven.compression import count_parameters
 from breakeven.method import CompressionContext
 
 TOKENS, WIDTH, HEADS, HIDDEN = 10, 32, 4, 64
@@ -131,15 +133,30 @@ def test_a_layer_that_is_called_twice_counts_twice() -> None:
 def test_dynamic_int8_counts_as_float32_does(name: str) -> None:
     make, inputs, expected = FORMULAS[name]
     model = nn.Sequential(make()).eval()  # not a quantisable layer itself: those are replaced within their parent
-    quantised = registry.method("int8_dynamic").compress(model, context())
+    quantised = registry.method("int8_dynamic-backend=torch").compress(model, context())
     assert any("quantized" in type(module).__module__ for module in quantised.modules())
     flops, nonzero = count_flops(quantised, inputs())
     assert flops == expected
     assert nonzero == pytest.approx(expected, rel=0.02)  # the smallest weights become zero in 8 bits
 
 
-def context() -> CompressionContext:
-    return CompressionContext(registry.task("mandarin_initials"), 0, lambda *_: None, lambda n: iter(()))
+@pytest.mark.parametrize("text", ["weight_only-backend=torchao", "half_precision", "half_precision-dtype=bfloat16"])
+def test_other_precisions_count_as_float32_does(text: str) -> None:
+    model = nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, 7)).eval()
+    with torch.no_grad():
+        model[0].weight[: WIDTH // 2] = 0
+    changed = registry.method(text).compress(model, context(sequence))
+    flops, nonzero = count_flops(changed, sequence())
+    assert flops == linear(WIDTH, WIDTH, TOKENS) + linear(WIDTH, 7, TOKENS)
+    assert nonzero == pytest.approx(flops - linear(WIDTH, WIDTH, TOKENS) / 2, rel=0.02)
+    total, kept = count_parameters(changed)
+    assert total == WIDTH * WIDTH + WIDTH + 7 * WIDTH + 7
+    assert kept == pytest.approx(total - WIDTH * WIDTH / 2, rel=0.02)
+
+
+def context(inputs: Callable[[], tuple[Tensor, ...]] | None = None) -> CompressionContext:
+    task = SimpleNamespace(example_inputs=lambda _: inputs()) if inputs else registry.task("mandarin_initials")
+    return CompressionContext(task, 0, lambda *_: None, lambda n: iter(()), lambda _: 0.0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("quantised", [False, True])
@@ -152,7 +169,7 @@ def test_weights_of_zero_cost_their_share_less(kind: type[nn.Module], quantised:
             weight[: len(weight) // 4] = 0
     model = nn.Sequential(layer)
     if quantised:
-        model = registry.method("int8_dynamic").compress(model, context())
+        model = registry.method("int8_dynamic-backend=torch").compress(model, context())
     flops, nonzero = count_flops(model, sequence())
     assert nonzero == 0.75 * flops
 

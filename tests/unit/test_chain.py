@@ -4,6 +4,7 @@ import pytest
 
 from breakeven import grid
 from breakeven.chain import parse
+from breakeven.errors import UserError
 
 
 @pytest.mark.parametrize(
@@ -37,5 +38,24 @@ def test_parts_of_a_chain() -> None:
 
 def test_chains_start_from_shared_artifacts() -> None:
     assert grid.prefix_artifact("k", "int8_static") == grid.artifact("k", "onnxruntime")
-    assert grid.prefix_artifact("k", "low_rank+int8_dynamic") == grid.artifact("k", "low_rank")
+    assert grid.prefix_artifact("k", "low_rank+int8_dynamic") == grid.artifact("k", "low_rank+onnxruntime")
     assert grid.prefix_artifact("k", "low_rank") == grid.artifact("k", "fp32") == "models/k"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("int8_static+channel_pruning", "'channel_pruning' changes the shapes of its layers, which undoes what"),
+        ("magnitude_pruning+low_rank", "which undoes what 'magnitude_pruning' did to which weights are zero: put"),
+        ("onnxruntime+low_rank", "'low_rank' compresses a module: put it before 'onnxruntime'"),
+        ("int8_static+int8_dynamic", "'int8_static' has set the precision already"),
+        ("onnxruntime+eager", "'eager' follows the runtime 'onnxruntime': a chain has one runtime"),
+        ("eager+int8_static", "'int8_static' compresses files of 'onnxruntime', not 'eager'"),
+        ("low_rank+fp32", "'fp32' cannot be a step"),
+        ("low_rank+ddp", "'ddp' is a training method"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_with_the_reason(text: str, reason: str) -> None:
+    with pytest.raises(UserError) as error:
+        parse(text)
+    assert f"chain '{text}': " in str(error.value) and reason in str(error.value)

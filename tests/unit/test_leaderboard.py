@@ -4,12 +4,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from rows import FAILED, board, cell, training, trainings
+from scipy import stats
 
 from breakeven import leaderboard
 from breakeven.errors import UserError
+from breakeven.record import InferenceRow
 
 
 def ranks(rows: pd.DataFrame, **choice: Any) -> dict[str, int | None]:
@@ -139,6 +142,71 @@ def test_arithmetic_is_set_against_all_of_the_references(tmp_path: Path) -> None
     rows["flops"] = 100  # of the reference too
     found = leaderboard.with_ratios(rows)["theoretical_speedup"]
     assert list(found.dropna()) == [4.0]
+
+
+def served(chain: str, method: str, speedup: float | None, **changes: Any) -> InferenceRow:
+    return cell(chain, 5.0, speedup, method=method, runtime="onnxruntime", **changes)
+
+
+def test_what_the_compression_adds_is_told_from_what_the_runtime_gives(tmp_path: Path) -> None:
+    rows = board(tmp_path, served("onnxruntime", "fp32", 4.0), served("int8", "int8", 6.0), served("slow", "slow", 4.1))
+    found = rows[["runtime_speedup", "compression_speedup", *leaderboard.COMPRESSION_INTERVAL]]
+    assert list(found.loc["fp32"]) == [1, 1, 1, 1]
+    assert list(found.loc["onnxruntime"]) == [4, 1, 1, 1]
+    assert list(found.loc["int8"].iloc[:2]) == [4, 1.5]
+    # Either has five processes behind it, and half the width of its interval is log(1.05 / 0.95) / 2.
+    error = math.log(1.05 / 0.95) / 2 / stats.t.ppf(0.975, 4)
+    drawn = np.random.default_rng(1).standard_t(4, (2, 200_000)) * error
+    half = np.quantile(np.abs(drawn[0] - drawn[1]), 0.95)
+    low, high = found.loc["int8"].iloc[2:]
+    assert [math.log(1.5 / low), math.log(high / 1.5)] == pytest.approx([half, half], rel=0.03)
+    assert low > 1 > found.loc["slow"].iloc[2]  # that 4.1 is above 4 may be chance
+
+
+def test_in_eager_torch_all_of_the_speed_up_is_the_compressions(tmp_path: Path) -> None:
+    row = board(tmp_path, cell("pruned", 5.0, 2.0)).loc["pruned"]
+    assert row["runtime_speedup"] == 1
+    for of in ("", "_ci_low", "_ci_high"):
+        assert row[f"compression_speedup{of}"] == row[f"speedup{of}"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"runtime": "torchscript"},
+        {"scenario": "offline"},
+        {"training": "ddp@cpu_2x1"},
+        {"seed": 1},
+        {"hardware_fingerprint": "another"},
+        {"contended": True},
+        {**FAILED, "speedup": None},
+    ],
+)
+def test_a_runtime_that_was_not_measured_alone_leaves_open_what_the_compression_adds(
+    tmp_path: Path, other: dict[str, Any]
+) -> None:
+    alone = cell("alone", 5.0, **{"speedup": 4.0, "method": "fp32", "runtime": "onnxruntime", **other})
+    row = board(tmp_path, alone, served("int8", "int8", 6.0)).loc["int8"]
+    assert row[["runtime_speedup", "compression_speedup", *leaderboard.COMPRESSION_INTERVAL]].isna().all()
+    assert row["speedup"] == 6
+
+
+def test_without_intervals_what_the_compression_adds_has_none(tmp_path: Path) -> None:
+    alone = served("onnxruntime", "fp32", 4.0, speedup_ci_low=None, speedup_ci_high=None)
+    row = board(tmp_path, alone, served("int8", "int8", 6.0)).loc["int8"]
+    assert row["compression_speedup"] == 1.5
+    assert row[[*leaderboard.COMPRESSION_INTERVAL]].isna().all()
+
+
+def test_sizes_are_compared_packed_and_by_what_is_not_zero(tmp_path: Path) -> None:
+    reference = cell("fp32", 10.0, 1.0, nonzero_parameters=100)
+    rows = board(tmp_path, cell("pruned", 9.0, 1.1, nonzero_parameters=25, packed_bytes=200), reference=reference)
+    assert dict(rows.loc["pruned", ["size_ratio", "packed_ratio", "compression_ratio"]]) == {
+        "size_ratio": 1,
+        "packed_ratio": 4,
+        "compression_ratio": 4,
+    }
+    assert ranks(rows, by="packed") == {"pruned": 1, "fp32": 2}
 
 
 def test_verified_are_rows_whose_speed_up_another_machine_found_too(tmp_path: Path) -> None:

@@ -57,6 +57,14 @@ def test_what_was_measured_stands_beside_its_interval_and_what_theory_says(tmp_p
     assert "est." not in " ".join(words(lines, "fp32"))
 
 
+def test_what_a_compression_adds_to_its_runtime_is_a_column(tmp_path: Path) -> None:
+    served = {"runtime": "onnxruntime"}
+    lines = shown(tmp_path, cell("ort", 2.5, 4.0, method="fp32", **served), cell("int8", 1.25, 8.0, **served))
+    assert "in its runtime" in lines[2]
+    assert " ".join(words(lines, "int8")).startswith("1 int8 0.9 ★ 100.0% 99.9% – 100.1% 1.25 8.00× 7.60–8.40 – 2.00×")
+    assert "Packed" in lines[2]
+
+
 @pytest.mark.parametrize("width", [80, 300])
 def test_why_a_row_has_no_rank_is_told_at_any_width(tmp_path: Path, width: int) -> None:
     names = "channel_pruning-ratio=0.5+int8_static", "channel_pruning-ratio=0.25+int8_static"

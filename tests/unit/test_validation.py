@@ -27,6 +27,8 @@ INFERENCE_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "success without latency": ({"latency_p50_ms": None}, "latency_p50_ms: is missing"),
     "success without speed-up": ({"speedup": None}, "speedup: is missing"),
     "success without an artifact": ({"artifact_sha256": None}, "artifact_sha256: is missing"),
+    "success without its packed size": ({"packed_bytes": None}, "packed_bytes: is missing, the status is ok"),
+    "packed to nothing": ({"packed_bytes": 0}, "packed_bytes: is 0, must be above 0"),
     "success without a machine": ({"hardware_fingerprint": None}, "hardware_fingerprint: is missing"),
     "older schema": ({"schema_version": 1}, "schema_version: is not"),
     "no cores": ({"cores": 0}, "cores: is 0, must be above 0"),
@@ -352,7 +354,7 @@ def test_grids_and_profiles_are_told_apart_by_their_keys(tmp_path: Path, capsys:
     code, out, _ = validate(capsys, tmp_path / "a.yaml", tmp_path / "b.yml")
     assert code == 0
     assert "a.yaml: hardware profile: cpu, 2 devices, 1 thread each" in out
-    assert "b.yml: grid: 0 training cells, 2 inference cells" in out
+    assert "b.yml: grid: 0 training cells, 3 inference cells" in out
 
 
 def test_a_yaml_file_without_known_keys_is_told_by_its_folder(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

@@ -88,7 +88,7 @@ def test_the_grid_has_the_cell_and_no_training_of_its_own() -> None:
     row = replace(THEN, task="mandarin_initials", training="single_device@cpu_1", hardware="cpu_1")
     (config,) = configurations([row])
     found = grid.expand(config)
-    assert {cell.chain for cell in found.cells} == {"fp32", "int8_static"}
+    assert {cell.chain for cell in found.cells} == {"fp32", "int8_static", "onnxruntime"}
     assert not found.trainings
 
 

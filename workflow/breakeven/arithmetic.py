@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.ao.nn.quantized import dynamic
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils.flop_counter import flop_registry
 
 aten = torch.ops.aten
@@ -28,7 +28,7 @@ def count_flops(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, int]
     Args:
         inputs: of the call; with a batch of one, the figures are those of a sample.
     """
-    plain = _in_float(deepcopy(model)).eval()
+    plain = _in_float(deepcopy(model)).float().eval()
     with _taken_apart(), torch.no_grad(), _Counter(plain) as counter:
         plain(*inputs)
     return counter.total, round(counter.nonzero)
@@ -80,9 +80,12 @@ def _taken_apart() -> Iterator[None]:
 
 
 def _in_float(model: nn.Module) -> nn.Module:
-    """The model with float32 layers in place of dynamically quantised ones."""
+    """The model with float32 layers in place of dynamically quantised ones, and plain weights of packed ones."""
     if (layer := _float_layer(model)) is not None:
         return layer
+    for name, parameter in model.named_parameters(recurse=False):
+        if is_traceable_wrapper_subclass(parameter):  # such as torchao's
+            setattr(model, name, nn.Parameter(parameter.dequantize()))
     for name, child in model.named_children():
         setattr(model, name, _in_float(child))
     return model

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import pyarrow as pa
+
 from breakeven.errors import FinalFailure, UserError
 from breakeven.record import Status, read_json, write_json
 from breakeven.sources import file_sha256
 
 RECORD = "artifact.json"
+PACKING = 9  # zstd's level: 100 MB take some seconds
 
 
 @dataclass(kw_only=True)
@@ -24,6 +27,7 @@ class Artifact:
     file: str | None = None  # name within the folder; None where there is no model
     sha256: str | None = None
     disk_bytes: int | None = None
+    packed_bytes: int | None = None  # by zstd
     parameters: int | None = None
     nonzero_parameters: int | None = None
     flops: int | None = None  # of one sample, see `arithmetic`
@@ -72,6 +76,7 @@ def model_file(folder: Path, artifact: Artifact) -> Path:
 def describe_file(artifact: Artifact, path: Path) -> None:
     """Record which file holds the model."""
     artifact.file, artifact.sha256, artifact.disk_bytes = path.name, file_sha256(path), path.stat().st_size
+    artifact.packed_bytes = pa.Codec("zstd", PACKING).compress(path.read_bytes()).size
 
 
 def write(artifact: Artifact, folder: Path) -> None:

@@ -77,7 +77,7 @@ def measure(
 
     task, chain, hardware = (
         registry.task(task_text),
-        chains.parse(chain_text),
+        chains.served(chain_text),
         registry.hardware(hardware_name),
     )
     job = Job("measure", hardware, timed=True)
@@ -148,7 +148,7 @@ def _served(
         row.quality_kept_ci_low, row.quality_kept_ci_high = statistics.kept_interval(
             evaluation["resampled"], its["resampled"], row.higher_is_better
         )
-        row.artifact_sha256, row.disk_bytes = model.sha256, model.disk_bytes
+        row.artifact_sha256, row.disk_bytes, row.packed_bytes = model.sha256, model.disk_bytes, model.packed_bytes
         row.parameters, row.nonzero_parameters = model.parameters, model.nonzero_parameters
         row.flops, row.nonzero_flops = model.flops, model.nonzero_flops
         row.train_time_s, row.compress_time_s = model.train_time_s, model.compress_time_s
@@ -188,7 +188,7 @@ def _row(
         chain=str(chain),
         runtime=runtime,
         runtime_version=provenance.package_version("torch" if runtime == chains.DEFAULT_RUNTIME else runtime),
-        precision="int8" if "int8" in chain.compressions else "fp32",
+        precision=chain.precision,
         scenario=scenario,
         batch_size=batch_size,
         mode=mode,

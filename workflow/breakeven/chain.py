@@ -5,15 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import zip_longest
+from typing import cast, get_args
 
 from breakeven import registry
 from breakeven.errors import UserError
 from breakeven.hardware import HardwareProfile
-from breakeven.method import CompressionMethod, ExportedCompressionMethod, Method, Runtime
+from breakeven.method import Change, CompressionMethod, Method, Runtime
 from breakeven.task import Task
 
 REFERENCE = "fp32"  # the trained model itself, served by eager torch: what every other chain is compared with
 DEFAULT_RUNTIME = "eager"
+ORDER = get_args(Change)
+WHAT = {
+    "network": "the network",
+    "layers": "the shapes of its layers",
+    "zeros": "which weights are zero",
+    "values": "the values of its weights",
+    "precision": "its precision",
+}
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Chain:
         shown = [
             step
             for step, following in zip_longest(self.steps, self.steps[1:])
-            if following is None or not _is(following, ExportedCompressionMethod) or not _is(step, Runtime)
+            if following is None or not _is(step, Runtime) or not _compression(following).on_file
         ]
         return "+".join(shown) or REFERENCE
 
@@ -46,6 +55,12 @@ class Chain:
         """The runtime that serves the result."""
         return next((step for step in self.steps if _is(step, Runtime)), DEFAULT_RUNTIME)
 
+    @property
+    def precision(self) -> str:
+        """What the weights are stored in."""
+        found = [_compression(step).precision for step in self.steps if _is(step, CompressionMethod)]
+        return next((precision for precision in reversed(found) if precision), REFERENCE)
+
     @cached_property
     def methods(self) -> tuple[Method, ...]:
         """The steps, made."""
@@ -63,48 +78,86 @@ class Chain:
 
 @cache
 def parse(text: str) -> Chain:
-    """The chain that `text` names.
+    """The chain that `text` names, as far as it goes: a beginning of a longer chain may lack its runtime.
 
     Raises:
         UserError: an unknown step or parameter, or an order that makes no sense, with the reason.
     """
-    steps: list[str] = []
-    runtime: str | None = None
+    if text == REFERENCE:
+        return Chain(())
+    building = _Building(text)
     for part in text.split("+"):
+        building.add(part)
+    return Chain(tuple(building.steps))
+
+
+@cache
+def served(text: str) -> Chain:
+    """The chain that `text` names, with the runtime that its last step needs."""
+    chain = parse(text)
+    needed = _compression(chain.steps[-1]).runtime if chain.steps and not chain._exported else None
+    return chain if needed in (None, DEFAULT_RUNTIME) else parse(f"{text}+{needed}")
+
+
+class _Building:
+    """A chain in the making, checked step by step."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.steps: list[str] = []
+        self.runtime: str | None = None  # once the model is exported
+
+    def add(self, part: str) -> None:
         if part in (REFERENCE, ""):
-            if part == REFERENCE and text == REFERENCE:
-                return Chain(())
-            raise UserError(f"chain '{text}': '{part}' cannot be a step: write '{REFERENCE}' alone, or leave it out")
-        step = registry.identify("methods", part)
-        method = registry.method(part)
+            raise self._error(f"'{part}' cannot be a step: write '{REFERENCE}' alone, or leave it out")
+        step, method = registry.identify("methods", part), registry.method(part)
         if isinstance(method, Runtime):
-            if runtime is not None and runtime != step:
-                raise UserError(f"chain '{text}': '{part}' follows the runtime '{runtime}': a chain has one runtime")
-            if runtime is None and step != DEFAULT_RUNTIME:
-                _require_exportable(text, steps, step)
-                steps.append(step)
-            runtime = step
-        elif isinstance(method, ExportedCompressionMethod):
-            if runtime is None:
-                _require_exportable(text, steps, step)
-                steps.append(runtime := registry.identify("methods", method.runtime))
-            if runtime != method.runtime:
-                raise UserError(f"chain '{text}': '{part}' compresses files of '{method.runtime}', not '{runtime}'")
-            steps.append(step)
+            self._export(step)
         elif isinstance(method, CompressionMethod):
-            if runtime is not None:
-                raise UserError(f"chain '{text}': '{part}' compresses a module: put it before '{runtime}'")
-            _require_exportable(text, steps, step)
-            steps.append(step)
+            self._compress(step, method)
         else:
-            raise UserError(f"chain '{text}': '{part}' is a training method: list it under 'training'")
-    return Chain(tuple(steps))
+            raise self._error(f"'{step}' is a training method: list it under 'training'")
 
+    def _export(self, step: str) -> None:
+        if self.runtime not in (None, step):
+            raise self._error(f"'{step}' follows the runtime '{self.runtime}': a chain has one runtime")
+        if self.runtime is None:
+            needed = _compression(self.steps[-1]).runtime if self.steps else None
+            if needed not in (None, step):
+                raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
+            if step != DEFAULT_RUNTIME:
+                self.steps.append(step)
+        self.runtime = step
 
-def _require_exportable(text: str, steps: list[str], step: str) -> None:
-    if steps and _is(steps[-1], CompressionMethod) and not registry.method(steps[-1]).exportable:  # type: ignore[attr-defined]
-        raise UserError(f"chain '{text}': nothing can follow '{steps[-1]}', such as '{step}': put it last")
+    def _compress(self, step: str, method: CompressionMethod) -> None:
+        before = next((s for s in reversed(self.steps) if _is(s, CompressionMethod)), None)
+        if before is not None:
+            self._require_order(before, step)
+        if not method.on_file and self.runtime is not None:
+            raise self._error(f"'{step}' compresses a module: put it before '{self.runtime}'")
+        if method.on_file:
+            assert method.runtime is not None
+            needed = registry.identify("methods", method.runtime)
+            if self.runtime not in (None, needed):
+                raise self._error(f"'{step}' compresses files of '{needed}', not '{self.runtime}'")
+            self._export(needed)
+        self.steps.append(step)
+
+    def _require_order(self, before: str, step: str) -> None:
+        first, second = _compression(before).changes, _compression(step).changes
+        if ORDER.index(second) < ORDER.index(first):
+            why = f"changes {WHAT[second]}, which undoes what '{before}' did to {WHAT[first]}"
+            raise self._error(f"'{step}' {why}: put '{step}' before '{before}'")
+        if second == first == "precision":
+            raise self._error(f"'{before}' has set the precision already: leave '{before}' or '{step}' out")
+
+    def _error(self, what: str) -> UserError:
+        return UserError(f"chain '{self.text}': {what}")
 
 
 def _is(step: str, contract: type) -> bool:
     return isinstance(registry.method(step), contract)
+
+
+def _compression(step: str) -> CompressionMethod:
+    return cast(CompressionMethod, registry.method(step))

@@ -109,7 +109,12 @@ def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[st
     return [[str(status)] if board == "gap" else reason for board, status, reason in gaps]
 
 
-LIMITED = {"latency_p50_ms": "latency", "memory_above_baseline_bytes": "memory", "disk_bytes": "size"}
+LIMITED = {
+    "latency_p50_ms": "latency",
+    "memory_above_baseline_bytes": "memory",
+    "disk_bytes": "size",
+    "packed_bytes": "packed size",
+}
 UNKNOWN = {"usd": "price or time unknown", "joules": "energy or time unknown", "hours": "time unknown"}
 
 

@@ -69,6 +69,19 @@ def list_units(kind: Annotated[str, typer.Argument(help="tasks, methods, hardwar
 
 
 @app.command(rich_help_panel=LOOK)
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method, for its parameters and limits.")] = None,
+) -> None:
+    """Say what the methods do: what each changes, what serves it, what it refuses, and which paper it follows."""
+    from breakeven import listing
+
+    if name is None:
+        listing.render(Console())
+    else:
+        listing.render_method(name, Console())
+
+
+@app.command(rich_help_panel=LOOK)
 def check(
     config: Annotated[Path, typer.Argument(help="A grid, such as workflow/config/smoke.yaml.")],
 ) -> None:
@@ -92,6 +105,7 @@ def cheapest(
     max_latency_ms: Annotated[float | None, typer.Option(help="Limit of the median latency of a call.")] = None,
     max_memory_mb: Annotated[float | None, typer.Option(help="Limit of the peak memory above imports.")] = None,
     max_disk_mb: Annotated[float | None, typer.Option(help="Limit of the size of the file.")] = None,
+    max_packed_mb: Annotated[float | None, typer.Option(help="Limit of its size packed by zstd.")] = None,
 ) -> None:
     """Name the cheapest method for a number of inferences, within limits of quality, latency and size."""
     from breakeven.answer import render_cheapest
@@ -101,6 +115,7 @@ def cheapest(
         "latency_p50_ms": max_latency_ms,
         "memory_above_baseline_bytes": None if max_memory_mb is None else max_memory_mb * 1e6,
         "disk_bytes": None if max_disk_mb is None else max_disk_mb * 1e6,
+        "packed_bytes": None if max_packed_mb is None else max_packed_mb * 1e6,
     }
     only = {"task": task, "hardware": hardware, "scenario": scenario}
     demand = Demand(inferences=inferences, served=served, unit=unit)

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from itertools import islice
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from breakeven import artifact as artifacts
 from breakeven import registry
 from breakeven.arithmetic import count_flops
 from breakeven.artifact import Artifact
 from breakeven.hardware import HardwareProfile
-from breakeven.method import CompressionContext, ExportedCompressionMethod, Method, Runtime
+from breakeven.method import CompressionContext, CompressionMethod, Method, Runtime
 from breakeven.provenance import ForeignLoad
 from breakeven.task import Task
 
 EXPORT_BATCH = 2  # neither 0 nor 1, which exporters take for constants
 
 
-def run_step(
-    step: str,
-    task: Task,
-    seed: int,
-    hardware: HardwareProfile,
-    source: Path,
-    target: Path,
-    fine_tune: Callable[[nn.Module, float], None],
-) -> float:
+def run_step(step: str, hardware: HardwareProfile, source: Path, target: Path, context: CompressionContext) -> float:
     """Apply one step to the artifact in `source`, leave the result in the folder `target`; the seconds it took.
 
     Raises:
@@ -40,17 +32,11 @@ def run_step(
     """
     before = artifacts.read(source)
     method = registry.method(step)
-    if isinstance(method, Runtime):
-        suffix = method.suffix
-    elif isinstance(method, ExportedCompressionMethod):
-        suffix = registry.method(method.runtime).suffix  # type: ignore[attr-defined]
-    else:
-        suffix = Path(before.file or "").suffix
+    suffix = method.suffix if isinstance(method, Runtime) else Path(before.file or "").suffix
     path = target / f"model{suffix}"
-    pl.seed_everything(seed, verbose=False)
+    pl.seed_everything(context.seed, verbose=False)
     torch.set_num_threads(hardware.threads)
     given = artifacts.model_file(source, before)
-    context = CompressionContext(task, seed, fine_tune, lambda samples: calibration_inputs(task, seed, samples))
     with ForeignLoad() as load:
         result = _apply(method, given, path, before, context)
     result.making_foreign_load_percent = max(before.making_foreign_load_percent, load.percent)
@@ -61,9 +47,9 @@ def run_step(
 
 def _apply(method: Method, given: Path, path: Path, before: Artifact, context: CompressionContext) -> Artifact:
     after = Artifact(**{**vars(before), "file": None})
-    if isinstance(method, ExportedCompressionMethod):
+    if isinstance(method, CompressionMethod) and method.on_file:
         began = time.perf_counter()
-        method.compress(given, path, context)
+        method.compress_file(given, path, context)
         after.compress_time_s += time.perf_counter() - began
         return after
     model = load_module(given)
@@ -97,7 +83,8 @@ def describe_module(artifact: Artifact, model: nn.Module, task: Task) -> None:
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Weights and biases, all and those that are not zero; those packed inside quantised layers too."""
-    tensors = [p for p in model.parameters()] + list(_packed(model))
+    plain = (p.dequantize() if is_traceable_wrapper_subclass(p) else p for p in model.parameters())
+    tensors = [*plain, *_packed(model)]
     return sum(t.numel() for t in tensors), sum(int(torch.count_nonzero(t)) for t in tensors)
 
 
@@ -109,16 +96,3 @@ def _packed(model: nn.Module) -> Iterator[Tensor]:
             yield weight.int_repr() if weight.is_quantized else weight
             if bias is not None:
                 yield bias
-
-
-def calibration_inputs(task: Task, seed: int, samples: int) -> Iterator[tuple[Tensor, ...]]:
-    """Inputs of `samples` training samples, in batches."""
-    data = task.datamodule(seed)
-    data.prepare_data()
-    data.setup("fit")
-    batches = (inputs for inputs, _ in data.train_dataloader())
-    size = task.recipe.batch_size
-    for inputs in islice(batches, -(-samples // size)):
-        taken = min(samples, len(inputs[0]))
-        samples -= taken
-        yield tuple(x[:taken] for x in inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from breakeven.method import Runtime
 from breakeven.record import Status
 from breakeven.task import Task
 
+Part = Literal["val", "test"]
 RESAMPLES = 1000  # of the test set, for the 95 % interval
 
 
@@ -50,9 +52,9 @@ def evaluate_file(
 
 def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> Evaluation:
     """The quality of a callable model on the task's test set; the interval is a bootstrap over its samples."""
-    outputs, targets = _predict(model, task, checks.device_of(hardware))
+    outputs, targets = _predict(model, task, "test", checks.device_of(hardware))
 
-    def score(indices: np.ndarray) -> float:
+    def score_of(indices: np.ndarray) -> float:
         metric = task.metric()
         metric.update(outputs[indices], targets[indices])
         return metric.compute().item()
@@ -60,14 +62,14 @@ def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile
     samples = np.arange(len(targets))
     resampling = bootstrap(
         (samples,),
-        score,
+        score_of,
         n_resamples=RESAMPLES,
         method="percentile",
         vectorized=False,
         rng=np.random.default_rng(0),
     )
     return Evaluation(
-        quality=score(samples),
+        quality=score_of(samples),
         ci_low=float(resampling.confidence_interval.low),
         ci_high=float(resampling.confidence_interval.high),
         n_eval=len(targets),
@@ -75,13 +77,20 @@ def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile
     )
 
 
-def _predict(model: Callable[..., Tensor], task: Task, device: str) -> tuple[Tensor, Tensor]:
+def score(model: Callable[..., Tensor], task: Task, part: Part) -> float:
+    """The quality of a callable model on a part of the data, on the CPU."""
+    metric = task.metric()
+    metric.update(*_predict(model, task, part, "cpu"))
+    return metric.compute().item()
+
+
+def _predict(model: Callable[..., Tensor], task: Task, part: Part, device: str) -> tuple[Tensor, Tensor]:
     data = task.datamodule(seed=0)
     data.prepare_data()
-    data.setup("test")
+    data.setup("test" if part == "test" else "validate")
     outputs, targets = [], []
     with torch.inference_mode():
-        for inputs, target in data.test_dataloader():
+        for inputs, target in data.test_dataloader() if part == "test" else data.val_dataloader():
             outputs.append(model(*(x.to(device) for x in inputs)).cpu())
             targets.append(target)
     return torch.cat(outputs), torch.cat(targets)

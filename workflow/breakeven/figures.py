@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from breakeven.energy import ESTIMATE
-from breakeven.leaderboard import REFERENCE
+from breakeven.leaderboard import COMPRESSION_INTERVAL, REFERENCE, SPEEDUP_INTERVAL
+from breakeven.ranking import SAME
 from breakeven.record import Status
 
 GAP = "–"  # where there is no number
@@ -59,6 +60,58 @@ def badges(row: pd.Series) -> list[str]:
     if row["board"] != "gap" and "verified" in row and row.get("chain") != REFERENCE:
         found.append("verified" if row["verified"] else "self-reported")
     return found + (["estimated"] if row.get("energy_method") == ESTIMATE else [])
+
+
+HELPED = "helped"  # what a verdict begins with where a method paid its way
+
+
+def verdict(row: pd.Series) -> tuple[str, str]:
+    """Whether a ranked frame's row was better off for what its chain does, and why, in figures.
+
+    It helped if it is on the closed board, and faster beyond doubt or smaller. A compression is judged by what it adds
+    in its own runtime: what the runtime gives is the runtime's.
+    """
+    if row["board"] == "gap":
+        return "failed", f"{row['status']}: {row['reason']}"
+    if row["chain"] == REFERENCE:
+        return "the reference", "what all others are compared with"
+    if pd.isna(row["quality_ratio"]):
+        return "not judged", LABELS["no reference"]
+    if row["board"] == "open":
+        return "below the quality gate", f"it keeps {percent(row['quality_ratio'])} of the quality"
+    if pd.notna(row["contended"]) and row["contended"]:
+        return "not judged", LABELS["contended"]
+    speed, why_speed = _speed(row)
+    size, why_size = _smaller(row)
+    found = [word for word in (speed, size) if word]
+    why = "; ".join(text for text in (why_speed, why_size) if text)
+    if size or speed == "faster":
+        return f"{HELPED}: {', '.join(found)}", why
+    return ("not judged" if speed is None else "no gain"), why
+
+
+def _speed(row: pd.Series) -> tuple[str | None, str]:
+    """faster or slower beyond doubt, nothing where it is neither, None where that is unknown; with the figures."""
+    runtime = row["method"] == REFERENCE
+    name, interval = ("speedup", SPEEDUP_INTERVAL) if runtime else ("compression_speedup", COMPRESSION_INTERVAL)
+    low, high = (row[end] for end in interval)
+    over = "fp32 in eager" if runtime else f"fp32 in {row['runtime']}"
+    if pd.isna(row[name]):
+        return None, f"{over} was not measured on this board"
+    if pd.isna(low) or pd.isna(high):
+        return None, f"{times(row[name])} over {over}, without an interval"
+    text = f"{times(row[name])} ({span(low, high, times)}) over {over}"
+    return (
+        ("faster", text) if low > 1 else ("slower", text) if high < 1 else ("", f"{text}: no difference beyond doubt")
+    )
+
+
+def _smaller(row: pd.Series) -> tuple[str, str]:
+    """smaller as it is, or when packed; with the figure. Sizes have no noise: what differs by less is a tie."""
+    for name, word in (("size_ratio", "smaller"), ("packed_ratio", "smaller packed")):
+        if row[name] > 1 + SAME:
+            return word, f"its file is {times(row[name])} {word}"
+    return "", ""
 
 
 def place(row: pd.Series) -> str:

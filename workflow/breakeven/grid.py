@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,9 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
         for method, hardware in map(_placed, config["training"])
         for seed in seeds
     ]
-    names = dict.fromkeys(str(chains.parse(text)) for text in [chains.REFERENCE, *config["chains"]])
+    asked = [chains.served(text) for text in (*config["chains"], *_points(config.get("curve", {})))]
+    # In each runtime the uncompressed model too: what the runtime gives is told from what the compression gives.
+    names = dict.fromkeys([chains.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
     for hardware in config["hardware"]:
         registry.hardware(hardware)
     cells = [
@@ -84,8 +86,8 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
         for hardware in config["hardware"]
         for chain in names
     ]
-    asked = {key: value for key, value in config.items() if key != "results"}
-    config_sha256 = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+    what = {key: value for key, value in config.items() if key != "results"}
+    config_sha256 = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"], config_sha256)
 
 
@@ -170,6 +172,20 @@ def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(seeds, list):
         seeds = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in seeds]
     return {**config, **({"seeds": seeds} if "seeds" in config else {})}
+
+
+def _points(curves: Mapping[str, Mapping[str, list[Any]]]) -> Iterator[str]:
+    """The chains of `curve`: each chain with one parameter of one of its steps at several values."""
+    for chain, swept in curves.items():
+        for parameter, values in swept.items():
+            steps = chain.split("+")
+            having = [i for i, step in enumerate(steps) if parameter in registry.parameters(registry.method(step))]
+            if len(having) != 1:
+                found = "no step has" if not having else f"{len(having)} steps have"
+                raise UserError(f"curve '{chain}': {found} a parameter '{parameter}': name one that one step has")
+            for value in values:
+                at = having[0]
+                yield "+".join([*steps[:at], f"{steps[at]}-{parameter}={value}", *steps[at + 1 :]])
 
 
 def _placed(text: str) -> tuple[str, str]:

@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from breakeven import cost
+from breakeven import cost, statistics
 from breakeven.errors import UserError
 from breakeven.ranking import ROUNDING, ranks
 from breakeven.record import InferenceRow, Row, Status, TrainingRow, arrow_schema, read_parquet
 
 FILES: dict[type[Row], str] = {InferenceRow: "inference.parquet", TrainingRow: "training.parquet"}
+EAGER = "eager"  # the runtime of the reference
 REFERENCE = "fp32"  # the chain that the others of its board are compared with
 SINGLE = "single_device"  # the training method that the others of its board are compared with
 GATE = 0.99  # of the reference's quality: reached, the row is on the closed board
@@ -29,6 +30,7 @@ NO_LIMITS: dict[str, float | None] = {}
 # their own: ranks over seeds need an interval over seeds.
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
 KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
+SAME_RUNTIME = [*KEY, "training", "runtime"]  # what a row shares with the uncompressed model in its own runtime
 TRAINING_BOARD = ["task", "task_version", "seed", "protocol_version"]
 TRAINING_KEY = [
     *TRAINING_BOARD,
@@ -59,11 +61,13 @@ class Cost:
 
 SPEEDUPS = ["speedup", "speedup_ci_high", "speedup_ci_low"]
 SPEEDUP_INTERVAL = ("speedup_ci_low", "speedup_ci_high")
+COMPRESSION_INTERVAL = ("compression_speedup_ci_low", "compression_speedup_ci_high")
 ENERGY_INTERVAL = ("energy_gain_ci_low", "energy_gain_ci_high")
 COSTS = {
     "latency": Cost("Latency p50", "latency_p50_ms", "speedup", "ms", SPEEDUP_INTERVAL),
     "throughput": Cost("Throughput", "throughput_samples_per_s", "speedup", "samples/s", SPEEDUP_INTERVAL),
     "disk": Cost("Size on disk", "disk_bytes", "size_ratio", "bytes"),
+    "packed": Cost("Size packed", "packed_bytes", "packed_ratio", "bytes"),
     "memory": Cost("Memory above imports", "memory_above_baseline_bytes", "memory_ratio", "bytes"),
     "arithmetic": Cost("Arithmetic", "nonzero_flops", "theoretical_speedup", "FLOP"),
     "energy": Cost("Energy per sample", "energy_j_per_sample", "energy_gain", "J", ENERGY_INTERVAL, "energy_method"),
@@ -111,11 +115,15 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     reference = reference_of(rows)
     known = reference["quality"].fillna(rows["reference_quality"])
     rows["quality_ratio"] = quality_ratio(rows["quality"], known, rows["higher_is_better"])
-    for name, of in (("disk", "disk_bytes"), ("memory", "memory_above_baseline_bytes"), ("arithmetic", "flops")):
-        rows[COSTS[name].ratio] = reference[of].astype(float) / rows[COSTS[name].column].astype(float)
+    for name in ("disk", "packed", "memory", "arithmetic"):
+        counted, ratio = COSTS[name].column, COSTS[name].ratio
+        whole = "flops" if name == "arithmetic" else counted  # of the reference, with what is zero
+        rows[ratio] = reference[whole].astype(float) / rows[counted].astype(float)
+    rows["compression_ratio"] = reference["nonzero_parameters"].astype(float) / rows["nonzero_parameters"].astype(float)
     own = (rows["chain"] == REFERENCE) & succeeded(rows)
     for column in (*SPEEDUPS, "energy_gain", *ENERGY_INTERVAL):
         rows[column] = rows[column].astype(float).mask(own & rows[column].notna(), 1.0)
+    rows = rows.assign(**in_own_runtime(rows))
     rows["verified"] = verified(rows)
     rows["making_s"] = rows["compress_time_s"].astype(float) + rows["export_time_s"].astype(float)
     rows["reference_seconds_per_inference"] = reference["seconds_per_inference"]
@@ -145,6 +153,44 @@ def reference_of(rows: pd.DataFrame) -> pd.DataFrame:
         cell_id=rows["reference_cell_id"].fillna(rows["cell_id"].where(rows["chain"] == REFERENCE))
     )
     return wanted.merge(references, how="left", on=at).set_axis(rows.index)
+
+
+def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
+    """What of each speed-up is the runtime's, and what the compression adds to it.
+
+    `runtime_speedup` is the speed-up of the uncompressed model in the row's own runtime, on the same machine and
+    scenario; `compression_speedup` is the row's over it, so that the product of the two is the speed-up. In eager torch
+    the former is 1 by definition and the latter is the speed-up, with its interval. NaN where the runtime's own cell is
+    missing, failed or contended, or is not one alone.
+
+    The two speed-ups come from different processes, each paired with a reference of its own beside it: they are
+    independent estimates. On the logarithms, their ratio is a difference, and its 95 % interval is the one that tells
+    two rows of a board apart (`statistics.margin`).
+    """
+    alone = rows["method"].eq(REFERENCE)
+    usable = alone & succeeded(rows) & ~flagged(rows, "contended")
+    uncompressed = rows[usable].drop_duplicates(SAME_RUNTIME, keep=False)[[*SAME_RUNTIME, *SPEEDUPS, "processes"]]
+    own = rows[SAME_RUNTIME].merge(uncompressed, how="left", on=SAME_RUNTIME).set_axis(rows.index)
+    eager = rows["runtime"].eq(EAGER)
+    gain, low, high = (rows[name].astype(float) for name in ("speedup", *SPEEDUP_INTERVAL))
+    runtime = own["speedup"].astype(float).mask(eager, 1.0)
+    ratio = gain / runtime
+    half = statistics.margin(*_log_error(rows), *_log_error(own))
+    exact = alone & ratio.notna()  # without compression nothing is added
+    return pd.DataFrame(
+        {
+            "runtime_speedup": runtime.where(succeeded(rows)),
+            "compression_speedup": ratio.mask(exact, 1.0),
+            COMPRESSION_INTERVAL[0]: (ratio * np.exp(-half)).mask(eager, low).mask(exact, 1.0),
+            COMPRESSION_INTERVAL[1]: (ratio * np.exp(half)).mask(eager, high).mask(exact, 1.0),
+        }
+    )
+
+
+def _log_error(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The standard errors of the speed-ups' logarithms, and how many processes are behind each."""
+    low, high, n = (rows[name].to_numpy(float, na_value=np.nan) for name in (*SPEEDUP_INTERVAL, "processes"))
+    return statistics.standard_error(low, high, n), n
 
 
 def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd.Series) -> pd.Series:

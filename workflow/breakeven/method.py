@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -18,14 +18,36 @@ if TYPE_CHECKING:
     from breakeven.task import Task
 
 
+# What a compression changes, in the order in which a chain may do it: each undoes what comes after it in this list.
+Change = Literal["network", "layers", "zeros", "values", "precision"]
+Batch = tuple[tuple["Tensor", ...], "Tensor"]  # inputs and target, samples first
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """Knowledge distillation: a model learns from another's outputs too (Hinton et al. 2015, arXiv:1503.02531)."""
+
+    teacher: nn.Module
+    weight: float = 0.5  # of the teacher's part in the loss; the rest is the task's own
+    temperature: float = 2.0  # above 1 the teacher's smaller outputs count for more
+
+
+class FineTune(Protocol):
+    """Trains a model in place on the training set; weights that are zero stay zero."""
+
+    def __call__(self, model: nn.Module, epochs: float, *, rate: float = 0.3, teaching: Teaching | None = None) -> None:
+        """`epochs` over the training set, at `rate` times the recipe's learning rate."""
+
+
 @dataclass(frozen=True)
 class CompressionContext:
-    """What a compression may use beside the model."""
+    """What a compression may use beside the model. None of it touches the test set."""
 
     task: Task
     seed: int
-    fine_tune: Callable[[nn.Module, float], None]  # (model, epochs): trains in place on the training set
-    calibration_inputs: Callable[[int], Iterator[tuple[Tensor, ...]]]  # n training samples, in batches
+    fine_tune: FineTune
+    training_samples: Callable[[int], Iterator[Batch]]  # n of them, in batches
+    validate: Callable[[Callable[..., Tensor]], float]  # the task's quality on the validation set
 
 
 class Method(ABC):
@@ -39,27 +61,41 @@ class Method(ABC):
 
 
 class CompressionMethod(Method):
-    """Module in, cheaper module out."""
+    """Makes a model cheaper: a module (`compress`), or where `on_file` says so a runtime's file (`compress_file`)."""
 
-    exportable: ClassVar[bool] = True  # False where no runtime can export the result; it then ends its chain
+    changes: ClassVar[Change] = "values"
 
-    @abstractmethod
+    def __new__(cls, *_: Any, **__: Any) -> Self:
+        if cls.compress is CompressionMethod.compress and cls.compress_file is CompressionMethod.compress_file:
+            raise TypeError("it has neither `compress` nor `compress_file`")
+        return super().__new__(cls)
+
+    @property
+    def runtime(self) -> str | None:
+        """The one runtime that serves the result; None where any does that takes a module."""
+        return None
+
+    @property
+    def on_file(self) -> bool:
+        """Whether it works on the file that its runtime exported, by that runtime's own tools."""
+        return False
+
+    @property
+    def precision(self) -> str | None:
+        """What weights are stored in from here on, such as int8; None where that stays."""
+        return None
+
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         """A new module with the same call and output shape, in eval mode; the input stays untouched.
 
         Raises:
             CellFailure: an expected failure, such as a model without any layer the method applies to.
         """
+        raise NotImplementedError
 
-
-class ExportedCompressionMethod(Method):
-    """File in, cheaper file out: compression by a runtime's own tool, after the export to that runtime."""
-
-    runtime: ClassVar[str]  # the runtime whose exported file it takes and gives
-
-    @abstractmethod
-    def compress(self, source: Path, target: Path, context: CompressionContext) -> None:
+    def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:
         """Write the compressed form of the file `source` to `target`; `source` stays untouched."""
+        raise NotImplementedError
 
 
 class Runtime(Method):

@@ -145,6 +145,7 @@ class InferenceRow(Row):
     flops: int | None = None  # of one sample: 2 per multiply-add, as if in float32 and dense
     nonzero_flops: int | None = None  # without those of weights that are zero
     disk_bytes: int | None = None  # of the file a user would ship
+    packed_bytes: int | None = None  # of that file packed by zstd, as one would send it
     train_time_s: float | None = None  # of the model the chain starts from
     compress_time_s: float | None = None  # over all steps of the chain
     export_time_s: float | None = None

@@ -93,7 +93,8 @@ def hardware(name: str) -> HardwareProfile:
 def identify(kind: str, text: str) -> str:
     """The one spelling of a unit's text: parameters in order of declaration, those at their default left out."""
     instance, name = _create(kind, text), text.partition("-")[0]
-    fields = [f for f in dataclasses.fields(instance) if getattr(instance, f.name) != _default(f)]
+    known = dataclasses.fields(instance) if dataclasses.is_dataclass(instance) else ()
+    fields = [f for f in known if getattr(instance, f.name) != _default(f)]
     return "-".join([name, *(f"{f.name}={getattr(instance, f.name)}" for f in fields)])
 
 

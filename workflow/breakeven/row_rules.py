@@ -149,12 +149,13 @@ SHARED = [
 ]
 PERCENTILES = {"latency_p50_ms": 0.5, "latency_p90_ms": 0.9, "latency_p99_ms": 0.99}
 INFERENCE = [
-    *present("artifact_sha256", "reference_cell_id", "disk_bytes", "compress_time_s", "export_time_s", "timed_calls"),
-    *present("timed_s", "processes", "latency_mean_ms", "latency_p50_ms", "speedup", "throughput_samples_per_s"),
+    *present("artifact_sha256", "reference_cell_id", "disk_bytes", "packed_bytes", "compress_time_s", "export_time_s"),
+    *present("timed_calls", "timed_s", "processes", "latency_mean_ms", "latency_p50_ms", "speedup"),
+    *present("throughput_samples_per_s"),
     *positive("batch_size", "timed_calls", "timed_s", "processes", "disk_bytes", "train_time_s", "latency_mean_ms"),
     *positive(*PERCENTILES, *(f"reference_{name}" for name in PERCENTILES), "throughput_samples_per_s"),
     *positive("speedup", *SPEEDUP_INTERVAL, "energy_gain", *ENERGY_INTERVAL),
-    *positive("energy_j_per_sample", "reference_energy_j_per_sample"),
+    *positive("packed_bytes", "energy_j_per_sample", "reference_energy_j_per_sample"),
     *not_negative("nonzero_parameters", "flops", "nonzero_flops", "compress_time_s", "export_time_s", "load_time_s"),
     *not_negative("making_foreign_load_percent", "warmup_calls", "latency_cv", "speedup_cv"),
     *not_negative("cuda_allocated_bytes", "cuda_reserved_bytes", "quality_kept_ci_low", "quality_kept_ci_high"),

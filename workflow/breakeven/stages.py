@@ -27,7 +27,6 @@ ROWS = "rows.json"  # of the train and measure stages
 EVALUATION = "evaluation.json"  # of the evaluate stage
 OUTPUTS = "outputs.npy"  # of the evaluate stage, see `outputs`
 JOB = "job.json"  # of every stage: when it ran, and how much of that was work
-FINE_TUNE_RATE = 0.3  # of the recipe's learning rate: enough to recover, too little to forget
 
 FIRST = Attempt()
 
@@ -141,20 +140,16 @@ def compress(
     task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path, attempt: Attempt = FIRST
 ) -> None:
     """Apply one step of a chain to an artifact; leave the next artifact."""
-    from breakeven import compression, training
+    from breakeven import compression
+    from breakeven.context import make_context
 
     task, hardware = registry.task(task_text), registry.hardware(hardware_name)
     job = Job("compress", hardware, timed=False)
-    plain = registry.method("single_device")
-
-    def fine_tune(module: Any, epochs: float) -> None:
-        rate = task.recipe.learning_rate * FINE_TUNE_RATE
-        training.fit(task, module, plain, hardware, seed, epochs, rate, validate=False)  # type: ignore[arg-type]
 
     with artifacts.folder_aside(output) as folder:
         with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
             attempt.begin()
-            job.work_s = compression.run_step(step, task, seed, hardware, source, folder, fine_tune)
+            job.work_s = compression.run_step(step, hardware, source, folder, make_context(task, seed, hardware))
         job.write(folder)
 
 
@@ -164,7 +159,7 @@ def evaluate(
     """Evaluate an artifact in the runtime that serves it; leave its quality."""
     from breakeven import evaluation
 
-    task, chain = registry.task(task_text), chains.parse(chain_text)
+    task, chain = registry.task(task_text), chains.served(chain_text)
     hardware = evaluation_profile(accelerator)
     job, result = Job("evaluate", hardware, timed=False), evaluation.Evaluation()
 

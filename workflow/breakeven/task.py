@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from breakeven.errors import CellFailure
+
 if TYPE_CHECKING:
     from pytorch_lightning import LightningDataModule
     from torch import Tensor, nn
@@ -72,6 +74,25 @@ class Task(ABC):
     @abstractmethod
     def metric(self) -> Metric:
         """A fresh torchmetrics metric, updated as `metric.update(outputs, target)`."""
+
+    def student(self, width: float) -> nn.Module:
+        """A new model of the same kind and call, its layers about `width` times as wide; its weights untrained.
+
+        Raises:
+            CellFailure: `unsupported`, with the reason.
+        """
+        raise CellFailure("unsupported", f"{self.title} has no narrower network: leave distillation out here")
+
+    def distillation_loss(self, outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
+        """How far a student's outputs are from its teacher's: a scalar, the mean over the batch.
+
+        For logits [batch, classes, …]: the cross entropy between the softened classes (arXiv:1503.02531), less the
+        teacher's own entropy, times the temperature squared so that gradients keep their size. Other tasks override.
+        """
+        from torch.nn.functional import kl_div, log_softmax
+
+        student, teacher = (log_softmax(x / temperature, dim=1) for x in (outputs, taught))
+        return temperature**2 * kl_div(student, teacher, log_target=True, reduction="none").sum(1).mean()
 
     @abstractmethod
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:

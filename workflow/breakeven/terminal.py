@@ -43,6 +43,7 @@ LEGEND = (
     "Ranked: quality ≥ 99 % of the reference's (★ ≥ 99.9 %; open: below), measured without foreign load."
     " 1=: a rank is shared where the intervals cannot tell two costs apart, or they differ by less than 2 %."
     " × is the reference's value over the row's: above 1 is better. In theory: by arithmetic alone."
+    " In its runtime: over fp32 in the same runtime, what the compression adds to it."
     " Pays off: after so many inferences compressing has paid for itself (?: the interval of the speed-up leaves open"
     " whether). est.: from the profile's watts, not measured."
 )
@@ -91,13 +92,16 @@ def _inference_columns(by: str) -> list[Column]:
         Column("Method", lambda row: row["chain"], right=False),
         Column("Quality", lambda row: f"{quality(row['quality'])}{_star(row)}", 1),
         Column("of ref.", lambda row: percent(row["quality_ratio"]), 4),
-        Column("95 %", _kept, 8),
+        Column("95 %", _kept, 9),
         Column(f"{cost.label} [{cost.unit}]", lambda row: number(row[cost.column]), 3),
         Column("Speed-up", lambda row: times(row["speedup"])),
         Column("95 %", _interval, 5),
-        Column("in theory", lambda row: times(row["theoretical_speedup"]), 7),
+        Column("in theory", lambda row: times(row["theoretical_speedup"]), 8),
+        Column("in its runtime", lambda row: times(row["compression_speedup"]), 7),
         Column("Disk", lambda row: size(row["disk_bytes"]), 6),
         Column("×", lambda row: times(row["size_ratio"]), 9),
+        Column("Packed", lambda row: size(row["packed_bytes"]), 13),
+        Column("×", lambda row: times(row["packed_ratio"]), 14),
         Column("Memory", lambda row: size(row["memory_above_baseline_bytes"]), 10),
         Column("×", lambda row: times(row["memory_ratio"]), 11),
         Column("mJ/sample", _energy, 12),

@@ -21,7 +21,7 @@ from torch.multiprocessing import ProcessExitedException
 from breakeven import memory
 from breakeven.errors import CellFailure, death
 from breakeven.hardware import HardwareProfile
-from breakeven.method import TrainingMethod
+from breakeven.method import Teaching, TrainingMethod
 from breakeven.record import read_json, write_json
 from breakeven.task import Task
 
@@ -45,16 +45,24 @@ class Fit:
 class Learner(pl.LightningModule):
     """A task's model with its loss, its metric and its recipe: AdamW with a one-cycle learning rate."""
 
-    def __init__(self, task: Task, model: nn.Module, learning_rate: float) -> None:
+    def __init__(self, task: Task, model: nn.Module, learning_rate: float, teaching: Teaching | None = None) -> None:
         super().__init__()
         self.task = task
         self.model = model
         self.learning_rate = learning_rate
         self.metric = task.metric()
+        self.teaching = [teaching] if teaching else []  # in a list, so that it is no part of what is trained
 
     def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> Tensor:
         inputs, target = batch
-        return self.task.loss(self.model(*inputs), target)
+        outputs = self.model(*inputs)
+        loss = self.task.loss(outputs, target)
+        for teaching in self.teaching:
+            with torch.no_grad():
+                taught = teaching.teacher(*inputs)
+            apart = self.task.distillation_loss(outputs, taught, teaching.temperature)
+            loss = (1 - teaching.weight) * loss + teaching.weight * apart
+        return loss
 
     def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> None:
         inputs, target = batch
@@ -139,6 +147,7 @@ def fit(
     epochs: float | None = None,
     learning_rate: float | None = None,
     validate: bool = True,
+    teaching: Teaching | None = None,
 ) -> Fit:
     """Train `model` in place.
 
@@ -146,6 +155,7 @@ def fit(
         epochs: over the training set; the recipe's where None. A fraction of an epoch is fine.
         learning_rate: the peak of the cycle; the recipe's where None.
         validate: whether to look for the time to target on the validation set.
+        teaching: a model to learn from beside the targets.
 
     Raises:
         CellFailure: the loss became infinite or not a number.
@@ -157,7 +167,9 @@ def fit(
     batches = len(data.train_dataloader())
     steps = max(1, math.ceil((task.recipe.epochs if epochs is None else epochs) * batches))
     model.train()
-    learner = Learner(task, model, learning_rate or task.recipe.learning_rate)
+    if teaching:
+        teaching.teacher.to(hardware.accelerator).eval()
+    learner = Learner(task, model, learning_rate or task.recipe.learning_rate, teaching)
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "fit.json"
         trainer = pl.Trainer(
@@ -183,6 +195,25 @@ def fit(
         reason = f"the loss was not finite at step {result.diverged_at_step}: lower the recipe's learning_rate"
         raise CellFailure("diverged", reason)
     return result
+
+
+@contextmanager
+def zeros_held(model: nn.Module) -> Iterator[None]:
+    """Weights that are zero now stay zero while the model trains: what was pruned stays pruned.
+
+    A matrix that is zero altogether is a new one, to be trained.
+    """
+    hooks = []
+    for parameter in model.parameters():
+        kept = parameter.detach() != 0
+        if parameter.requires_grad and parameter.dim() > 1 and kept.any() and not kept.all():
+            # With no gradient ever, AdamW's moments and its decay leave a zero where it is.
+            hooks.append(parameter.register_hook(lambda gradient, kept=kept: gradient * kept.to(gradient.device)))
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @contextmanager

@@ -74,6 +74,12 @@ class MovieSentiment(Task):
 
         return getattr(network, self.encoder)()
 
+    def student(self, width: float) -> nn.Module:
+        """See `Task`. `minilm` keeps its width and its pretrained weights: of its layers every `1 / width`-th stays."""
+        from . import network
+
+        return getattr(network, self.encoder)(width)
+
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross entropy [nats]."""
         from torch.nn.functional import cross_entropy

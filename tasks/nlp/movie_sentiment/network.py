@@ -27,14 +27,16 @@ class Classifier(nn.Module):
         return self.classifier((states * weights).sum(1) / weights.sum(1))
 
 
-def small() -> Classifier:
+def small(width: float = 1.0) -> Classifier:
     """2 layers of width 64; .5 of its .6 million parameters are embeddings, which overfit without much dropout."""
+    heads = 4
+    hidden = heads * max(1, round(16 * width))
     config = BertConfig(
         vocab_size=VOCABULARY,
-        hidden_size=64,
+        hidden_size=hidden,
         num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=256,
+        num_attention_heads=heads,
+        intermediate_size=4 * hidden,
         max_position_embeddings=LENGTH,
         hidden_dropout_prob=0.1,
         attention_probs_dropout_prob=0.0,
@@ -44,12 +46,19 @@ def small() -> Classifier:
     return Classifier(encoder)
 
 
-def minilm() -> Classifier:
-    """6 layers of width 384, 22.6 million weights, pretrained; no attention dropout: it has no fused kernel on CPUs."""
+def minilm(width: float = 1.0) -> Classifier:
+    """6 layers of width 384, 22.6 million weights, pretrained; no attention dropout: it has no fused kernel on CPUs.
+
+    Of a narrower one, layers evenly spaced are left out, as in DistilBERT (Sanh et al., 2019): half of its weights are
+    embeddings, and a pretrained layer is worth more than a narrow new one.
+    """
     folder = minilm_folder()
     config = BertConfig.from_json_file(folder / "config.json")
     config.attention_probs_dropout_prob = 0.0
     encoder = BertModel(config, add_pooling_layer=False)
     weights = load_file(folder / "model.safetensors")
     encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
+    layers, kept = encoder.encoder.layer, max(1, round(width * config.num_hidden_layers))
+    encoder.encoder.layer = nn.ModuleList(layers[i * len(layers) // kept] for i in range(kept))
+    config.num_hidden_layers = kept
     return Classifier(encoder)

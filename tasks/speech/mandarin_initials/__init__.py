@@ -10,6 +10,7 @@ Known limits: a held-out syllable's other tones, and both voices, occur in train
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
@@ -63,6 +64,10 @@ class MandarinInitials(Task):
             layers += [nn.Conv2d(channels[i], channels[i + 1], 3, stride, padding=1, bias=False)]
             layers += [nn.BatchNorm2d(channels[i + 1]), nn.ReLU()]
         return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(channels[-1] * 3 * 6, 22))
+
+    def student(self, width: float) -> nn.Module:
+        """See `Task`."""
+        return replace(self, width=max(1, round(width * self.width))).model()
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross entropy [nats], against labels smoothed by .1."""

@@ -11,12 +11,12 @@ Known limits: small pictures, padded to 32×32; networks made for 224×224 are d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import UserError
+from breakeven.errors import CellFailure, UserError
 from breakeven.task import Quality, Recipe, Task
 
 if TYPE_CHECKING:
@@ -61,13 +61,23 @@ class FashionMNIST(Task):
         Raises:
             UserError: timm has no model of that name.
         """
-        import timm
+        return self._network()
 
-        if not timm.is_model(self.network):
-            raise UserError(f"fashion_mnist: timm has no model '{self.network}': see timm.list_models()")
-        config = timm.models.get_pretrained_cfg(self.network)
-        size = {"img_size": 32} if config and config.fixed_input_size else {}  # transformers have to know it
-        return timm.create_model(self.network, in_chans=1, num_classes=10, **size)
+    def student(self, width: float) -> nn.Module:
+        """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
+        from timm.models import ResNet, VisionTransformer
+
+        network = self.model()
+        if isinstance(network, ResNet):
+            stem, *stages = (info["num_chs"] for info in network.feature_info)
+            inner = [n // getattr(network, f"layer{i}")[0].expansion for i, n in enumerate(stages, start=1)]
+            channels, stem_width = [max(1, round(width * n)) for n in inner], max(4, round(width * stem / 2))
+            return self._network(channels=channels, stem_width=stem_width)
+        if isinstance(network, VisionTransformer):
+            heads = network.blocks[0].attn.num_heads
+            return self._network(embed_dim=heads * max(1, round(width * network.embed_dim / heads)))
+        reason = f"no narrower '{self.network}' is known: take a ResNet or a plain vision transformer of timm"
+        raise CellFailure("unsupported", reason)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross entropy [nats]."""
@@ -86,6 +96,15 @@ class FashionMNIST(Task):
         from .images import to_inputs
 
         return to_inputs(self._prepared().load()["test_images"][:batch_size])
+
+    def _network(self, **sizes: Any) -> nn.Module:
+        import timm
+
+        if not timm.is_model(self.network):
+            raise UserError(f"fashion_mnist: timm has no model '{self.network}': see timm.list_models()")
+        config = timm.models.get_pretrained_cfg(self.network)
+        size = {"img_size": 32} if config and config.fixed_input_size else {}  # transformers have to know it
+        return timm.create_model(self.network, in_chans=1, num_classes=10, **size, **sizes)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

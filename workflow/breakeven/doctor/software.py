@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from breakeven import data, registry
+from breakeven import ENVIRONMENT, data, registry
 from breakeven.doctor.finding import Finding, Level, existing
 from breakeven.plugins import REPOSITORY
 from breakeven.provenance import LIBRARIES, package_version
@@ -113,8 +113,9 @@ def packages(lock: Path = LOCK) -> Finding:
 
 
 def variables(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Variables of the environment that change speed."""
-    found = {name: value for name, value in sorted(environment.items()) if SPEED.fullmatch(name)}
+    """Variables of the environment that change speed, but for those that the engine sets itself."""
+    given = {name: value for name, value in sorted(environment.items()) if ENVIRONMENT.get(name) != value}
+    found = {name: value for name, value in given.items() if SPEED.fullmatch(name)}
     if not found:
         return Finding("variables", Level.OK, "none that changes speed")
     named = ", ".join(f"{name}={value}" for name, value in found.items())

@@ -1,0 +1,122 @@
+"""How much cheaper our chains make three tasks' models, beside the tools that a user would call directly.
+
+The grid benchmarks/compression.yaml runs as any other does: every chain, and every tool of benchmarks/peers, beside
+fp32 in eager PyTorch, in lockstep, on one thread, evaluated on the whole test set. What is done is not done again.
+Then it prints:
+
+- of the chains that keep 99 % of the reference's quality, per task the fastest one by one, the fastest in batches, and
+  the smallest file, against what was aimed at;
+- each tool called directly beside our chain with the same back end: their files timed in lockstep with one another, the
+  share of the quality that each keeps, and their sizes.
+
+Run it on an otherwise idle machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+from importlib import import_module
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from breakeven import chain as chains
+from breakeven import forkserver, grid, leaderboard, measurement, plugins, registry, statistics
+from breakeven.record import read_json
+from breakeven.serving import SCENARIOS, Served
+
+CONFIG, PEERS = Path(__file__).with_suffix(".yaml"), Path(__file__).parent / "peers"
+# Speed-up one by one and in batches, and how many times smaller the file.
+AIMS = {"fashion_mnist": (10, 6, 12), "movie_sentiment": (3.5, 2.5, 12), "mandarin_initials": (5, 4, 12)}
+FIGURES = [
+    ("speed-up, batch 1", "single_stream", "speedup"),
+    ("speed-up, batch 32", "offline", "speedup"),
+    ("times smaller on disk", "single_stream", "size_ratio"),
+    ("times smaller, packed", "single_stream", "packed_ratio"),
+]
+TOOLS = {  # and our chain with the same back end
+    "direct_onnxruntime": "int8_static",
+    "direct_nncf": "int8_static-backend=openvino",
+    "direct_neural_compressor": "int8_static-backend=pt2e",
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="*", help="only these of the grid's")
+    options = parser.parse_args()
+    plugins.__path__.append(str(PEERS))
+    config = grid.read_config(CONFIG)
+    tasks, results = options.tasks or config["tasks"], Path(config["results"])
+    command = ["snakemake", "--cores", "all", "--configfile", CONFIG, "--config", f"tasks=[{','.join(tasks)}]"]
+    subprocess.run(command, check=True, env={**os.environ, "BREAKEVEN_PATH": str(PEERS)})
+    rows = leaderboard.rank(leaderboard.load(results)[0])
+    console = Console(width=150)
+    console.print(best(rows, tasks))
+    for name in forkserver.PRELOAD:  # what is timed is forked from here
+        import_module(name)
+    console.print(beside(rows, tasks, results, measurement.MODES[config["timing"]]))
+
+
+def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
+    """Per task and figure the best of our chains that keeps the quality."""
+    made = Table("task", "figure", "aim", "reached", "best chain", "quality kept")
+    good = rows[rows["board"].eq("closed") & ~leaderboard.flagged(rows, "contended")]
+    good = good[~good["method"].isin(TOOLS)]
+    for task in tasks:
+        for number, (figure, scenario, column) in enumerate(FIGURES):
+            found = good[good["task"].eq(task) & good["scenario"].eq(scenario)]
+            row = found.loc[found[column].astype(float).idxmax()]
+            aims = AIMS.get(task, ())
+            aim = f"{aims[number]:g}×" if number < len(aims) else ""
+            interval = f" [{row['speedup_ci_low']:.2f}, {row['speedup_ci_high']:.2f}]" if column == "speedup" else ""
+            made.add_row(task, figure, aim, f"{row[column]:.2f}×{interval}", row["chain"], kept(row))
+    return made
+
+
+def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: measurement.Mode) -> Table:
+    """Each tool called directly, beside ours: time and bytes as ratios above 1 where ours is the better."""
+    made = Table("task", "tool", "batch", "tool over eager", "ours over eager", "ours over tool", "bytes", "kept, ours")
+    made.add_column("kept, tool")
+    alone = rows.set_index(["task", "scenario", "method"])
+    for task in tasks:
+        for tool, chain in TOOLS.items():
+            pair = {each: alone.loc[task, :, each] for each in (tool, chains.served(chain).compressions)}
+            if any((found["board"] == "gap").any() for found in pair.values()):
+                reason = next(r for found in pair.values() for r in found["reason"].dropna())
+                made.add_row(task, tool, "–", str(reason))
+                continue
+            theirs, ours = pair.values()
+            timing = lockstep(task, results, ours["chain"].iloc[0], theirs["chain"].iloc[0], mode)
+            for scenario, batch in SCENARIOS.items():
+                a, b = theirs.loc[scenario], ours.loc[scenario]
+                ratio, low, high, _ = statistics.ratio_interval([w.speedup for w in timing.windows[scenario]])
+                made.add_row(
+                    *(task, tool, str(batch), f"{a['speedup']:.2f}×", f"{b['speedup']:.2f}×"),
+                    *(f"{ratio:.3f} [{low:.3f}, {high:.3f}]", f"{a['disk_bytes'] / b['disk_bytes']:.2f}"),
+                    *(kept(b), kept(a)),
+                )
+    return made
+
+
+def lockstep(task: str, results: Path, ours: str, theirs: str, mode: measurement.Mode) -> measurement.Timing:
+    """Our file and the tool's, timed in turns."""
+    hardware = registry.hardware("cpu_1")
+    files = []
+    for chain in (ours, theirs):
+        folder = results / grid.artifact(f"{task}/single_device@cpu_1/seed=0", chain)
+        record = read_json(folder / "artifact.json")
+        files.append(Served(folder / record["file"], chains.served(chain).runtime, record["sha256"]))
+    return measurement.measure(*files, registry.task(task), hardware, mode, seed=0)
+
+
+def kept(row: pd.Series) -> str:
+    return f"{row['quality_ratio']:.3f} [{row['quality_kept_ci_low']:.3f}, {row['quality_kept_ci_high']:.3f}]"
+
+
+if __name__ == "__main__":
+    main()

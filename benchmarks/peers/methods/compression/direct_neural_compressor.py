@@ -1,0 +1,88 @@
+"""Neural Compressor's post-training static quantisation as its guide has it, called directly, compiled by Inductor.
+
+Reference: https://github.com/intel/neural-compressor/blob/master/docs/source/3x/PT_StaticQuant.md. The tool is
+installed into an environment of its own, which shares torch with this one: it needs a package index.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import tempfile
+import venv
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import Change, CompressionContext, CompressionMethod
+
+if TYPE_CHECKING:
+    from torch import nn
+
+PEER = "neural-compressor-pt==3.10"
+# Our modules are not known there: it gets the exported program, and gives back one that torch.export saved.
+DRIVER = """
+import sys, torch
+from neural_compressor.torch.quantization import StaticQuantConfig, convert, prepare
+given, samples, taken = sys.argv[1:]
+model = prepare(torch.export.load(given).module(), StaticQuantConfig())
+batches = torch.load(samples)
+for inputs in batches:
+    model(*inputs)
+shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in batches[0])
+torch.export.save(torch.export.export(convert(model), batches[0], dynamic_shapes=shapes), taken)
+"""
+
+
+@dataclass(frozen=True)
+class DirectNeuralCompressor(CompressionMethod):
+    """`prepare`, calibrate, `convert`."""
+
+    reference: ClassVar[str] = "https://github.com/intel/neural-compressor"
+    changes: ClassVar[Change] = "precision"
+
+    samples: int = Field(256, ge=1, description="training samples to calibrate on")
+
+    @property
+    def runtime(self) -> str:
+        return "torch_compile"
+
+    @property
+    def precision(self) -> str:
+        return "int8"
+
+    def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
+        import torch
+
+        batches = [inputs for inputs, _ in context.training_samples(self.samples)]
+        shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in batches[0])
+        with tempfile.TemporaryDirectory() as name:
+            given, samples, taken = (Path(name) / file for file in ("given.pt2", "samples.pt", "taken.pt2"))
+            torch.export.save(torch.export.export(model, batches[0], dynamic_shapes=shapes), given)
+            torch.save(batches, samples)
+            command = [_environment(Path(name) / "environment"), "-c", DRIVER, given, samples, taken]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode:
+                raise CellFailure("method_error", f"{PEER}: {done.stderr.strip().splitlines()[-1]}")
+            return torch.export.load(taken).module()
+
+
+def _environment(folder: Path) -> Path:
+    """The Python of a new environment with the tool, its own dependencies left to ours."""
+    venv.create(folder, with_pip=True)
+    torch = importlib.util.find_spec("torch")
+    assert torch and torch.origin
+    (packages,) = folder.glob("lib/python*/site-packages")
+    (packages / "shared.pth").write_text(f"{Path(torch.origin).parents[1]}\n")
+    python = folder / "bin" / "python"
+    variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    install = subprocess.run(
+        [python, "-m", "pip", "install", PEER], capture_output=True, text=True, check=False, env=variables
+    )
+    if install.returncode:
+        raise CellFailure("method_error", f"{PEER} cannot be installed: {install.stderr.strip().splitlines()[-1]}")
+    return python

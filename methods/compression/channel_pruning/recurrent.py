@@ -1,0 +1,50 @@
+"""Which hidden units of GRU and LSTM layers go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from .importance import worth
+from .widened import Widened, suffixes_of
+
+if TYPE_CHECKING:
+    from . import ChannelPruning
+
+
+def is_recurrent(module: nn.Module) -> bool:
+    """Whether torch-pruning cannot follow channels through it."""
+    return isinstance(module, (nn.RNNBase, nn.RNNCellBase))
+
+
+def shrink(model: nn.Module, method: ChannelPruning) -> tuple[nn.Module, bool]:
+    """The model with fewer units in its GRU and LSTM layers, and whether any went."""
+    smaller = {}
+    for layer in model.modules():
+        if type(layer) in (nn.GRU, nn.LSTM) and not layer.proj_size:
+            left = round(layer.hidden_size * (1 - method.ratio)) // method.round_to * method.round_to
+            if 0 < left < layer.hidden_size:
+                smaller[layer] = Widened(layer, best_units(layer, left, method.importance))
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):  # a shared layer under each of its names
+            if child in smaller:
+                setattr(parent, name, smaller[child])
+    return smaller.get(model, model), bool(smaller)
+
+
+def best_units(layer: nn.RNNBase, count: int, importance: str) -> list[Tensor]:
+    """The units to keep, in order: for every layer of the stack, and in it for every direction."""
+    suffixes, size = suffixes_of(layer), layer.hidden_size
+    incoming, between = (
+        [worth(getattr(layer, f"weight_{kind}_{suffix}"), importance) for suffix in suffixes] for kind in ("ih", "hh")
+    )
+    scores = []
+    for own, recurrent in zip(incoming, between, strict=True):
+        gates = (own.sum(1) + recurrent.sum(1)).view(-1, size)
+        scores.append(gates.sum(0) + recurrent.sum(0))
+    directions = 2 if layer.bidirectional else 1
+    for number, read in enumerate(incoming[directions:]):  # the next layer of the stack reads all directions of this
+        for direction, columns in enumerate(read.sum(0).split(size)):
+            scores[number // directions * directions + direction] += columns
+    return [score.topk(count).indices.sort().values for score in scores]

@@ -1,0 +1,78 @@
+"""A smaller GRU or LSTM behind the interface of the layer as it was. Saved models name this class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+HOW = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
+States = Tensor | tuple[Tensor, Tensor]  # the hidden states; an LSTM's cells beside them
+
+
+class Widened(nn.Module):
+    """A smaller GRU or LSTM that takes and gives states as wide as before: units that were removed are zero."""
+
+    def __init__(self, original: nn.RNNBase, kept: list[Tensor]) -> None:
+        super().__init__()
+        for name in ("mode", "input_size", "hidden_size", "proj_size", *HOW):  # for code that asks the layer
+            setattr(self, name, getattr(original, name))
+        how = {name: getattr(original, name) for name in HOW}
+        self.layer = type(original)(original.input_size, len(kept[0]), **how)
+        directions = 2 if original.bidirectional else 1
+        self.register_buffer("kept", torch.stack(kept))
+        self.register_buffer("shown", _joined(kept[-directions:], self.hidden_size))  # columns of the outputs
+        gates = original.weight_hh_l0.shape[0] // self.hidden_size
+        for number, suffix in enumerate(suffixes_of(original)):
+            first = number // directions * directions
+            below = _joined(kept[first - directions : first], self.hidden_size) if first else slice(None)
+            rows = _joined([kept[number]] * gates, self.hidden_size)
+            for kind, columns in (("ih", below), ("hh", kept[number])):
+                weight = getattr(original, f"weight_{kind}_{suffix}").detach()
+                getattr(self.layer, f"weight_{kind}_{suffix}").data.copy_(weight[rows][:, columns])
+                if original.bias:
+                    bias = getattr(original, f"bias_{kind}_{suffix}").detach()
+                    getattr(self.layer, f"bias_{kind}_{suffix}").data.copy_(bias[rows])
+
+    def flatten_parameters(self) -> None:
+        """As of the layer within."""
+        self.layer.flatten_parameters()
+
+    def forward(
+        self, x: Tensor | PackedSequence, states: States | None = None
+    ) -> tuple[Tensor | PackedSequence, States]:
+        out, states = self.layer(x, None if states is None else _each(states, self._narrow))
+        packed = isinstance(out, PackedSequence)
+        values = out.data if packed else out
+        width = self.hidden_size * (2 if self.bidirectional else 1)
+        values = _spread(values, self.shown, width)
+        return PackedSequence(values, *out[1:]) if packed else values, _each(states, self._widen)
+
+    def _narrow(self, states: Tensor) -> Tensor:
+        return torch.stack([part[..., kept] for part, kept in zip(states.unbind(), self.kept.unbind(), strict=True)])
+
+    def _widen(self, states: Tensor) -> Tensor:
+        pairs = zip(states.unbind(), self.kept.unbind(), strict=True)
+        return torch.stack([_spread(part, kept, self.hidden_size) for part, kept in pairs])
+
+
+def suffixes_of(layer: nn.RNNBase) -> list[str]:
+    """Of the names of its weights, in the order of its states."""
+    directions = ("", "_reverse") if layer.bidirectional else ("",)
+    return [f"l{number}{direction}" for number in range(layer.num_layers) for direction in directions]
+
+
+def _joined(parts: list[Tensor], size: int) -> Tensor:
+    """Indices into blocks of `size`, one after the other."""
+    return torch.cat([part + number * size for number, part in enumerate(parts)])
+
+
+def _spread(x: Tensor, index: Tensor, width: int) -> Tensor:
+    """`x` in the columns `index` of zeros `width` wide."""
+    return x.new_zeros(*x.shape[:-1], width).index_copy(-1, index, x)
+
+
+def _each(states: States, change: Callable[[Tensor], Tensor]) -> States:
+    return change(states) if isinstance(states, Tensor) else (change(states[0]), change(states[1]))

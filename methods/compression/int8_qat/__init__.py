@@ -1,0 +1,65 @@
+"""Quantisation-aware training: the network trains on while its weights and activations are rounded to 8 bits, so that
+it learns to do with them; then they are stored as integers. Batch norm is folded into the convolutions before.
+
+Reference: Jacob et al. 2018, arXiv:1712.05877, section 3, as torchao's PT2E does it: rounding in the forward pass, none
+in the backward pass, ranges of activations as moving averages. Weights are signed and per channel, activations unsigned
+and per tensor. Quantised are convolutions, linear layers, and between convolutions the sums and poolings; attention
+scores, normalisation and embeddings stay in float32, and so does a thin first convolution (see int8_static).
+
+Limits: CPU only. Batch norm's statistics are those of the trained model. Where `reduce_range` is off, U8S8 kernels of
+x86 CPUs without VNNI overflow.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.method import Change, CompressionContext, CompressionMethod, Teaching
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from breakeven.hardware import HardwareProfile
+    from breakeven.task import Task
+
+
+@dataclass(frozen=True)
+class Int8Qat(CompressionMethod):
+    """Trains weights and activations in 8 bits."""
+
+    reference: ClassVar[str] = "arXiv:1712.05877"
+    changes: ClassVar[Change] = "precision"
+
+    fine_tuning: float = Field(0.25, gt=0, description="share of the task's training epochs, run again in 8 bits")
+    rate: float = Field(0.03, gt=0, le=1, description="share of the recipe's learning rate")
+    distil: bool = Field(False, description="learn from the outputs of the float32 model too")
+    reduce_range: bool = Field(True, description="weights in 7 bits: 8 overflow on x86 CPUs without VNNI")
+
+    @property
+    def runtime(self) -> str:
+        return "onnxruntime"
+
+    @property
+    def precision(self) -> str:
+        return "int8"
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        if hardware.accelerator != "cpu":
+            return "these INT8 kernels run on CPUs only: list it under a CPU profile"
+        if find_spec("torchao") is None:
+            return "not installed: torchao: run pip install torchao"
+        return None
+
+    def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
+        from . import graph
+        from .layout import OnnxRuntimeLayout
+
+        rounding = graph.rounding(model, context.task.example_inputs(2), OnnxRuntimeLayout(self.reduce_range))
+        teaching = Teaching(model) if self.distil else None
+        epochs = self.fine_tuning * context.task.recipe.epochs
+        context.fine_tune(rounding, epochs, rate=self.rate, teaching=teaching)
+        return graph.integer(rounding)

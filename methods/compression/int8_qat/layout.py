@@ -1,0 +1,87 @@
+"""What is rounded where: the layout that ONNX Runtime has integer kernels for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch.fx import GraphModule, Node
+from torchao.quantization.pt2e import (
+    FakeQuantize,
+    MovingAverageMinMaxObserver,
+    MovingAveragePerChannelMinMaxObserver,
+)
+from torchao.quantization.pt2e.quantizer import (
+    QuantizationAnnotation,
+    QuantizationSpec,
+    Quantizer,
+    SharedQuantizationSpec,
+)
+
+aten = torch.ops.aten
+CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, aten.conv2d.padding}
+RELUS = {aten.relu.default, aten.relu_.default}
+SUMS = {aten.add.Tensor, aten.add_.Tensor}
+AVERAGES = {aten.adaptive_avg_pool2d.default, aten.avg_pool2d.default}
+MOVES = {aten.max_pool2d.default, aten.flatten.using_ints}  # they give the numbers that they get
+THIN = (4, 32)  # channels in and out: a smaller convolution is slower in 8 bits, as int8_static found
+DROPOUTS = {aten.dropout.default, aten.dropout_.default}
+KEY = "quantization_annotation"  # where torchao looks
+
+ACTIVATION = QuantizationSpec(
+    torch.uint8, FakeQuantize.with_args(observer=MovingAverageMinMaxObserver), 0, 255, torch.per_tensor_affine
+)
+# Weights are at hand whenever they are rounded: their range is that of now, not an average.
+ROWS = FakeQuantize.with_args(observer=MovingAveragePerChannelMinMaxObserver, averaging_constant=1.0)
+WHOLE = FakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
+EMBEDDING = QuantizationSpec(torch.int8, WHOLE, -127, 127, torch.per_tensor_symmetric)  # no product to overflow
+
+
+class OnnxRuntimeLayout(Quantizer):
+    """Both sides of a convolution and of what lies between two; the inputs of linear layers; embeddings."""
+
+    def __init__(self, reduce_range: bool) -> None:
+        most = 63 if reduce_range else 127
+        self.weight = QuantizationSpec(torch.int8, ROWS, -most, most, torch.per_channel_symmetric, ch_axis=0)
+        self.rounded: set[Node] = set()  # nodes whose outputs are integers
+
+    def annotate(self, model: GraphModule) -> GraphModule:
+        for node in model.graph.nodes:
+            if node.target is aten.embedding.default:
+                node.meta[KEY] = QuantizationAnnotation({node.args[0]: EMBEDDING}, _annotated=True)
+            elif node.target is aten.linear.default:
+                self._annotate(node, node.args[:1], {node.args[1]: self.weight})
+            elif node.target in CONVOLUTIONS and not _is_thin(node):
+                self._annotate(node, node.args[:1], {node.args[1]: self.weight})
+                self._round_output(node)
+            elif node.target in SUMS | AVERAGES and not self.rounded.isdisjoint(node.all_input_nodes):
+                self._annotate(node, node.all_input_nodes)
+                self._round_output(node)
+            elif node.target in MOVES and node.args[0] in self.rounded:
+                self._annotate(node, output=SharedQuantizationSpec(node.args[0]))
+                self.rounded.add(node)
+            elif node.target in DROPOUTS and node.args[0] in self.rounded:
+                self.rounded.add(node)
+        return model
+
+    def validate(self, model: GraphModule) -> None:
+        """Nothing to refuse: what is not annotated stays in float32."""
+
+    def _annotate(
+        self, node: Node, sources: Sequence[Node] = (), weight: dict | None = None, output: object = None
+    ) -> None:
+        inputs = {source: ACTIVATION for source in sources if source not in self.rounded}
+        node.meta[KEY] = QuantizationAnnotation(inputs | (weight or {}), output, _annotated=True)
+
+    def _round_output(self, node: Node) -> None:
+        """After the ReLU that follows, if any: it is one operator with what comes before."""
+        following = list(node.users)
+        last = following[0] if len(following) == 1 and following[0].target in RELUS else node
+        last.meta.setdefault(KEY, QuantizationAnnotation(_annotated=True)).output_qspec = ACTIVATION
+        self.rounded.add(last)
+
+
+def _is_thin(node: Node) -> bool:
+    outputs, inputs, *_ = node.args[1].meta["val"].shape
+    groups = node.args[6] if len(node.args) > 6 else 1
+    return groups == 1 and inputs < THIN[0] and outputs <= THIN[1]

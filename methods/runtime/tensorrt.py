@@ -1,0 +1,90 @@
+"""TensorRT on an NVIDIA GPU: the module compiled to engines of fused kernels, by Torch-TensorRT.
+
+Reference: https://docs.pytorch.org/TensorRT/. Batches above 256 samples are served in parts.
+Limits: CUDA profiles only; an optional package. The export needs the GPU, and the file serves on GPUs of that model
+only. Float layers compute in float32. Unverified on a GPU: written from the documentation, never run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import deepcopy
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import Runtime
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from breakeven.hardware import HardwareProfile
+    from breakeven.task import Task
+
+LARGEST, USUAL = 256, 32  # batches: an engine is built for a range, and tuned for one of it
+MISSING = "the package torch-tensorrt is not installed: run 'pip install torch-tensorrt'"
+
+
+@dataclass(frozen=True)
+class TensorRT(Runtime):
+    """Serves an exported program that holds TensorRT engines."""
+
+    reference: ClassVar[str] = "https://docs.pytorch.org/TensorRT/"
+    suffix: ClassVar[str] = ".pt2"  # which torch.export insists on
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        if hardware.accelerator != "cuda":
+            return "serves on NVIDIA GPUs only: list it under a CUDA profile"
+        return None if find_spec("torch_tensorrt") else MISSING
+
+    def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+        """Raises CellFailure without a GPU, if TensorRT refuses the model, or the file gives other outputs."""
+        import torch
+
+        from breakeven.exporting import refused, require_same_outputs, two_samples
+
+        if not find_spec("torch_tensorrt"):
+            raise CellFailure("unsupported", MISSING)
+        if not torch.cuda.is_available():
+            raise CellFailure("no_hardware", "engines are built on the GPU that runs them: run on a machine with one")
+        import torch_tensorrt
+
+        model, inputs = deepcopy(model).cuda(), tuple(x.cuda() for x in two_samples(example_inputs))
+        shapes = tuple({0: torch.export.Dim("batch", min=1, max=LARGEST)} for _ in inputs)
+        ranges = [
+            torch_tensorrt.Input(
+                min_shape=(1, *x.shape[1:]),
+                opt_shape=(USUAL, *x.shape[1:]),
+                max_shape=(LARGEST, *x.shape[1:]),
+                dtype=x.dtype,
+            )
+            for x in inputs
+        ]
+        try:
+            program = torch.export.export(model, inputs, dynamic_shapes=shapes)
+            compiled = torch_tensorrt.dynamo.compile(program, arg_inputs=ranges, disable_tf32=True)
+            # Of ranges alone it would take the batches of two inputs for two numbers.
+            torch_tensorrt.save(compiled, str(path), arg_inputs=inputs, dynamic_shapes=shapes)
+        except RuntimeError as error:
+            raise refused(error) from error
+        require_same_outputs(model, _serve(path), inputs)
+
+    def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
+        return _serve(path)
+
+
+def _serve(path: Path) -> Callable[..., Tensor]:
+    import torch
+    import torch_tensorrt
+
+    module = torch_tensorrt.load(str(path)).module()
+
+    def call(*inputs: Tensor) -> Tensor:
+        with torch.inference_mode():
+            parts = [module(*part) for part in zip(*(x.split(LARGEST) for x in inputs), strict=True)]
+            return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    return call
