@@ -187,7 +187,7 @@ def test_qat_trains_what_is_served_and_nothing_else_changes() -> None:
 def test_qat_learns_from_the_float_model_where_asked() -> None:
     model = lit(Residual())
     training = Training(model, images)
-    compress("int8_qat-distil=true", model, training=training)
+    compress("int8_qat-teacher=true", model, training=training)
     assert training.asked["teaching"] == Teaching(model)
 
 
@@ -236,6 +236,11 @@ def test_fx_serves_the_same_integers_as_torchscript(tmp_path: Path, cpu: Hardwar
     assert "quantized::conv2d_relu" in str(torch.jit.load(tmp_path / "model.ts").inlined_graph)
 
 
+def test_fx_counts_as_many_weights_as_the_float_model() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(1600, 3)).eval()
+    assert count_parameters(compress("int8_static-backend=fx", model))[0] == count_parameters(model)[0]
+
+
 def test_fx_says_what_it_cannot_trace() -> None:
     with pytest.raises(CellFailure, match="FX cannot trace the model") as failure:
         compress("int8_static-backend=fx", Encoder().eval(), tokens)
@@ -264,10 +269,10 @@ def test_pt2e_serves_any_batch_size_compiled(tmp_path: Path, cpu: HardwareProfil
     "text",
     ["fx-calibration=entropy", "pt2e-calibration=percentile", "pt2e-per_channel=false"],
 )
-def test_a_tool_refuses_what_it_does_not_do(text: str) -> None:
-    with pytest.raises(CellFailure, match="backend=") as failure:
-        compress(f"int8_static-backend={text}", lit(Residual()))
-    assert failure.value.status == "unsupported"
+def test_a_tool_refuses_what_it_does_not_do(text: str, cpu: HardwareProfile) -> None:
+    method, task = registry.method(f"int8_static-backend={text}"), registry.task("mandarin_initials")
+    assert str(method.unsupported(task, cpu)).startswith("backend=")
+    assert registry.method(f"int8_static-backend={text.split('-')[0]}").unsupported(task, cpu) is None
 
 
 @pytest.fixture

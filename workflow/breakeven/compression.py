@@ -9,6 +9,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.ao.nn import quantized
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from breakeven import artifact as artifacts
@@ -91,8 +92,12 @@ def count_parameters(model: nn.Module) -> tuple[int, int]:
 def _packed(model: nn.Module) -> Iterator[Tensor]:
     for module in model.modules():
         packed = getattr(module, "_packed_params", None)
-        if hasattr(packed, "_weight_bias"):
+        if isinstance(module, (quantized.Conv1d, quantized.Conv2d)):
+            weight, bias = module.weight(), module.bias()
+        elif hasattr(packed, "_weight_bias"):
             weight, bias = packed._weight_bias()  # type: ignore[union-attr]
-            yield weight.int_repr() if weight.is_quantized else weight
-            if bias is not None:
-                yield bias
+        else:
+            continue
+        yield weight.int_repr() if weight.is_quantized else weight
+        if bias is not None:
+            yield bias

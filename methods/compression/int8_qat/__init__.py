@@ -3,8 +3,8 @@ it learns to do with them; then they are stored as integers. Batch norm is folde
 
 Reference: Jacob et al. 2018, arXiv:1712.05877, section 3, as torchao's PT2E does it: rounding in the forward pass, none
 in the backward pass, ranges of activations as moving averages. Weights are signed and per channel, activations unsigned
-and per tensor. Quantised are convolutions, linear layers, and between convolutions the sums and poolings; attention
-scores, normalisation and embeddings stay in float32, and so does a thin first convolution (see int8_static).
+and per tensor. Quantised are convolutions, linear layers and embeddings, and around convolutions sums and poolings;
+attention scores and normalisation stay in float32, and so does a thin first convolution, which is slower in 8 bits.
 
 Limits: CPU only. Batch norm's statistics are those of the trained model. Where `reduce_range` is off, U8S8 kernels of
 x86 CPUs without VNNI overflow.
@@ -36,7 +36,7 @@ class Int8Qat(CompressionMethod):
 
     fine_tuning: float = Field(0.25, gt=0, description="share of the task's training epochs, run again in 8 bits")
     rate: float = Field(0.03, gt=0, le=1, description="share of the recipe's learning rate")
-    distil: bool = Field(False, description="learn from the outputs of the float32 model too")
+    teacher: bool = Field(False, description="whether it also learns from the outputs of the float32 model")
     reduce_range: bool = Field(True, description="weights in 7 bits: 8 overflow on x86 CPUs without VNNI")
 
     @property
@@ -59,7 +59,7 @@ class Int8Qat(CompressionMethod):
         from .layout import OnnxRuntimeLayout
 
         rounding = graph.rounding(model, context.task.example_inputs(2), OnnxRuntimeLayout(self.reduce_range))
-        teaching = Teaching(model) if self.distil else None
+        teaching = Teaching(model) if self.teacher else None
         epochs = self.fine_tuning * context.task.recipe.epochs
         context.fine_tune(rounding, epochs, rate=self.rate, teaching=teaching)
         return graph.integer(rounding)

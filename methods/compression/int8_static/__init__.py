@@ -67,6 +67,10 @@ class Int8Static(CompressionMethod):
             return "these INT8 kernels run on CPUs only: list it under a CPU profile"
         if self.keep_float == "auto" and not self.on_file:
             return f"backend={self.backend} has no keep_float=auto: use backend=onnxruntime or openvino"
+        if self.calibration != "minmax" and not self.on_file:
+            return f"backend={self.backend} has no calibration={self.calibration}: use calibration=minmax"
+        if self.backend == "pt2e" and not self.per_channel:
+            return "backend=pt2e has kernels for per_channel=true alone: leave it so"
         if missing := [name for name in OPTIONAL.get(self.backend, ()) if find_spec(name) is None]:
             return f"not installed: {', '.join(missing)}: run pip install {' '.join(missing)}"
         return None

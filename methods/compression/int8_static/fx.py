@@ -28,10 +28,8 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
     """A quantised copy.
 
     Raises:
-        CellFailure: the model cannot be traced or has nothing to quantise, or `how` asks for what FX does not do.
+        CellFailure: the model cannot be traced or has nothing to quantise.
     """
-    if how.calibration != "minmax":
-        raise CellFailure("unsupported", f"backend=fx has no calibration={how.calibration}: use calibration=minmax")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated
         try:

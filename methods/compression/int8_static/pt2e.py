@@ -31,12 +31,8 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
     """A quantised copy.
 
     Raises:
-        CellFailure: the model does not export or has nothing to quantise, or `how` asks for what PT2E does not do.
+        CellFailure: the model does not export or has nothing to quantise.
     """
-    if how.calibration != "minmax":
-        raise CellFailure("unsupported", f"backend=pt2e has no calibration={how.calibration}: use calibration=minmax")
-    if not how.per_channel:
-        raise CellFailure("unsupported", "backend=pt2e has kernels for per_channel=true alone: leave it so")
     observed = prepare_pt2e(_export(model, context), _layout(model, how.reduce_range))
     with torch.no_grad():
         for inputs, _ in context.training_samples(how.samples):
