@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import os
 import subprocess
-from importlib import import_module
 from pathlib import Path
 
 import pandas as pd
@@ -57,8 +56,7 @@ def main() -> None:
     rows = leaderboard.rank(leaderboard.load(results)[0])
     console = Console(width=150)
     console.print(best(rows, tasks))
-    for name in forkserver.PRELOAD:  # what is timed is forked from here
-        import_module(name)
+    forkserver.preload()  # what is timed is forked from here
     console.print(beside(rows, tasks, results, measurement.MODES[config["timing"]]))
 
 

@@ -32,7 +32,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -122,8 +121,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=4)
     parser.add_argument("--environment", type=Path, help="keep the peer's environment here, or use the one made before")
     options = parser.parse_args()
-    for name in forkserver.PRELOAD:  # what is timed is forked from here
-        import_module(name)
+    forkserver.preload()  # what is timed is forked from here
     start_s = time.time() - psutil.Process().create_time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -10,7 +10,6 @@ import multiprocessing
 import tempfile
 import time
 from contextlib import AbstractContextManager, nullcontext
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -34,8 +33,7 @@ def main() -> None:
     parser.add_argument("--task", default="fashion_mnist")
     parser.add_argument("--repetitions", type=int, default=10)
     options = parser.parse_args()
-    for name in forkserver.PRELOAD:  # what is timed is forked from here
-        import_module(name)
+    forkserver.preload()  # what is timed is forked from here
     registry.task(options.task).prepare()
     table = Table("condition", "profile", "scenario", "ratio", "CV of the ratio", "CV of the median", "wall, s each")
     with tempfile.TemporaryDirectory() as folder:

@@ -33,7 +33,7 @@ class EagerSparse(Runtime):
     """Calls the module in inference mode, its 2:4 weights in a compressed format."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/sparse.html"
-    suffix: ClassVar[str] = ".pt"
+    suffix: ClassVar[str] = ".sparse"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cuda":

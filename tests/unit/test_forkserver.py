@@ -17,7 +17,7 @@ SERVER = """
 import os, sys, signal
 from pathlib import Path
 from breakeven import forkserver
-forkserver.PRELOAD = ["json"]
+forkserver.PRELOAD, forkserver.OPTIONAL = ["json"], []
 def run(arguments):
     if arguments[0] == "say":
         print(os.getcwd(), os.environ["WORD"], flush=True)
@@ -88,8 +88,8 @@ def test_jobs_and_server_die_with_the_run(server: subprocess.Popen, tmp_path: Pa
 
 def test_the_server_imports_what_it_should_and_starts_no_thread() -> None:
     code = (
-        "import sys, threading; from importlib import import_module; from breakeven import forkserver\n"
-        "for name in forkserver.PRELOAD: import_module(name)\n"
+        "import sys; from breakeven import forkserver\n"
+        "forkserver.preload()\n"
         "from pathlib import Path\n"
         "print(len(list(Path('/proc/self/task').iterdir())), 'breakeven.stages' in sys.modules)"
     )

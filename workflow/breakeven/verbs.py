@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
@@ -122,8 +121,7 @@ def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: f
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
-    for name in server.PRELOAD:  # in a run they are there; by hand, they would count against the memory
-        import_module(name)
+    server.preload()  # in a run it is there; by hand, it would count against the memory
     limits = supervision.Limits(
         seconds=None if timeout_min is None else 60 * timeout_min,
         memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),

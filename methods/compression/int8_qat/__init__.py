@@ -12,7 +12,6 @@ x86 CPUs without VNNI overflow.
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -50,8 +49,6 @@ class Int8Qat(CompressionMethod):
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":
             return "these INT8 kernels run on CPUs only: list it under a CPU profile"
-        if find_spec("torchao") is None:
-            return "not installed: torchao: run pip install torchao"
         return None
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:

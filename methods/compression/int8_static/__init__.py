@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from breakeven.task import Task
 
 RUNTIMES = {"onnxruntime": "onnxruntime", "openvino": "openvino", "fx": "torchscript", "pt2e": "torch_compile"}
-OPTIONAL = {"openvino": ("openvino", "nncf"), "pt2e": ("torchao",)}  # packages that are not always installed
+OPTIONAL = {"openvino": ("openvino", "nncf")}  # packages that are not always installed
 
 
 @dataclass(frozen=True)

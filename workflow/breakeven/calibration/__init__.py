@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 from rich.console import Console
@@ -32,8 +31,7 @@ def run(hardware_name: str, repetitions: int, console: Console) -> int:
     hardware = registry.hardware(hardware_name)
     if reason := hardware.missing():
         raise UserError(f"calibrate --hardware {hardware_name}: {reason}")
-    for name in forkserver.PRELOAD:  # what is timed is forked from here, as in a run
-        import_module(name)
+    forkserver.preload()  # what is timed is forked from here, as in a run
     found: dict[str, Finding] = {}
     with prepared(hardware_name) as bench, _progress(console) as progress:
         task = progress.add_task("", total=None)
