@@ -22,7 +22,7 @@ def show(costs: pd.DataFrame, demand: Demand, inference: pd.DataFrame) -> None:
     x = alt.X("n:Q", title="Inferences from now on", scale=alt.Scale(type="log", nice=False))
     x = x.axis(format="~s", values=charts.ticks(lines["n"].min(), lines["n"].max()))
     y = alt.Y("total:Q", title=f"Total cost [{UNITS[demand.unit]}]", scale=alt.Scale(type="log", nice=False))
-    y = y.axis(format="~g", values=charts.ticks(lines["total"].min(), lines["total"].max()))
+    y = y.axis(format=".6~g", values=charts.ticks(lines["total"].min(), lines["total"].max()))
     top = float(np.clip(lines["relative"].max(), 1.2, 2.0))
     relative = alt.Y("relative:Q", title="Cost relative to the original", scale=alt.Scale(domain=[0, top]))
     for place, axis in zip(st.columns(2), (y, relative.axis(format="%")), strict=True):

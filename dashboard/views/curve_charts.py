@@ -138,7 +138,7 @@ def axis(points: pd.DataFrame, amount: Amount) -> alt.X:
     """Doublings."""
     ends = min(1.0, points["x"].min()), max(2.0, points["x"].max())
     scale = alt.Scale(type="log", base=2, domain=ends, nice=False, padding=14)
-    return alt.X("x:Q", title=amount.title, scale=scale, axis=alt.Axis(values=doublings(*ends), format="~g"))
+    return alt.X("x:Q", title=amount.title, scale=scale, axis=alt.Axis(values=doublings(*ends), format=".6~g"))
 
 
 def doublings(low: float, high: float) -> list[float]:
@@ -180,7 +180,7 @@ def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour
     found = lines[["y", "y_low", "y_high"]]
     ends = min(1.0, found.min(axis=None)), max(2.0, found.max(axis=None))
     scale = alt.Scale(type="log", base=2, domain=ends, nice=False, padding=10)
-    y = alt.Y("y:Q", title=heading, scale=scale, axis=alt.Axis(values=doublings(*ends), format="~g"))
+    y = alt.Y("y:Q", title=heading, scale=scale, axis=alt.Axis(values=doublings(*ends), format=".6~g"))
     tooltip = [
         *tips(amount),
         alt.Tooltip("kind:N", title="Speed-up"),

@@ -187,7 +187,7 @@ def bar_chart(data: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
     fields = ["chain", "theoretical_speedup", *leaderboard.SPEEDUPS]
     data = data[fields].astype(dict.fromkeys(fields[1:], float)).assign(ranked=data["rank"].notna())
     base = alt.Chart(data).encode(y=charts.names("chain:N", list(data["chain"])))
-    axis = alt.Axis(tickCount=6, format="~g")
+    axis = alt.Axis(tickCount=6, format=".6~g")
     tips = {"speedup": "Speed-up ×", "speedup_ci_low": "from", "speedup_ci_high": "to"}
     tips["theoretical_speedup"] = "by arithmetic ×"
     bar = base.mark_bar(height={"band": 0.62}).encode(

@@ -155,7 +155,7 @@ def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: leaderboard.Cost
     x = alt.X(
         "gain:Q", title="× over the reference (95 % interval)", scale=alt.Scale(type="log", nice=False, padding=20)
     )
-    x = x.axis(format="~g", values=charts.ticks(data["gain"].min(), data["gain"].max()))
+    x = x.axis(format=".6~g", values=charts.ticks(data["gain"].min(), data["gain"].max()))
     base = alt.Chart(data).encode(y=charts.names("chain:N", order), yOffset=alt.YOffset("task:N", sort=tasks))
     tooltip = ["chain", "task", *(alt.Tooltip(name, format=".3f") for name in ("gain", "low", "high"))]
     shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=alt.Legend(orient="top", title=None, columns=2))

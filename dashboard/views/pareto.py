@@ -106,7 +106,7 @@ def chart(points: pd.DataFrame, cost: Cost, log: bool, inference: pd.DataFrame) 
     scale = alt.Scale(nice=False, padding=30, **kind)
     x = alt.X("x:Q", title=charts.title(cost), scale=scale)
     if log:
-        x = x.axis(format="~g", values=charts.ticks(points["x"].min(), points["x"].max()))
+        x = x.axis(format=".6~g", values=charts.ticks(points["x"].min(), points["x"].max()))
     y_title = f"{metric} ({'higher' if higher else 'lower'} is better)"
     y = alt.Y("quality:Q", title=y_title, scale=alt.Scale(zero=False, reverse=not higher, padding=12))
     y = y.axis(format=".3~f")
