@@ -51,9 +51,10 @@ def choose() -> str | None:
 def show_all() -> None:
     """Every method with what became of it."""
     inference, _ = shared.rows()
-    judged = with_verdicts(inference)
+    rows = with_verdicts(inference)
+    rows = rows[decided(rows["verdict"])]
     lines = pd.DataFrame({"name": catalogue.names()})
-    own = {name: judged[used(judged, name) == "alone"]["verdict"] for name in lines["name"]}
+    own = {name: rows[used(rows, name) == "alone"]["verdict"] for name in lines["name"]}
 
     def helped(line: pd.Series) -> Cell:
         found = own[line["name"]]
@@ -202,12 +203,17 @@ def show_served(found: Described, rows: pd.DataFrame) -> None:
 
 def summary(rows: pd.DataFrame) -> None:
     """On which boards it helped, at one setting at least, and on which it did not."""
-    others = rows[rows["verdict"] != "the reference"]
+    others = rows[decided(rows["verdict"])]
     found = others["verdict"].str.startswith(HELPED).groupby([others["task"], others["scenario"]], sort=False)
     counts = found.agg(["sum", "size"])
     for word, own in (("Helped on", counts[counts["sum"] > 0]), ("Did not help on", counts[counts["sum"] == 0])):
         if len(own):
             st.markdown(f"{word} {', '.join(spelled(*board, *own.loc[board]) for board in own.index)}.")
+
+
+def decided(verdicts: pd.Series) -> pd.Series:
+    """Where a row says whether its method helped: it was measured, has a reference and is not one."""
+    return verdicts.str.startswith(HELPED) | verdicts.isin(["no gain", "below the quality gate"])
 
 
 def spelled(task: str, scenario: str, helped: int, of: int) -> str:

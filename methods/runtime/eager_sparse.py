@@ -34,6 +34,7 @@ class EagerSparse(Runtime):
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/sparse.html"
     suffix: ClassVar[str] = ".sparse"
+    precision: ClassVar[str | None] = "float16"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cuda":

@@ -32,6 +32,7 @@ class ExecuTorch(Runtime):
 
     reference: ClassVar[str] = "https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-overview.html"
     suffix: ClassVar[str] = ".pte"
+    package: ClassVar[str] = "executorch"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":

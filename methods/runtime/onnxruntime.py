@@ -31,6 +31,7 @@ class OnnxRuntime(Runtime):
 
     reference: ClassVar[str] = "https://onnxruntime.ai/docs/performance/tune-performance/"
     suffix: ClassVar[str] = ".onnx"
+    package: ClassVar[str] = "onnxruntime"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":

@@ -36,6 +36,7 @@ class OpenVino(Runtime):
 
     reference: ClassVar[str] = "https://docs.openvino.ai/2026/openvino-workflow/running-inference.html"
     suffix: ClassVar[str] = ".openvino"
+    package: ClassVar[str] = "openvino"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":

@@ -34,6 +34,7 @@ class TensorRT(Runtime):
 
     reference: ClassVar[str] = "https://docs.pytorch.org/TensorRT/"
     suffix: ClassVar[str] = ".pt2"  # which torch.export insists on
+    package: ClassVar[str] = "torch-tensorrt"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cuda":

@@ -17,7 +17,7 @@ SERVER = """
 import os, sys, signal
 from pathlib import Path
 from breakeven import forkserver
-forkserver.PRELOAD, forkserver.OPTIONAL = ["json"], []
+forkserver.PRELOAD, forkserver.OPTIONAL = ["json"], {}
 def run(arguments):
     if arguments[0] == "say":
         print(os.getcwd(), os.environ["WORD"], flush=True)

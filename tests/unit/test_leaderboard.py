@@ -148,6 +148,13 @@ def served(chain: str, method: str, speedup: float | None, **changes: Any) -> In
     return cell(chain, 5.0, speedup, method=method, runtime="onnxruntime", **changes)
 
 
+def test_sizes_are_compared_within_the_formats_of_a_runtime(tmp_path: Path) -> None:
+    alone, made = served("onnxruntime", "fp32", 4.0, disk_bytes=900), served("int8", "int8", 6.0, disk_bytes=300)
+    rows = board(tmp_path, cell("small", 5.0, 2.0, disk_bytes=500), alone, made)
+    assert dict(rows["compression_size_ratio"]) == {"fp32": 1, "small": 2, "onnxruntime": 1, "int8": 3}
+    assert math.isnan(board(tmp_path, made)["compression_size_ratio"]["int8"])
+
+
 def test_what_the_compression_adds_is_told_from_what_the_runtime_gives(tmp_path: Path) -> None:
     rows = board(tmp_path, served("onnxruntime", "fp32", 4.0), served("int8", "int8", 6.0), served("slow", "slow", 4.1))
     found = rows[["runtime_speedup", "compression_speedup", *leaderboard.COMPRESSION_INTERVAL]]

@@ -127,13 +127,13 @@ def _served(
     """The cell's file and its reference's, once everything before them is known to be well."""
     from breakeven.serving import Served
 
+    require(hardware.missing(), "no_hardware")
+    require(chain.unsupported(task, hardware), "unsupported")
     model, original = artifacts.read(inputs.artifact), artifacts.read(inputs.reference)
     path, original_path = (
         artifacts.model_file(inputs.artifact, model),
         artifacts.model_file(inputs.reference, original),
     )
-    require(hardware.missing(), "no_hardware")
-    require(chain.unsupported(task, hardware), "unsupported")
     evaluation, its = read_json(inputs.evaluation / EVALUATION), read_json(inputs.reference_evaluation / EVALUATION)
     for each in (evaluation, its):
         if each["status"] != Status.OK:
@@ -187,7 +187,7 @@ def _row(
         method_params=as_json([[s, registry.parameters(registry.method(s))] for s in chain.steps]),
         chain=str(chain),
         runtime=runtime,
-        runtime_version=provenance.package_version("torch" if runtime == chains.DEFAULT_RUNTIME else runtime),
+        runtime_version=provenance.package_version(chain.served_by.package),
         precision=chain.precision,
         scenario=scenario,
         batch_size=batch_size,

@@ -56,9 +56,15 @@ class Chain:
         return next((step for step in self.steps if _is(step, Runtime)), DEFAULT_RUNTIME)
 
     @property
+    def served_by(self) -> Runtime:
+        """That runtime, made."""
+        return cast(Runtime, registry.method(self.runtime))
+
+    @property
     def precision(self) -> str:
-        """What the weights are stored in."""
+        """What the weights are stored in, or what the runtime computes in where that is another."""
         found = [_compression(step).precision for step in self.steps if _is(step, CompressionMethod)]
+        found.append(self.served_by.precision)
         return next((precision for precision in reversed(found) if precision), REFERENCE)
 
     @cached_property

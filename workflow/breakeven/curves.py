@@ -44,7 +44,7 @@ def curves(rows: pd.DataFrame) -> list[Curve]:
             points.setdefault((board, place), []).append((value, at))
     found = [
         _curve(rows[boards == board], place, rows.iloc[[at for _, at in own]].assign(value=[value for value, _ in own]))
-        for (board, place), own in ((key, sorted(own, key=_in_order)) for key, own in points.items())
+        for (board, place), own in ((key, sorted(own, key=lambda point: point[0])) for key, own in points.items())
         if len({str(value) for value, _ in own}) > 1
     ]
     return sorted(found, key=lambda curve: (curve.chain, curve.parameter))
@@ -56,21 +56,16 @@ def _shared(rows: pd.DataFrame) -> list[str]:
 
 
 def _places(steps: list[list[Any]]) -> Iterator[tuple[Place, Any]]:
-    """Each parameter of a chain by its place, and its value."""
+    """Each numeric parameter of a chain by its place, and its value."""
     for number, (_, parameters) in enumerate(steps):
         for name, value in parameters.items():
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                continue  # a choice has no order to draw a line in
             rest = [
                 [step.partition("-")[0], {k: v for k, v in own.items() if (at, k) != (number, name)}]
                 for at, (step, own) in enumerate(steps)
             ]
             yield (number, name, json.dumps(rest, sort_keys=True)), value
-
-
-def _in_order(point: tuple[Any, int]) -> tuple[bool, Any]:
-    """Numbers by size, then words."""
-    value, _ = point
-    number = isinstance(value, (int, float))
-    return not number, value if number else str(value)
 
 
 def _curve(board: pd.DataFrame, place: Place, own: pd.DataFrame) -> Curve:

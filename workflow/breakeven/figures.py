@@ -108,9 +108,10 @@ def _speed(row: pd.Series) -> tuple[str | None, str]:
 
 def _smaller(row: pd.Series) -> tuple[str, str]:
     """smaller as it is, or when packed; with the figure. Sizes have no noise: what differs by less is a tie."""
+    own = "" if row["method"] == REFERENCE else "compression_"
     for name, word in (("size_ratio", "smaller"), ("packed_ratio", "smaller packed")):
-        if row[name] > 1 + SAME:
-            return word, f"its file is {times(row[name])} {word}"
+        if row[own + name] > 1 + SAME:
+            return word, f"its file is {times(row[own + name])} {word}"
     return "", ""
 
 

@@ -33,9 +33,9 @@ PRELOAD = [
     *("numpy", "scipy.stats", "psutil", "pydantic", "typer", "jsonschema", "safetensors.torch"),
     *("torch", "torch.ao.quantization", "torch.onnx", "torchvision", "timm", "torch_pruning"),
     *("torchmetrics.classification", "pytorch_lightning", "transformers.models.bert.modeling_bert"),
-    *("onnx", "onnxruntime.quantization", "onnxscript"),
+    *("torchao.quantization", "onnx", "onnxruntime.quantization", "onnxscript"),
 ]
-OPTIONAL = ["openvino"]  # where it is installed
+OPTIONAL = {"openvino": "openvino", "executorch": "executorch.extension.pybindings.portable_lib"}  # where installed
 HEADER = 1 << 20  # bytes: more than any argv and environment take
 
 
@@ -113,7 +113,7 @@ class Server:
 def preload() -> None:
     """Import what is to be in every fork: what a timed process imports itself would count as its model's memory."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO would report its use
-    for name in [*PRELOAD, *filter(find_spec, OPTIONAL)]:
+    for name in [*PRELOAD, *(module for package, module in OPTIONAL.items() if find_spec(package))]:
         import_module(name)
 
 

@@ -30,6 +30,7 @@ NO_LIMITS: dict[str, float | None] = {}
 # their own: ranks over seeds need an interval over seeds.
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
 KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
+SIZES = {"disk_bytes": "compression_size_ratio", "packed_bytes": "compression_packed_ratio"}
 SAME_RUNTIME = [*KEY, "training", "runtime"]  # what a row shares with the uncompressed model in its own runtime
 TRAINING_BOARD = ["task", "task_version", "seed", "protocol_version"]
 TRAINING_KEY = [
@@ -160,8 +161,9 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
 
     `runtime_speedup` is the speed-up of the uncompressed model in the row's own runtime, on the same machine and
     scenario; `compression_speedup` is the row's over it, so that the product of the two is the speed-up. In eager torch
-    the former is 1 by definition and the latter is the speed-up, with its interval. NaN where the runtime's own cell is
-    missing, failed or contended, or is not one alone.
+    the former is 1 by definition and the latter is the speed-up, with its interval. `compression_size_ratio` and
+    `compression_packed_ratio` compare the files likewise, each runtime having a format of its own. NaN where the
+    runtime's own cell is missing, failed or contended, or is not one alone.
 
     The two speed-ups come from different processes, each paired with a reference of its own beside it: they are
     independent estimates. On the logarithms, their ratio is a difference, and its 95 % interval is the one that tells
@@ -169,10 +171,12 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
     """
     alone = rows["method"].eq(REFERENCE)
     usable = alone & succeeded(rows) & ~flagged(rows, "contended")
-    uncompressed = rows[usable].drop_duplicates(SAME_RUNTIME, keep=False)[[*SAME_RUNTIME, *SPEEDUPS, "processes"]]
+    columns = [*SAME_RUNTIME, *SPEEDUPS, "processes", *SIZES]
+    uncompressed = rows[usable].drop_duplicates(SAME_RUNTIME, keep=False)[columns]
     own = rows[SAME_RUNTIME].merge(uncompressed, how="left", on=SAME_RUNTIME).set_axis(rows.index)
     eager = rows["runtime"].eq(EAGER)
     gain, low, high = (rows[name].astype(float) for name in ("speedup", *SPEEDUP_INTERVAL))
+    sizes = {ratio: own[of].astype(float) / rows[of].astype(float) for of, ratio in SIZES.items()}
     runtime = own["speedup"].astype(float).mask(eager, 1.0)
     ratio = gain / runtime
     half = statistics.margin(*_log_error(rows), *_log_error(own))
@@ -183,6 +187,7 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
             "compression_speedup": ratio.mask(exact, 1.0),
             COMPRESSION_INTERVAL[0]: (ratio * np.exp(-half)).mask(eager, low).mask(exact, 1.0),
             COMPRESSION_INTERVAL[1]: (ratio * np.exp(half)).mask(eager, high).mask(exact, 1.0),
+            **sizes,
         }
     )
 

@@ -41,7 +41,7 @@ class FineTune(Protocol):
 
 @dataclass(frozen=True)
 class CompressionContext:
-    """What a compression may use beside the model. None of it touches the test set."""
+    """What a compression may use beside the model. Of the test set, the task's `example_inputs` alone, for shapes."""
 
     task: Task
     seed: int
@@ -102,6 +102,8 @@ class Runtime(Method):
     """Serves a model from a file."""
 
     suffix: ClassVar[str]  # of the exported file: ".onnx"
+    package: ClassVar[str] = "torch"  # whose version is the runtime's
+    precision: ClassVar[str | None] = None  # it computes in, where it is not what the file has
 
     @abstractmethod
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:

@@ -169,10 +169,10 @@ def evaluate(
     with artifacts.folder_aside(output) as folder:
         with recorded(failed):
             attempt.begin()
-            model = artifacts.read(source)
-            path = artifacts.model_file(source, model)
             require(hardware.missing(), "no_hardware")
             require(chain.unsupported(task, hardware), "unsupported")
+            model = artifacts.read(source)
+            path = artifacts.model_file(source, model)
             began = time.perf_counter()
             runtime = registry.method(chain.runtime)
             result = evaluation.evaluate_file(

@@ -76,7 +76,7 @@ class Task(ABC):
         """A fresh torchmetrics metric, updated as `metric.update(outputs, target)`."""
 
     def student(self, width: float) -> nn.Module:
-        """A new model of the same kind and call, its layers about `width` times as wide; its weights untrained.
+        """A new model of the same kind and call, its layers about `width` times as wide; not trained on the task.
 
         Raises:
             CellFailure: `unsupported`, with the reason.

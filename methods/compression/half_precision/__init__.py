@@ -23,6 +23,8 @@ from breakeven.method import Change, CompressionContext, CompressionMethod
 if TYPE_CHECKING:
     from torch import nn
 
+CHECKED = 256  # training samples, for overflow
+
 
 @dataclass(frozen=True)
 class HalfPrecision(CompressionMethod):
@@ -48,7 +50,7 @@ class HalfPrecision(CompressionMethod):
         half.register_forward_pre_hook(cast_in)
         half.register_forward_hook(cast_out)
         with torch.inference_mode():
-            finite = half(*context.task.example_inputs(2)).isfinite().all()
+            finite = all(half(*inputs).isfinite().all() for inputs, _ in context.training_samples(CHECKED))
         if not finite:
             raise CellFailure("unsupported", f"activations overflow in {self.dtype}: use dtype=bfloat16")
         return half

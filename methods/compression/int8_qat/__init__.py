@@ -12,6 +12,7 @@ x86 CPUs without VNNI overflow.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -56,7 +57,7 @@ class Int8Qat(CompressionMethod):
         from .layout import OnnxRuntimeLayout
 
         rounding = graph.rounding(model, context.task.example_inputs(2), OnnxRuntimeLayout(self.reduce_range))
-        teaching = Teaching(model) if self.teacher else None
+        teaching = Teaching(deepcopy(model)) if self.teacher else None
         epochs = self.fine_tuning * context.task.recipe.epochs
         context.fine_tune(rounding, epochs, rate=self.rate, teaching=teaching)
         return graph.integer(rounding)

@@ -7,6 +7,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
+from breakeven.errors import CellFailure
+
 from .corpus import LENGTH, VOCABULARY, minilm_folder
 
 
@@ -59,6 +61,8 @@ def minilm(width: float = 1.0) -> Classifier:
     weights = load_file(folder / "model.safetensors")
     encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
     layers, kept = encoder.encoder.layer, max(1, round(width * config.num_hidden_layers))
+    if width < 1 and kept == config.num_hidden_layers:
+        raise CellFailure("unsupported", f"at width {width:g} it would keep all of its {kept} layers: lower it")
     encoder.encoder.layer = nn.ModuleList(layers[i * len(layers) // kept] for i in range(kept))
     config.num_hidden_layers = kept
     return Classifier(encoder)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+from breakeven.data import cache
 from breakeven.errors import CellFailure
 from breakeven.method import Change, CompressionContext, CompressionMethod
 
@@ -64,25 +65,31 @@ class DirectNeuralCompressor(CompressionMethod):
             given, samples, taken = (Path(name) / file for file in ("given.pt2", "samples.pt", "taken.pt2"))
             torch.export.save(torch.export.export(model, batches[0], dynamic_shapes=shapes), given)
             torch.save(batches, samples)
-            command = [_environment(Path(name) / "environment"), "-c", DRIVER, given, samples, taken]
+            command = [environment(), "-c", DRIVER, given, samples, taken]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
-                raise CellFailure("method_error", f"{PEER}: {done.stderr.strip().splitlines()[-1]}")
+                raise CellFailure(
+                    "method_error", f"{PEER}: {(done.stderr.strip() or 'it was killed').splitlines()[-1]}"
+                )
             return torch.export.load(taken).module()
 
 
-def _environment(folder: Path) -> Path:
-    """The Python of a new environment with the tool, its own dependencies left to ours."""
-    venv.create(folder, with_pip=True)
+def environment() -> Path:
+    """The Python of an environment with the tool, its other needs left to ours; made where it is not there yet."""
+    folder = cache() / "peers" / PEER
+    python, made = folder / "bin" / "python", folder / "made"
+    if made.exists():
+        return python
+    venv.create(folder, with_pip=True, clear=True)
     torch = importlib.util.find_spec("torch")
     assert torch and torch.origin
     (packages,) = folder.glob("lib/python*/site-packages")
     (packages / "shared.pth").write_text(f"{Path(torch.origin).parents[1]}\n")
-    python = folder / "bin" / "python"
     variables = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     install = subprocess.run(
         [python, "-m", "pip", "install", PEER], capture_output=True, text=True, check=False, env=variables
     )
     if install.returncode:
         raise CellFailure("method_error", f"{PEER} cannot be installed: {install.stderr.strip().splitlines()[-1]}")
+    made.touch()
     return python
