@@ -37,7 +37,7 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
     with torch.no_grad():
         for inputs, _ in context.training_samples(how.samples):
             observed(*inputs)
-        quantised = _plain(convert_pt2e(observed))
+        quantised = savable(convert_pt2e(observed))
     if not any(parameter.dtype == torch.int8 for parameter in quantised.parameters()):
         raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
     return quantised
@@ -66,7 +66,7 @@ def _layout(model: nn.Module, reduce_range: bool) -> X86InductorQuantizer:
     return layout
 
 
-def _plain(converted: fx.GraphModule) -> fx.GraphModule:
+def savable(converted: fx.GraphModule) -> fx.GraphModule:
     """A module that can be saved, put in eval mode and counted, which an exported graph cannot."""
     graph = fx.Graph(tracer_cls=Tracer)
     (output,) = graph.graph_copy(converted.graph, {})

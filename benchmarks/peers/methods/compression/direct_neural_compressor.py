@@ -11,12 +11,15 @@ import os
 import subprocess
 import tempfile
 import venv
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
+import breakeven
+from breakeven import registry
 from breakeven.data import cache
 from breakeven.errors import CellFailure
 from breakeven.method import Change, CompressionContext, CompressionMethod
@@ -25,16 +28,17 @@ if TYPE_CHECKING:
     from torch import nn
 
 PEER = "neural-compressor-pt==3.10"
-# Our modules are not known there: it gets the exported program, and gives back one that torch.export saved.
+# It gets our module, whose classes it finds on PYTHONPATH, and gives back a program that torch.export saved.
 DRIVER = """
 import sys, torch
+from neural_compressor.torch.export import export
 from neural_compressor.torch.quantization import StaticQuantConfig, convert, prepare
 given, samples, taken = sys.argv[1:]
-model = prepare(torch.export.load(given).module(), StaticQuantConfig())
 batches = torch.load(samples)
+shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in batches[0])
+model = prepare(export(torch.load(given, weights_only=False), batches[0], shapes), StaticQuantConfig())
 for inputs in batches:
     model(*inputs)
-shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in batches[0])
 torch.export.save(torch.export.export(convert(model), batches[0], dynamic_shapes=shapes), taken)
 """
 
@@ -60,18 +64,20 @@ class DirectNeuralCompressor(CompressionMethod):
         import torch
 
         batches = [inputs for inputs, _ in context.training_samples(self.samples)]
-        shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in batches[0])
         with tempfile.TemporaryDirectory() as name:
-            given, samples, taken = (Path(name) / file for file in ("given.pt2", "samples.pt", "taken.pt2"))
-            torch.export.save(torch.export.export(model, batches[0], dynamic_shapes=shapes), given)
+            given, samples, taken = (Path(name) / file for file in ("given.pt", "samples.pt", "taken.pt2"))
+            torch.save(model, given)
             torch.save(batches, samples)
             command = [environment(), "-c", DRIVER, given, samples, taken]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            variables = {**os.environ, "PYTHONPATH": str(Path(breakeven.__file__).parents[1])}
+            done = subprocess.run(command, capture_output=True, text=True, check=False, env=variables)
             if done.returncode:
                 raise CellFailure(
                     "method_error", f"{PEER}: {(done.stderr.strip() or 'it was killed').splitlines()[-1]}"
                 )
-            return torch.export.load(taken).module()
+            # With what makes the graph of our own PT2E back end one that can be saved, which also knows its operators.
+            ours = import_module(f"{registry.find('methods', 'int8_static').module}.pt2e")
+            return ours.savable(torch.export.load(taken).module(check_guards=False))
 
 
 def environment() -> Path:
