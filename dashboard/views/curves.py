@@ -16,7 +16,7 @@ from breakeven.figures import times
 PAPER = "https://arxiv.org/abs/2003.03033"
 HOW_TO_MAKE_ONE = (
     "**No curve here yet.** Chains that differ in the value of one parameter make one. Add such a line to a grid of"
-    " yours, or run one that has three of them, in about 25 minutes on 2 cores:"
+    " yours, or run one that has three of them:"
 )
 LINE = "curve: {magnitude_pruning: {sparsity: [0.5, 0.75, 0.875, 0.9375, 0.96875]}}"
 COMMAND = "snakemake --cores all --configfile workflow/config/curves.yaml"

@@ -59,3 +59,13 @@ def test_an_order_that_makes_no_sense_is_refused_with_the_reason(text: str, reas
     with pytest.raises(UserError) as error:
         parse(text)
     assert f"chain '{text}': " in str(error.value) and reason in str(error.value)
+
+
+def test_a_step_brings_the_runtime_that_it_needs() -> None:
+    assert str(served("int8_qat")) == "int8_qat+onnxruntime"
+    assert served("low_rank") == parse("low_rank")
+    assert str(served("int8_static-backend=fx")) == "int8_static-backend=fx+torchscript"
+    own = "int8_static-backend=fx+torchscript-onednn=true"
+    assert served(own).runtime == "torchscript-onednn=True"
+    with pytest.raises(UserError, match="is served by 'torchscript' alone: leave 'onnxruntime' out"):
+        parse("int8_static-backend=fx+onnxruntime")

@@ -16,5 +16,4 @@ ENVIRONMENT = {
 }
 if not any(Path("/dev").glob("nvidia[0-9]*")) and not Path("/dev/dxg").exists():  # nor is there NVML to ask instead
     ENVIRONMENT["CUDA_VISIBLE_DEVICES"] = ""
-for name, value in ENVIRONMENT.items():
-    os.environ.setdefault(name, value)
+os.environ.update(ENVIRONMENT | dict(os.environ))  # what a user has set stays

@@ -129,7 +129,7 @@ class _Building:
             raise self._error(f"'{step}' follows the runtime '{self.runtime}': a chain has one runtime")
         if self.runtime is None:
             needed = _compression(self.steps[-1]).runtime if self.steps else None
-            if needed not in (None, step):
+            if needed not in (None, step.partition("-")[0]):  # whatever the runtime's own parameters
                 raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
             if step != DEFAULT_RUNTIME:
                 self.steps.append(step)
