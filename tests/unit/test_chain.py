@@ -3,7 +3,7 @@
 import pytest
 
 from breakeven import grid
-from breakeven.chain import parse
+from breakeven.chain import parse, served
 from breakeven.errors import UserError
 
 

@@ -13,7 +13,6 @@ rows or many samples are slower: it is made for one sample of a large model. tor
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -60,8 +59,6 @@ class WeightOnly(CompressionMethod):
             return f"blocks of {self.group} weights have no kernel: set group to a power of two"
         if self.backend == "torchao" and self.bits == 4:
             return "torchao packs 4 bits on GPUs only: use backend=onnxruntime or bits=8"
-        if self.backend == "torchao" and find_spec("torchao") is None:
-            return "not installed: torchao: run pip install torchao"
         return None
 
     def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:
