@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import Self
 
-import torch
 from torch import Tensor, fx, nn
 from torchao.quantization.pt2e import FakeQuantize, disable_observer
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import Quantizer
 
 from breakeven.errors import CellFailure
+from breakeven.graphs import exported, savable, with_integer_weights
 
 from .kernels import fit_kernels
 from .layout import DROPOUTS
@@ -43,14 +42,8 @@ def rounding(model: nn.Module, inputs: tuple[Tensor, ...], layout: Quantizer) ->
     Raises:
         CellFailure: the model does not export, or has nothing to round.
     """
-    batch = torch.export.Dim("batch", min=1)
-    try:
-        program = torch.export.export(deepcopy(model).eval(), inputs, dynamic_shapes=tuple({0: batch} for _ in inputs))
-    except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CellFailure("unsupported", f"torch.export refuses the model ({said[:200]}): leave it out here") from error
     # Not prepare_qat_pt2e: for batch norm it assumes the default epsilon and momentum, and divides by its scale.
-    prepared = prepare_pt2e(program.module(check_guards=False), layout)
+    prepared = prepare_pt2e(exported(model, inputs), layout)
     if not any(isinstance(module, FakeQuantize) for module in prepared.modules()):
         raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
     return Rounding(prepared).eval()
@@ -59,21 +52,6 @@ def rounding(model: nn.Module, inputs: tuple[Tensor, ...], layout: Quantizer) ->
 def integer(trained: Rounding) -> fx.GraphModule:
     """The trained graph with integer weights, as a plain module that can be saved, exported and counted."""
     trained.apply(disable_observer)
-    converted = convert_pt2e(trained.graph)
-    graph = fx.Graph(tracer_cls=Tracer)
-    (output,) = graph.graph_copy(converted.graph, {})
-    graph.output(output)
-    model = fx.GraphModule(converted, graph)
+    model = savable(convert_pt2e(trained.graph))
     fit_kernels(model)
-    model = fx.GraphModule(model, graph)  # without what the graph no longer uses
-    for name, buffer in list(model.named_buffers()):
-        if buffer.dtype in (torch.int8, torch.int32):  # weights and biases are parameters, whatever their precision
-            delattr(model, name)
-            model.register_parameter(name, nn.Parameter(buffer, requires_grad=False))
-    return model.requires_grad_(False).eval()
-
-
-class Tracer(fx.Tracer):
-    """How a saved graph is read back: with its buffers, not with what is computed from them."""
-
-    proxy_buffer_attributes = True
+    return with_integer_weights(model)

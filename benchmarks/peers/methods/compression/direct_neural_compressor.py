@@ -11,7 +11,6 @@ import os
 import subprocess
 import tempfile
 import venv
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,7 +18,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 import breakeven
-from breakeven import registry
 from breakeven.data import cache
 from breakeven.errors import CellFailure
 from breakeven.method import Change, CompressionContext, CompressionMethod
@@ -63,6 +61,8 @@ class DirectNeuralCompressor(CompressionMethod):
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         import torch
 
+        from breakeven.graphs import savable, with_integer_weights
+
         batches = [inputs for inputs, _ in context.training_samples(self.samples)]
         with tempfile.TemporaryDirectory() as name:
             given, samples, taken = (Path(name) / file for file in ("given.pt", "samples.pt", "taken.pt2"))
@@ -75,9 +75,9 @@ class DirectNeuralCompressor(CompressionMethod):
                 raise CellFailure(
                     "method_error", f"{PEER}: {(done.stderr.strip() or 'it was killed').splitlines()[-1]}"
                 )
-            # With what makes the graph of our own PT2E back end one that can be saved, which also knows its operators.
-            ours = import_module(f"{registry.find('methods', 'int8_static').module}.pt2e")
-            return ours.savable(torch.export.load(taken).module(check_guards=False))
+            import torchao.quantization.pt2e.quantize_pt2e  # noqa: F401  # its operators are in the saved graph
+
+            return with_integer_weights(savable(torch.export.load(taken).module(check_guards=False)))
 
 
 def environment() -> Path:
