@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from breakeven import chain as chains
-from breakeven import forkserver, grid, leaderboard, measurement, plugins, registry, statistics
+from breakeven import forkserver, grid, leaderboard, measurement, plugins, ratios, registry, statistics
 from breakeven.record import read_json
 from breakeven.serving import SCENARIOS, Served
 
@@ -66,7 +66,7 @@ def main() -> None:
 def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
     """Per task and figure the best of our chains that keeps the quality."""
     made = Table("task", "figure", "aim", "reached", "best chain", "quality kept")
-    good = rows[rows["board"].eq("closed") & ~leaderboard.flagged(rows, "contended")]
+    good = rows[rows["board"].eq("closed") & ~ratios.flagged(rows, "contended")]
     good = good[~good["method"].isin(TOOLS)]
     for task in tasks:
         for number, (figure, scenario, column) in enumerate(FIGURES):

@@ -12,7 +12,7 @@ from views.inference_board import FLAGS, METHOD, interval, stars
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import Cell, Column
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.cheapest import HOURS, US_DOLLARS, Demand, cheapest
 from breakeven.cheapest import UNITS as COUNTED_IN
 from breakeven.figures import GAP, inferences, number, percent, span
@@ -36,7 +36,7 @@ def show() -> None:
     )
     inference, _ = shared.rows()
     board = shared.choose_board(inference, "breakeven")
-    measured = leaderboard.succeeded(board) & board["reference_seconds_per_inference"].notna()
+    measured = ratios.succeeded(board) & board["reference_seconds_per_inference"].notna()
     if not measured.any():
         st.info("No method of this board has been measured beside its reference: there is nothing to compare.")
         show_gaps(leaderboard.rank(board, "usd"), "chain")
@@ -114,7 +114,7 @@ def answer(costs: pd.DataFrame, demand: Demand) -> None:
     ties = [chain for chain in costs.loc[costs["tied"], "chain"] if chain != best["chain"]]
     tie = f"tied with {', '.join(ties)}" if ties else "cheaper than every other beyond doubt"
     total = f"{spelled(best['total'], demand)}, {tie}"
-    saved = "itself the original" if best["chain"] == leaderboard.REFERENCE else f"by {best['chain']}"
+    saved = "itself the original" if best["chain"] == ratios.REFERENCE else f"by {best['chain']}"
     cards = [
         (f"Cheapest at {inferences(demand.inferences)} inferences", best["chain"], total),
         ("Saved against the original", spelled(best["saved"], demand), saved),
@@ -155,7 +155,7 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
         return spelled(value, demand)
 
     def saved(row: pd.Series) -> Cell:
-        return Cell(GAP) if row["chain"] == leaderboard.REFERENCE else table.number(row["saved"], spell)
+        return Cell(GAP) if row["chain"] == ratios.REFERENCE else table.number(row["saved"], spell)
 
     columns = [
         METHOD,
@@ -184,7 +184,7 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
 
 def pays_off(row: pd.Series) -> Cell:
     """N* with its interval, or that it never comes; the original has none."""
-    if row["chain"] == leaderboard.REFERENCE:
+    if row["chain"] == ratios.REFERENCE:
         return Cell("the original")
     return table.number(row["break_even"], inferences, span(*stars(row), inferences))
 

@@ -8,12 +8,12 @@ import pandas as pd
 import streamlit as st
 from views import charts
 
-from breakeven import leaderboard
+from breakeven import ratios
 from breakeven.cheapest import UNITS, Demand
 from breakeven.figures import inferences, span
 
 POINTS = 120  # of each line
-NEEDED = ["chain", "eligible", "sunk", "making", "c", "c_0", *leaderboard.BREAK_EVENS]
+NEEDED = ["chain", "eligible", "sunk", "making", "c", "c_0", *ratios.BREAK_EVENS]
 
 
 def show(costs: pd.DataFrame, demand: Demand, inference: pd.DataFrame) -> None:
@@ -71,7 +71,7 @@ def chart(
         alt.Tooltip("interval:N", title="N*, 95 %"),
     ]
     base = {"x": x, "y": y, "color": charts.colours(inference), "tooltip": tooltip}
-    dashed = alt.condition(f"datum.chain == '{leaderboard.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
+    dashed = alt.condition(f"datum.chain == '{ratios.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
     pale = alt.condition("datum.eligible", alt.value(1), alt.value(0.45))
     line = alt.Chart(lines).mark_line(strokeWidth=2, clip=True).encode(**base, strokeDash=dashed, opacity=pale)
     at = alt.Chart(marks)

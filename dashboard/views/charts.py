@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from breakeven import leaderboard
+from breakeven import ratios
 
 GREY = "#8a94a0"  # the reference, which the others are compared with, and what is not a row
 PALETTE = st.get_option("theme.chartCategoricalColors") or []
@@ -19,17 +19,17 @@ SHAPES = [("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-u
 UNITS = {"bytes": (1e6, "MB"), "J": (1e-3, "mJ"), "FLOP": (1e6, "MFLOP")}  # recorded: (divided by, shown)
 
 
-def scaled(cost: leaderboard.Cost) -> tuple[float, str]:
+def scaled(cost: ratios.Cost) -> tuple[float, str]:
     """What a cost is divided by to be shown, and the unit that it has then."""
     return UNITS.get(cost.unit, (1.0, cost.unit))
 
 
-def title(cost: leaderboard.Cost) -> str:
+def title(cost: ratios.Cost) -> str:
     """A cost with the unit that it is shown in."""
     return f"{cost.label} [{scaled(cost)[1]}]"
 
 
-def ends(rows: pd.DataFrame, cost: leaderboard.Cost) -> tuple[pd.Series, pd.Series]:
+def ends(rows: pd.DataFrame, cost: ratios.Cost) -> tuple[pd.Series, pd.Series]:
     """The 95 % interval of a paired cost: its value, moved as far as the ends of its ratio lie from the ratio.
 
     NaN for a cost that has none, and for the reference, whose ratio is 1 by definition.
@@ -46,9 +46,9 @@ def ends(rows: pd.DataFrame, cost: leaderboard.Cost) -> tuple[pd.Series, pd.Seri
 
 def palette(inference: pd.DataFrame) -> dict[str, str]:
     """One colour per method, the same on every page because it is drawn from all rows; the reference is grey."""
-    methods = sorted(set(inference["chain"]) - {leaderboard.REFERENCE})
+    methods = sorted(set(inference["chain"]) - {ratios.REFERENCE})
     colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
-    return {leaderboard.REFERENCE: GREY} | colours
+    return {ratios.REFERENCE: GREY} | colours
 
 
 def colours(inference: pd.DataFrame) -> alt.Color:

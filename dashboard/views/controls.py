@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from views import shared
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 
 CHOICES = {"task": "Task", "hardware": "Hardware", "method": "Method", "runtime": "Runtime"}
 # column: what it limits, and what a number typed in is multiplied with
@@ -36,12 +36,12 @@ def ranking(inference: pd.DataFrame, page: str) -> Ranking:
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     scenarios = [name for name in shared.SCENARIOS if name in set(inference["scenario"])]
     scenario = left.selectbox("Scenario", scenarios, format_func=shared.shown, key=f"{page}_scenario")
-    costs = list(leaderboard.COSTS)
+    costs = list(ratios.COSTS)
     by = middle.selectbox(
         "Rank by",
         costs,
-        index=costs.index(leaderboard.SCENARIO_COST.get(scenario, "usd")),
-        format_func=lambda name: leaderboard.COSTS[name].label,
+        index=costs.index(ratios.SCENARIO_COST.get(scenario, "usd")),
+        format_func=lambda name: ratios.COSTS[name].label,
         key=f"{page}_by_{scenario}",
     )
     return Ranking(scenario, by, gate(right, page))

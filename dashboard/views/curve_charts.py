@@ -12,7 +12,7 @@ import streamlit as st
 from views import charts, shared
 from views.charts import PALETTE
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.curves import Curve
 from breakeven.figures import span, times
 
@@ -47,8 +47,8 @@ class Baseline:
 
 
 BASELINES = {
-    "runtime": Baseline("fp32 in its runtime", "compression_speedup", leaderboard.COMPRESSION_INTERVAL),
-    "eager": Baseline("fp32 in eager", "speedup", leaderboard.SPEEDUP_INTERVAL),
+    "runtime": Baseline("fp32 in its runtime", "compression_speedup", ratios.COMPRESSION_INTERVAL),
+    "eager": Baseline("fp32 in eager", "speedup", ratios.SPEEDUP_INTERVAL),
 }
 
 

@@ -9,7 +9,7 @@ from views import charts, shared, table
 from views.labels import labels, not_drawn, show_gaps, warn_if_contended
 from views.table import Cell, Column
 
-from breakeven import leaderboard
+from breakeven import ratios
 from breakeven.figures import inferences, number, percent, place, quality, span, times
 
 
@@ -45,7 +45,7 @@ def describe(rows: pd.DataFrame) -> str:
 
 def columns(by: str, rows: pd.DataFrame) -> list[Column]:
     """The columns shown, the cost that ranks first, and each ratio beside or below what it is the ratio of."""
-    speed = leaderboard.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
+    speed = ratios.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
     first = [] if by in (speed, "usd") else [cost_column(by, rows)]
     rest = [
         cost_column(name, rows) for name in ("disk", "packed", "memory", "energy", "usd") if name != by or by == "usd"
@@ -154,7 +154,7 @@ HELP = {
 
 def cost_column(name: str, rows: pd.DataFrame) -> Column:
     """A cost, with its interval or its ratio below."""
-    cost = leaderboard.COSTS[name]
+    cost = ratios.COSTS[name]
     factor, unit = charts.scaled(cost)
     lows, highs = (end / factor for end in charts.ends(rows, cost))
     label = cost.label if name == "usd" else f"{cost.label} [{unit}]"
@@ -184,7 +184,7 @@ def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
 
 def bar_chart(data: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
     """The bars of rows that have a speed-up."""
-    fields = ["chain", "theoretical_speedup", *leaderboard.SPEEDUPS]
+    fields = ["chain", "theoretical_speedup", *ratios.SPEEDUPS]
     data = data[fields].astype(dict.fromkeys(fields[1:], float)).assign(ranked=data["rank"].notna())
     base = alt.Chart(data).encode(y=charts.names("chain:N", list(data["chain"])))
     axis = alt.Axis(tickCount=6, format=".6~g")

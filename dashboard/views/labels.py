@@ -7,7 +7,7 @@ import streamlit as st
 from views.shared import plain
 from views.table import Label
 
-from breakeven import leaderboard
+from breakeven import ratios
 from breakeven.figures import LABELS, badges, notes, number, percent, span
 
 COLOURS = {
@@ -75,8 +75,8 @@ def why_missing(row: pd.Series) -> list[str]:
 
 def warn_if_contended(board: pd.DataFrame) -> None:
     """Say so where nothing of a board can be ranked because other programs were running."""
-    measured = board[leaderboard.succeeded(board)]
-    if len(measured) and leaderboard.flagged(measured, "contended").all():
+    measured = board[ratios.succeeded(board)]
+    if len(measured) and ratios.flagged(measured, "contended").all():
         st.warning(
             "Every cell of this board was measured beside a foreign load (contended): shown, not ranked."
             " Measure again on a quiet machine: `snakemake --cores all --forcerun measure`.",

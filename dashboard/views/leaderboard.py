@@ -8,7 +8,7 @@ from views import controls, inference_board, shared, training_board
 from views.controls import Ranking
 from views.inference_board import interval
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.figures import inferences, times
 
 
@@ -40,10 +40,10 @@ def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]], limits
         st.info("No row passes these filters: clear one.")
         return
     if any(limit is not None for limit in limits.values()):
-        over = int((~leaderboard.within(chosen, limits) & leaderboard.succeeded(chosen)).sum())
+        over = int((~leaderboard.within(chosen, limits) & ratios.succeeded(chosen)).sum())
         st.info(f"Budgets are set: {over} of {len(chosen)} rows are over one, or lack its figure, and are not ranked.")
     summary(chosen)
-    for key, rows in leaderboard.boards(chosen, ["source", *leaderboard.KEY]):
+    for key, rows in leaderboard.boards(chosen, ["source", *ratios.KEY]):
         inference_board.show(key, rows, how.by, inference)
     st.download_button(
         "These rows as CSV", lambda: chosen.to_csv(index=False), "breakeven.csv", "text/csv", icon=":material/download:"
@@ -58,8 +58,8 @@ def rank(rows: pd.DataFrame, how: Ranking, limits: dict[str, float | None]) -> p
 
 def summary(rows: pd.DataFrame) -> None:
     """The headline figures of the ranked rows shown."""
-    good = rows[leaderboard.succeeded(rows)]
-    closed = good[good["board"].eq("closed") & ~leaderboard.flagged(good, "contended")]
+    good = rows[ratios.succeeded(rows)]
+    closed = good[good["board"].eq("closed") & ~ratios.flagged(good, "contended")]
     failed = len(rows) - len(good)
     detail = f"{failed} failed: gaps with a reason" if failed else "none failed"
     cards = [("Cells measured", f"{len(good)} of {len(rows)}", detail)]

@@ -10,7 +10,7 @@ from views import charts, controls, shared, table
 from views.controls import Ranking
 from views.table import Cell, Column
 
-from breakeven import leaderboard, overall
+from breakeven import overall, ratios
 from breakeven.figures import place, span, times
 
 
@@ -44,7 +44,7 @@ def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> Non
     """One overall board: scores, profiles, gains."""
     table_of_scores = placed(overall.overall(rows, how.by, how.gate))
     ranked = overall.ranked(rows, how.by, how.gate)
-    cost = leaderboard.COSTS[how.by]
+    cost = ratios.COSTS[how.by]
     gains = common_gains(ranked, cost)
     scores = table_of_scores.merge(gain_ends(gains), how="left", on="chain")
     table.show(columns(cost, scores), scores, f"overall_{rows.index[0]}", pale=lambda row: row["covered"] == 0)
@@ -68,7 +68,7 @@ def placed(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(rank=rank, shared=rank.notna() & rank.duplicated(keep=False))
 
 
-def columns(cost: leaderboard.Cost, scores: pd.DataFrame) -> list[Column]:
+def columns(cost: ratios.Cost, scores: pd.DataFrame) -> list[Column]:
     """The table of scores."""
     common = int(scores["common"].iloc[0])
     over = f"geometric mean over the {common} task{'' if common == 1 else 's'} that every covered method has"
@@ -100,14 +100,14 @@ def interval(row: pd.Series) -> str | None:
     return None if pd.isna(low) or low == high else span(low, high, times)
 
 
-def common_gains(ranked: pd.DataFrame, cost: leaderboard.Cost) -> pd.DataFrame:
+def common_gains(ranked: pd.DataFrame, cost: ratios.Cost) -> pd.DataFrame:
     """Ranked rows of the tasks that every method with a rank has: `chain`, `gain`, `low`, `high`."""
     good = ranked[ranked["rank"].notna()]
     methods = good.groupby(overall.WORKLOAD, dropna=False)["chain"].transform("nunique")
     return with_gains(good[methods == good["chain"].nunique()], cost)
 
 
-def with_gains(rows: pd.DataFrame, cost: leaderboard.Cost) -> pd.DataFrame:
+def with_gains(rows: pd.DataFrame, cost: ratios.Cost) -> pd.DataFrame:
     """The rows with `gain`, the cost's ratio to the reference, and the ends of its interval where it has one."""
     low, high = cost.interval or (None, None)
     unknown = pd.Series(np.nan, index=rows.index)
@@ -123,7 +123,7 @@ def gain_ends(gains: pd.DataFrame) -> pd.DataFrame:
 
 def show_profiles(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> None:
     """The performance profiles as steps."""
-    found = overall.ratios(rows, how.by, how.gate)
+    found = overall.performance_ratios(rows, how.by, how.gate)
     covered = found[found.notna().any(axis=1)]
     st.markdown("**Performance profiles**")
     charts.legend(inference, pd.DataFrame({"chain": covered.index}))
@@ -142,7 +142,7 @@ def show_profiles(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> 
         st.caption(f"Not drawn, for no task has a ranked row of them: {', '.join(map(shared.plain, without))}.")
 
 
-def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: leaderboard.Cost, inference: pd.DataFrame) -> None:
+def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: ratios.Cost, inference: pd.DataFrame) -> None:
     """Each method's gain on each task, with its interval."""
     st.markdown(f"**Gain in {cost.label.lower()} on each task**")
     data = with_gains(ranked[ranked["rank"].notna()], cost)[["chain", "task", "gain", "low", "high"]]

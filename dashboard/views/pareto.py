@@ -10,9 +10,9 @@ from views.inference_board import link_to
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import ROW_PAGE
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.figures import inferences
-from breakeven.leaderboard import Cost
+from breakeven.ratios import Cost
 
 POINT = "point"  # the name of the selection
 
@@ -26,11 +26,11 @@ def show() -> None:
     inference, _ = shared.rows()
     board = shared.choose_board(inference, "pareto")
     left, right = st.columns([2, 1], vertical_alignment="bottom")
-    costs = list(leaderboard.COSTS)
-    default = leaderboard.SCENARIO_COST.get(str(board["scenario"].iloc[0]), "usd")
+    costs = list(ratios.COSTS)
+    default = ratios.SCENARIO_COST.get(str(board["scenario"].iloc[0]), "usd")
     by = left.selectbox("Cost", costs, index=costs.index(default), format_func=label, key=f"pareto_cost_{default}")
     log = right.toggle("Logarithmic cost axis", value=True, key="pareto_log")
-    board, cost = leaderboard.rank(board, by), leaderboard.COSTS[by]
+    board, cost = leaderboard.rank(board, by), ratios.COSTS[by]
     warn_if_contended(board)
     points = prepared(board, cost)
     if points.empty:
@@ -53,7 +53,7 @@ def show() -> None:
 
 def label(by: str) -> str:
     """A cost with its unit."""
-    return charts.title(leaderboard.COSTS[by])
+    return charts.title(ratios.COSTS[by])
 
 
 def caption(cost: Cost, points: pd.DataFrame) -> str:
@@ -79,7 +79,7 @@ def prepared(board: pd.DataFrame, cost: Cost) -> pd.DataFrame:
     """The points, with `x` and its interval, `front`, `group` (compared with one another), and `contended`."""
     points = board.dropna(subset=["quality", cost.column]).copy()
     sign = points["higher_is_better"].map({True: 1.0, False: -1.0})
-    measured = ~leaderboard.flagged(points, "contended")
+    measured = ~ratios.flagged(points, "contended")
     points["group"] = points[cost.per] if cost.per else ""
     points["front"] = False
     for _, group in points.groupby("group", dropna=False):

@@ -6,7 +6,7 @@ import streamlit as st
 from views import details, shared
 from views.labels import COLOURS
 
-from breakeven import PROTOCOL_VERSION, energy, leaderboard, overall, statistics
+from breakeven import PROTOCOL_VERSION, energy, leaderboard, overall, ratios, statistics
 from breakeven.cheapest import UNITS
 from breakeven.figures import LABELS, STATUSES
 from breakeven.ranking import SAME
@@ -141,7 +141,7 @@ price is US$ from the profile, with source and date; or what the hardware draws;
 
 
 def ranks() -> None:
-    key = ", ".join(f"`{name}`" for name in leaderboard.KEY)
+    key = ", ".join(f"`{name}`" for name in ratios.KEY)
     st.header("Ranks and ties", divider="gray")
     st.markdown(
         f"""

@@ -10,7 +10,7 @@ from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
 from views.table import METHOD_PAGE
 
-from breakeven import catalogue, leaderboard
+from breakeven import catalogue, leaderboard, ratios
 from breakeven.figures import GAP, inferences, number, percent, place, quality, span, times
 from breakeven.statistics import CONFIDENCE
 
@@ -108,17 +108,17 @@ def described(row: pd.Series) -> str:
 def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
     """The ranked board that a row is on."""
     served = pd.notna(row.get("chain"))
-    key = ["source", *(leaderboard.KEY if served else leaderboard.TRAINING_BOARD)]
+    key = ["source", *(ratios.KEY if served else ratios.TRAINING_BOARD)]
     board = rows[(rows[key] == row[key]).all(axis=1)]
     if not served:
         return leaderboard.rank_trainings(board)
-    return leaderboard.rank(board, leaderboard.SCENARIO_COST.get(row["scenario"], "usd"))
+    return leaderboard.rank(board, ratios.SCENARIO_COST.get(row["scenario"], "usd"))
 
 
 def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
     """The headline figures with their intervals."""
-    by = leaderboard.COSTS[leaderboard.SCENARIO_COST.get(row["scenario"], "usd")]
-    original = "the reference itself" if row["chain"] == leaderboard.REFERENCE else None
+    by = ratios.COSTS[ratios.SCENARIO_COST.get(row["scenario"], "usd")]
+    original = "the reference itself" if row["chain"] == ratios.REFERENCE else None
     kept, speed = interval(row, "quality_kept_ci", fine), interval(row, "speedup_ci", times)
     return [
         (f"Rank by {by.label.lower()}", place(row), f"of {board['rank'].notna().sum()} ranked rows"),
@@ -149,7 +149,7 @@ def training_figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str
 
 def beside_itself(row: pd.Series) -> None:
     """What the reference's speed-up over itself came out at: the error of the measurement, which is known here."""
-    if row["chain"] == leaderboard.REFERENCE:
+    if row["chain"] == ratios.REFERENCE:
         raw = shared.as_recorded(row)
         st.caption(
             f"The reference is 1.00× by definition. Timed beside itself it came out at {raw['speedup']:.3f}×"
@@ -160,7 +160,7 @@ def beside_itself(row: pd.Series) -> None:
 def within_its_runtime(row: pd.Series) -> None:
     """How the speed-up divides into the runtime's and the compression's."""
     runtime = shared.plain(row["runtime"])
-    if row["runtime"] == leaderboard.EAGER or row["method"] == leaderboard.REFERENCE:
+    if row["runtime"] == ratios.EAGER or row["method"] == ratios.REFERENCE:
         return
     if pd.isna(row["compression_speedup"]):
         st.caption(f"What the compression adds within {runtime} is unknown: fp32 was not measured in it.")

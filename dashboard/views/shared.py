@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.errors import UserError
 from breakeven.figures import GAP
 from breakeven.record import InferenceRow, read_parquet
@@ -126,7 +126,7 @@ def choose_board(inference: pd.DataFrame, page: str) -> pd.DataFrame:
         options = sorted(chosen[field].unique(), reverse=field == "scenario")
         picked = column.selectbox(LABELS[field], options, format_func=shown, key=f"{page}_{field}")
         chosen = chosen[chosen[field] == picked]
-    for field in ("source", *leaderboard.KEY):
+    for field in ("source", *ratios.KEY):
         if chosen[field].nunique() > 1:
             options = list(chosen[field].drop_duplicates())
             picked = st.segmented_control(

@@ -11,7 +11,7 @@ from views.inference_board import link_to
 from views.labels import labels, show_gaps
 from views.table import Cell, Column
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.figures import GAP, number, percent, place, quality, span, times
 from breakeven.ranking import SAME
 
@@ -27,7 +27,7 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         " single-device run's. Efficiency is t(1) / (N · t(N)) on the same kind of device. Evaluation and start-up are"
         " off the clock. One run has no interval: the column says so."
     )
-    for key, rows in leaderboard.boards(training, ["source", *leaderboard.TRAINING_BOARD]):
+    for key, rows in leaderboard.boards(training, ["source", *ratios.TRAINING_BOARD]):
         board = shared.narrowed(leaderboard.rank_trainings(rows), picked)
         if board.empty:
             continue

@@ -11,19 +11,19 @@ import pytest
 from fixture_rows import inference_rows
 from pages import cells, page, tables, texts
 
-from breakeven import leaderboard
+from breakeven import ratios
 from breakeven.record import InferenceRow, write_parquet
 
 MAGNITUDE = "magnitude_pruning-sparsity=0.8"
 
 
-@pytest.mark.parametrize("cost", leaderboard.COSTS)
+@pytest.mark.parametrize("cost", ratios.COSTS)
 def test_the_pareto_page_draws_every_cost(results: Path, cost: str) -> None:
     app = page("Pareto front")
     app.selectbox(key="pareto_cost_latency").set_value(cost).run()
     assert not app.exception
     assert "Click a point" in texts(app.info)
-    paired = leaderboard.COSTS[cost].interval is not None
+    paired = ratios.COSTS[cost].interval is not None
     assert ("Horizontal bars" in texts(app.caption)) == paired
     assert ("it has no interval" in texts(app.caption)) != paired
     assert "low\\_rank+int8\\_dynamic (unsupported)" in texts(app.caption)
@@ -42,7 +42,7 @@ def test_the_interval_of_a_cost_is_that_of_its_ratio(published: Path) -> None:
         }
     )
     for cost, ends in (("latency", (1.0, 4.0)), ("throughput", (250.0, 1000.0))):
-        low, high = charts.ends(rows, leaderboard.COSTS[cost])
+        low, high = charts.ends(rows, ratios.COSTS[cost])
         assert (low[0], high[0]) == ends
         assert np.isnan(low[1]) and np.isnan(high[1])  # the reference: exact by definition
 
@@ -135,7 +135,7 @@ def test_the_overall_board_scores_covers_and_shows_its_common_subset(results: Pa
     assert len(app.get("vega_lite_chart")) == 2
 
 
-@pytest.mark.parametrize("cost", leaderboard.COSTS)
+@pytest.mark.parametrize("cost", ratios.COSTS)
 def test_the_overall_board_takes_every_cost(results: Path, cost: str) -> None:
     app = page("Overall")
     app.selectbox(key="overall_by_single_stream").set_value(cost).run()

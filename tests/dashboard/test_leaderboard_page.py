@@ -8,7 +8,7 @@ import pytest
 from fixture_rows import inference_rows
 from pages import cells, page, tables, texts
 
-from breakeven import leaderboard
+from breakeven import ratios
 from breakeven.figures import LABELS
 from breakeven.record import InferenceRow, write_parquet
 
@@ -132,13 +132,13 @@ def test_a_budget_recomputes_the_ranks(results: Path) -> None:
     assert "Budgets are set" in texts(app.info)
 
 
-@pytest.mark.parametrize("by", leaderboard.COSTS)
+@pytest.mark.parametrize("by", ratios.COSTS)
 def test_ranking_by_any_cost_shows_its_column(results: Path, by: str) -> None:
     app = page("Leaderboard")
     app.selectbox(key="board_by_single_stream").set_value(by).run()
     assert not app.exception
     fashion = tables(app)[0]
-    assert any(head.startswith(leaderboard.COSTS[by].label) for head in fashion)
+    assert any(head.startswith(ratios.COSTS[by].label) for head in fashion)
     if by == "disk":
         assert fashion["Method"].iloc[0] == "channel_pruning-ratio=0.5"
 

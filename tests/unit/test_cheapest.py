@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from rows import FAILED, board, cell
 
-from breakeven import cost, leaderboard
+from breakeven import cost, ratios
 from breakeven.cheapest import Demand, cheapest, with_totals
 from breakeven.record import InferenceRow
 
@@ -25,7 +25,7 @@ HALF = cell("half", 9.0, 2.0, **TRAINED)  # 9 ms, of another hour: what counts i
 def rows_of(folder: Path, *rows: InferenceRow, **changes: Any) -> pd.DataFrame:
     """The board of the original and these rows; the changes are made to all of them."""
     found = board(folder, *rows, reference=FP32).assign(**changes)
-    return leaderboard.with_ratios(found).set_index("chain", drop=False).rename_axis(None)
+    return ratios.with_ratios(found).set_index("chain", drop=False).rename_axis(None)
 
 
 def eligible(found: pd.DataFrame) -> list[str]:
@@ -143,7 +143,7 @@ def test_a_lower_gate_lets_more_in(tmp_path: Path) -> None:
 
 
 def test_nobody_is_the_cheapest_at_no_known_price(rows: pd.DataFrame) -> None:
-    found = cheapest(leaderboard.with_ratios(rows.assign(usd_per_hour=None)), Demand(1e9))
+    found = cheapest(ratios.with_ratios(rows.assign(usd_per_hour=None)), Demand(1e9))
     assert found["total"].isna().all()
     assert not found[["eligible", "cheapest", "tied"]].any(axis=None)
 

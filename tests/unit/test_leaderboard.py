@@ -10,7 +10,7 @@ import pytest
 from rows import FAILED, board, cell, training, trainings
 from scipy import stats
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.errors import UserError
 from breakeven.record import InferenceRow
 
@@ -48,7 +48,7 @@ def test_a_missing_reference_leaves_a_row_unranked(tmp_path: Path) -> None:
 
 def test_error_metrics_are_inverted_before_the_gate() -> None:
     reference, higher_is_better = pd.Series([0.10, 0.10]), pd.Series([False, False])
-    kept = leaderboard.quality_ratio(pd.Series([0.10, 0.20]), reference, higher_is_better)
+    kept = ratios.quality_ratio(pd.Series([0.10, 0.20]), reference, higher_is_better)
     assert list(kept) == pytest.approx([1.0, 0.5])
 
 
@@ -140,7 +140,7 @@ def test_an_estimated_energy_is_not_ranked_with_a_measured_one(tmp_path: Path) -
 def test_arithmetic_is_set_against_all_of_the_references(tmp_path: Path) -> None:
     rows = board(tmp_path, cell("pruned", 9.0, 1.1, flops=100, nonzero_flops=25))
     rows["flops"] = 100  # of the reference too
-    found = leaderboard.with_ratios(rows)["theoretical_speedup"]
+    found = ratios.with_ratios(rows)["theoretical_speedup"]
     assert list(found.dropna()) == [4.0]
 
 
@@ -157,7 +157,7 @@ def test_sizes_are_compared_within_the_formats_of_a_runtime(tmp_path: Path) -> N
 
 def test_what_the_compression_adds_is_told_from_what_the_runtime_gives(tmp_path: Path) -> None:
     rows = board(tmp_path, served("onnxruntime", "fp32", 4.0), served("int8", "int8", 6.0), served("slow", "slow", 4.1))
-    found = rows[["runtime_speedup", "compression_speedup", *leaderboard.COMPRESSION_INTERVAL]]
+    found = rows[["runtime_speedup", "compression_speedup", *ratios.COMPRESSION_INTERVAL]]
     assert list(found.loc["fp32"]) == [1, 1, 1, 1]
     assert list(found.loc["onnxruntime"]) == [4, 1, 1, 1]
     assert list(found.loc["int8"].iloc[:2]) == [4, 1.5]
@@ -194,7 +194,7 @@ def test_a_runtime_that_was_not_measured_alone_leaves_open_what_the_compression_
 ) -> None:
     alone = cell("alone", 5.0, **{"speedup": 4.0, "method": "fp32", "runtime": "onnxruntime", **other})
     row = board(tmp_path, alone, served("int8", "int8", 6.0)).loc["int8"]
-    assert row[["runtime_speedup", "compression_speedup", *leaderboard.COMPRESSION_INTERVAL]].isna().all()
+    assert row[["runtime_speedup", "compression_speedup", *ratios.COMPRESSION_INTERVAL]].isna().all()
     assert row["speedup"] == 6
 
 
@@ -202,7 +202,7 @@ def test_without_intervals_what_the_compression_adds_has_none(tmp_path: Path) ->
     alone = served("onnxruntime", "fp32", 4.0, speedup_ci_low=None, speedup_ci_high=None)
     row = board(tmp_path, alone, served("int8", "int8", 6.0)).loc["int8"]
     assert row["compression_speedup"] == 1.5
-    assert row[[*leaderboard.COMPRESSION_INTERVAL]].isna().all()
+    assert row[[*ratios.COMPRESSION_INTERVAL]].isna().all()
 
 
 def test_sizes_are_compared_packed_and_by_what_is_not_zero(tmp_path: Path) -> None:

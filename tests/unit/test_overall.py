@@ -31,7 +31,7 @@ def load(folder: Path, workloads: Workloads) -> pd.DataFrame:
 
 def test_the_score_is_the_mean_of_the_performance_profile(tmp_path: Path) -> None:
     rows = load(tmp_path, {"a": {"x": 2.0, "y": 4.0}, "b": {"x": 2.0, "y": BELOW}})
-    assert overall.ratios(rows).loc["x"].tolist() == [2.0, 1.0]
+    assert overall.performance_ratios(rows).loc["x"].tolist() == [2.0, 1.0]
     found = overall.overall(rows).set_index("chain")
     # ratios to the cheapest: x 2 and 1; y 1 and none; fp32 4 and 2. Each counts (4 - ratio) / 3.
     assert found["score"].to_dict() == pytest.approx({"x": (2 / 3 + 1) / 2, "y": 1 / 2, "fp32": (0 + 2 / 3) / 2})
@@ -59,8 +59,8 @@ def test_what_has_no_rank_is_infinitely_far(tmp_path: Path, lost: dict[str, Any]
     found = overall.overall(rows).set_index("chain")
     assert found.loc["x", "score"] == pytest.approx(1 / 2)
     assert (found.loc["x", "covered"], found.loc["x", "workloads"]) == (1, 2)
-    assert overall.ratios(rows).loc["y"].isna().sum() == 1
-    assert overall.ratios(rows).loc["fp32"].tolist() == [4.0, 2.0]  # what is lost is not the cheapest there
+    assert overall.performance_ratios(rows).loc["y"].isna().sum() == 1
+    assert overall.performance_ratios(rows).loc["fp32"].tolist() == [4.0, 2.0]  # what is lost is not the cheapest there
 
 
 def test_without_a_common_workload_there_is_no_mean_speed_up(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_ratio_beyond_the_last_step_is_covered_and_scores_nothing(tmp_path: Pa
 def test_where_everything_failed_there_are_scores_of_zero(tmp_path: Path) -> None:
     rows = load(tmp_path, {task: {"fp32": FAILED, "x": FAILED} for task in "ab"})
     assert overall.overall(rows)["score"].tolist() == [0, 0]
-    assert set(overall.profile(overall.ratios(rows))["rho"]) == {0}
+    assert set(overall.profile(overall.performance_ratios(rows))["rho"]) == {0}
 
 
 def test_another_cost_takes_its_own_ratios(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 from breakeven.cheapest import LIMITED, UNITS, Demand, cheapest
 from breakeven.errors import UserError, did_you_mean
 from breakeven.figures import GAP, inferences, number, percent, size, span
@@ -41,7 +41,7 @@ def render_cheapest(
     """
     _check(demand, min_quality, limits)
     inference, _ = leaderboard.load(results)
-    for key, rows in leaderboard.boards(_chosen(inference, only, results), leaderboard.KEY):
+    for key, rows in leaderboard.boards(_chosen(inference, only, results), ratios.KEY):
         seed = f", seed {key['seed']}" if inference["seed"].nunique() > 1 else ""
         print_title(f"{key['task']} on {place_of(key)}{machine(rows, inference)}{seed}", console)
         found = cheapest(rows, demand, min_quality, limits)
@@ -98,7 +98,7 @@ def _answer(found: pd.DataFrame, demand: Demand) -> str:
 
 
 def _against_the_original(best: pd.Series, demand: Demand) -> str:
-    if best["chain"] == leaderboard.REFERENCE:
+    if best["chain"] == ratios.REFERENCE:
         return ", the original itself: no compression that may be chosen is worth its work"
     saved = f"{_cost(abs(best['saved']), demand)} {'less' if best['saved'] >= 0 else 'more'} than the original"
     if math.isinf(best["break_even"]):
@@ -144,7 +144,7 @@ def _interval(row: pd.Series) -> str:
 
 
 def _saved(row: pd.Series) -> str:
-    return GAP if row["chain"] == leaderboard.REFERENCE else number(row["saved"])
+    return GAP if row["chain"] == ratios.REFERENCE else number(row["saved"])
 
 
 def _legend(demand: Demand, min_quality: float, limits: Limits) -> str:

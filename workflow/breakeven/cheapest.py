@@ -9,7 +9,7 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from breakeven import cost, leaderboard, statistics
+from breakeven import cost, leaderboard, ratios, statistics
 from breakeven.energy import ESTIMATE
 from breakeven.ranking import ROUNDING, SAME
 
@@ -44,9 +44,9 @@ def with_totals(rows: pd.DataFrame, demand: Demand) -> pd.DataFrame:
     rows["making"] = cost.work(rows["making_s"], making)
     trained = cost.work(rows["train_time_s"], making)
     rows["sunk"] = cost.original_total(0, demand.served, trained, c_0) if demand.spent else 0.0
-    original = rows["chain"].eq(leaderboard.REFERENCE)
+    original = rows["chain"].eq(ratios.REFERENCE)
     gains = _gains(rows, demand.unit)
-    for total, star, gain in zip(TOTALS, leaderboard.BREAK_EVENS, gains, strict=True):
+    for total, star, gain in zip(TOTALS, ratios.BREAK_EVENS, gains, strict=True):
         c = c_0 / gain.to_numpy(float)
         rows[total] = rows["sunk"] + rows["making"] + demand.inferences * c
         rows[star] = pd.Series(cost.break_even(rows["making"], c_0, c), index=rows.index).mask(original)
@@ -61,7 +61,7 @@ TOTALS = ["total", "total_low", "total_high"]
 def cheapest(
     rows: pd.DataFrame, demand: Demand, gate: float = leaderboard.GATE, limits: Mapping[str, float | None] | None = None
 ) -> pd.DataFrame:
-    """The rows of one key (`leaderboard.KEY`) in order of their total cost, the ones that may not be chosen last.
+    """The rows of one key (`ratios.KEY`) in order of their total cost, the ones that may not be chosen last.
 
     Eligible are rows of the closed board (see `leaderboard.rank`) within `limits` with a known total. Columns beside
     those of `with_totals`:
@@ -86,7 +86,7 @@ def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
     _, better, worse = (gain.to_numpy(float) for gain in _gains(rows, demand.unit))
     n = rows["processes"].to_numpy(float, na_value=np.nan)
     error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
-    exact = rows["chain"].eq(leaderboard.REFERENCE).to_numpy()  # its gain is 1 by definition
+    exact = rows["chain"].eq(ratios.REFERENCE).to_numpy()  # its gain is 1 by definition
     error, n = np.where(exact, 0.0, error), np.where(exact, 2.0, n)
     own = (rows["total"] - rows["sunk"]).to_numpy(float)
     doubt = statistics.margin(error, n, np.broadcast_to(error[:1], error.shape), np.broadcast_to(n[:1], n.shape))
@@ -102,7 +102,7 @@ def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[st
         if limit is not None:
             name, value = LIMITED.get(column, column), rows[column].astype(float)
             reasons |= {f"{name} unknown": value.isna(), f"{name} over the limit": value > limit}
-    reasons["contended"] = leaderboard.flagged(rows, "contended")
+    reasons["contended"] = ratios.flagged(rows, "contended")
     reasons[UNKNOWN[demand.unit]] = rows["total"].isna() & kept.notna()
     why = [list(compress(reasons, found)) for found in zip(*reasons.values(), strict=True)]
     gaps = zip(rows["board"], rows["status"], why, strict=True)
@@ -128,7 +128,7 @@ def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
         return rows["usd_per_hour"].astype(float)
     if unit == "hours":
         return pd.Series(cost.DEVICE_HOURS, index=rows.index)
-    reference = leaderboard.reference_of(rows)
+    reference = ratios.reference_of(rows)
     measured = reference["energy_j_per_sample"].astype(float) / reference["seconds_per_inference"]
     watts = rows["watts"].astype(float).where(rows["energy_method"].eq(ESTIMATE), measured)
     return (watts * cost.SECONDS_PER_HOUR).where(rows["energy_method"].eq(reference["energy_method"]))
@@ -136,9 +136,9 @@ def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
 
 def _gains(rows: pd.DataFrame, unit: str) -> list[pd.Series]:
     """What one inference saves, as a ratio: the value, its better end and its worse end."""
-    speedups = [rows[name].astype(float) for name in leaderboard.SPEEDUPS]
+    speedups = [rows[name].astype(float) for name in ratios.SPEEDUPS]
     if unit != "joules":
         return speedups
-    energies = [rows[name].astype(float) for name in ("energy_gain", *reversed(leaderboard.ENERGY_INTERVAL))]
+    energies = [rows[name].astype(float) for name in ("energy_gain", *reversed(ratios.ENERGY_INTERVAL))]
     estimated = rows["energy_method"].eq(ESTIMATE)  # that is time by another name
     return [speed.where(estimated, energy) for speed, energy in zip(speedups, energies, strict=True)]

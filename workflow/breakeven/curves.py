@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from breakeven.leaderboard import KEY, REFERENCE, succeeded
+from breakeven.ratios import KEY, REFERENCE, succeeded
 
 SWEPT = "…"  # stands for the value that differs
 Place = tuple[int, str, str]  # a step's number, a parameter's name, and the chain as it is without that value
@@ -35,7 +35,7 @@ def curves(rows: pd.DataFrame) -> list[Curve]:
     """The curves in the rows of any boards, in order of their chains; each has two values at least.
 
     Args:
-        rows: with ratios, see `leaderboard.with_ratios`.
+        rows: with ratios, see `ratios.with_ratios`.
     """
     points: dict[tuple[int, Place], list[tuple[Any, int]]] = {}
     boards = rows.groupby(_shared(rows), dropna=False).ngroup()

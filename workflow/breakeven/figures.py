@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from breakeven.energy import ESTIMATE
-from breakeven.leaderboard import COMPRESSION_INTERVAL, REFERENCE, SPEEDUP_INTERVAL
 from breakeven.ranking import SAME
+from breakeven.ratios import COMPRESSION_INTERVAL, REFERENCE, SPEEDUP_INTERVAL
 from breakeven.record import Status
 
 GAP = "–"  # where there is no number

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from breakeven import leaderboard
+from breakeven import leaderboard, ratios
 
 R_MAX = 4.0
 # What one overall board holds: one machine, one scenario. Each of its workloads is a task with its data and seed.
@@ -19,14 +19,14 @@ OVERALL = ["hardware", "scenario", "batch_size", "hardware_fingerprint", "thread
 WORKLOAD = ["task", "task_version", "dataset_sha256", "split", "seed"]
 
 
-def ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
+def performance_ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
     """Each method's cost on each workload over the lowest of all methods there.
 
     NaN, which counts as infinitely far, where a method failed, is missing, was contended, or misses the quality gate;
     and where an estimated energy stands beside a measured reference, or the other way round.
 
     Args:
-        rows: with ratios, see `leaderboard.with_ratios`, all of one value of OVERALL.
+        rows: with ratios, see `ratios.with_ratios`, all of one value of OVERALL.
 
     Returns:
         One row per method (its chain), one column per workload of the board.
@@ -36,7 +36,7 @@ def ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GA
 
 
 def scores(found: pd.DataFrame) -> pd.Series:
-    """The score of each method from its `ratios`.
+    """The score of each method from its `performance_ratios`.
 
     With rho(tau) the share of workloads on which a method's ratio is at most tau, its score is the mean of rho between
     1 and R_MAX: 1 for a method that is the cheapest everywhere, 0 for one that is never within a factor of R_MAX.
@@ -48,17 +48,17 @@ def overall(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.G
     """The methods of one overall board, the best first.
 
     Args:
-        rows, by, gate: as in `ratios`.
+        rows, by, gate: as in `performance_ratios`.
 
     Returns:
         Columns `chain`, `score` (see `scores`), `covered` and `workloads` (on how many of how many it has a ratio),
         and `gain`, the geometric mean of the cost's ratio to the reference over the `common` workloads, those that all
         methods with any coverage have; NaN where there are none.
     """
-    found = ratios(rows, by, gate)
+    found = performance_ratios(rows, by, gate)
     covered = found.notna().sum(axis=1)
     common = found[covered > 0].notna().all()
-    gain = _by_workload(ranked(rows, by, gate), leaderboard.COSTS[by].ratio).loc[:, common]
+    gain = _by_workload(ranked(rows, by, gate), ratios.COSTS[by].ratio).loc[:, common]
     table = pd.DataFrame(
         {
             "score": scores(found),
@@ -80,7 +80,7 @@ def boards(rows: pd.DataFrame) -> Iterator[tuple[dict[str, object], pd.DataFrame
 
 
 def profile(found: pd.DataFrame) -> pd.DataFrame:
-    """The steps of the performance profiles of `ratios`: columns `chain`, `tau` from 1 to R_MAX, and `rho`."""
+    """The steps of the profiles of `performance_ratios`: columns `chain`, `tau` from 1 to R_MAX, and `rho`."""
     steps = []
     for chain, row in found.iterrows():
         inside = np.sort(row[row <= R_MAX].to_numpy(float))
@@ -93,8 +93,8 @@ def profile(found: pd.DataFrame) -> pd.DataFrame:
 def ranked(rows: pd.DataFrame, by: str, gate: float) -> pd.DataFrame:
     """The rows with their ranks, none where what must be equal to compare (`Cost.per`) is not the reference's."""
     found = leaderboard.rank(rows, by, gate)
-    if per := leaderboard.COSTS[by].per:
-        found["rank"] = found["rank"].where(found[per].eq(leaderboard.reference_of(found)[per]))
+    if per := ratios.COSTS[by].per:
+        found["rank"] = found["rank"].where(found[per].eq(ratios.reference_of(found)[per]))
     return found
 
 

@@ -8,8 +8,8 @@ import pandas as pd
 from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
 from breakeven.cell import UNSTABLE_CV
 from breakeven.energy import ESTIMATE, NONE, NVML, RAPL
-from breakeven.leaderboard import ENERGY_INTERVAL, REFERENCE, SCENARIO_COST, SPEEDUP_INTERVAL, flagged, succeeded
 from breakeven.provenance import is_contended
+from breakeven.ratios import ENERGY_INTERVAL, REFERENCE, SCENARIO_COST, SPEEDUP_INTERVAL, flagged, succeeded
 from breakeven.record import InferenceRow, Row, Status, TrainingRow
 from breakeven.rule import (
     AGAIN,

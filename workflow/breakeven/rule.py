@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from breakeven.leaderboard import succeeded
+from breakeven.ratios import succeeded
 
 AGAIN = "measure the cell again"
 TOLERANCE = 1e-6  # relative: of figures that were computed from one another

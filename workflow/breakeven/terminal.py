@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from breakeven import leaderboard, overall
+from breakeven import leaderboard, overall, ratios
 from breakeven.energy import ESTIMATE
 from breakeven.figures import GAP, inferences, notes, number, percent, place, quality, size, span, times
 from breakeven.tables import Column, print_notes, print_table, print_title
@@ -22,13 +22,13 @@ def render(results: Path, console: Console) -> None:
     """
     inference, training = leaderboard.load(results)
     seeds = pd.concat([inference["seed"], training["seed"]]).nunique()
-    for key, rows in leaderboard.boards(inference, leaderboard.KEY):
-        by = leaderboard.SCENARIO_COST.get(str(key["scenario"]), "usd")
+    for key, rows in leaderboard.boards(inference, ratios.KEY):
+        by = ratios.SCENARIO_COST.get(str(key["scenario"]), "usd")
         ranked = leaderboard.rank(rows, by)
         print_title(f"{key['task']} on {place_of(key)}{machine(rows, inference)}{_seed(key, seeds)}", console)
         shown = print_table(ranked, _inference_columns(by), console, ranked["board"] != "closed")
         print_notes(ranked, "chain", NOTE, shown, console)
-    for key, rows in leaderboard.boards(training, leaderboard.TRAINING_BOARD):
+    for key, rows in leaderboard.boards(training, ratios.TRAINING_BOARD):
         ranked = leaderboard.rank_trainings(rows)
         print_title(f"Training {key['task']}{_seed(key, seeds)}", console)
         shown = print_table(ranked, TRAINING_COLUMNS, console, ranked["board"] != "closed")
@@ -64,7 +64,7 @@ def machine(rows: pd.DataFrame, among: pd.DataFrame) -> str:
 
 
 def _print_overall(key: dict[str, object], rows: pd.DataFrame, where: str, console: Console) -> None:
-    by = leaderboard.SCENARIO_COST.get(str(key["scenario"]), "usd")
+    by = ratios.SCENARIO_COST.get(str(key["scenario"]), "usd")
     found = overall.overall(rows, by)
     print_title(f"Overall on {place_of(key)}{where}, by speed-up", console)
     common = found["common"].iloc[0]
@@ -86,7 +86,7 @@ OVERALL_LEGEND = (
 
 
 def _inference_columns(by: str) -> list[Column]:
-    cost = leaderboard.COSTS[by]
+    cost = ratios.COSTS[by]
     return [
         RANK,
         Column("Method", lambda row: row["chain"], right=False),

@@ -1,0 +1,144 @@
+"""What became of a method: its rows with verdicts, its curves, its trainings."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+from views import curve_charts, shared, table, training_board
+from views.inference_board import KEPT, interval, link_to
+from views.table import Cell, Column, Label
+
+from breakeven import leaderboard, ratios
+from breakeven.catalogue import Described
+from breakeven.curves import curves
+from breakeven.figures import HELPED, times, verdict
+
+COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange
+
+
+def with_verdicts(inference: pd.DataFrame) -> pd.DataFrame:
+    """The inference rows, ranked, with `verdict` and `why`."""
+    ranked = leaderboard.rank(inference).loc[inference.index]
+    found = [verdict(row) for _, row in ranked.iterrows()]
+    return ranked.assign(verdict=[word for word, _ in found], why=[why for _, why in found])
+
+
+def used(rows: pd.DataFrame, name: str) -> pd.Series:
+    """How the rows use a method: `alone`, in a `chain` with others, or not at all (empty)."""
+
+    def how(method: str, runtime: str) -> str:
+        compressions = [part.partition("-")[0] for part in method.split("+") if part != ratios.REFERENCE]
+        served = runtime.partition("-")[0]
+        if [name] == (compressions or [served]):
+            return "alone"
+        return "chain" if name in (*compressions, served) else ""
+
+    return pd.Series(map(how, rows["method"], rows["runtime"]), index=rows.index, dtype=object)
+
+
+def show_served(found: Described, rows: pd.DataFrame) -> None:
+    """The rows of a compression or a runtime."""
+    how = used(rows, found.name)
+    alone, chains = rows[how == "alone"], rows[how == "chain"]
+    if alone.empty and chains.empty:
+        st.info(f"No row uses {found.name}: add it to the `chains` of a grid and run it.")
+        return
+    for title, own, key in (("By itself", alone, "alone"), ("In chains with others", chains, "chains")):
+        if len(own):
+            st.markdown(f"**{title}**")
+            summary(own)
+            own = own.sort_values(["task", "scenario", "chain"], ascending=[True, False, True])
+            table.show(COLUMNS, own, f"{key}_{found.name}", pale=lambda row: row["board"] != "closed")
+    st.caption(
+        f"Helped: at or above the quality gate ({leaderboard.GATE:.0%}), and faster than fp32 in its own runtime with a"
+        " 95 % interval that leaves out 1, or a smaller file. A runtime by itself is judged against fp32 in eager"
+        " torch. Hover a verdict for its figures."
+    )
+    show_curves(found, rows)
+
+
+def summary(rows: pd.DataFrame) -> None:
+    """On which boards it helped, at one setting at least, and on which it did not."""
+    others = rows[decided(rows["verdict"])]
+    found = others["verdict"].str.startswith(HELPED).groupby([others["task"], others["scenario"]], sort=False)
+    counts = found.agg(["sum", "size"])
+    for word, own in (("Helped on", counts[counts["sum"] > 0]), ("Did not help on", counts[counts["sum"] == 0])):
+        if len(own):
+            st.markdown(f"{word} {', '.join(spelled(*board, *own.loc[board]) for board in own.index)}.")
+
+
+def decided(verdicts: pd.Series) -> pd.Series:
+    """Where a row says whether its method helped: it was measured, has a reference and is not one."""
+    return verdicts.str.startswith(HELPED) | verdicts.isin(["no gain", "below the quality gate"])
+
+
+def spelled(task: str, scenario: str, helped: int, of: int) -> str:
+    """A board, and in how many of its rows a method helped where it is several."""
+    share = f", {helped} of {of} rows" if of > 1 else ""
+    return shared.plain(f"{task} ({scenario.replace('_', ' ')}{share})")
+
+
+def show_curves(found: Described, rows: pd.DataFrame) -> None:
+    """Its curves, board by board."""
+    every = curves(rows)
+    own = [curve for curve in every if curve.step == found.name]
+    if not own:
+        return
+    st.markdown("**As it compresses more**")
+    keys = {board_of(curve.rows.iloc[0]): [] for curve in own}
+    for curve in own:
+        keys[board_of(curve.rows.iloc[0])].append(curve)
+    board = st.selectbox("Board", list(keys), key=f"board_{found.name}")
+    amount, baseline = curve_charts.choose("method")
+    curve_charts.show(keys[board], amount, baseline, curve_charts.colours(every), f"method_{found.name}")
+
+
+def board_of(row: pd.Series) -> str:
+    """A board's name in a list."""
+    parts = [row["task"], row["hardware"], shared.shown(row["scenario"]), f"seed {row['seed']}", row["source"]]
+    return " · ".join([*parts, str(row["hardware_fingerprint"])[:8]])
+
+
+def show_trained(found: Described, training: pd.DataFrame) -> None:
+    """The rows of a training method."""
+    own = training[training["training_method"].str.partition("-")[0] == found.name]
+    if own.empty:
+        st.info(f"No row is trained by {found.name}: add it to `training` in a grid and run it.")
+        return
+    ranked = leaderboard.rank_trainings(training).loc[own.index]
+    task = Column("Task", lambda row: Cell(row["task"], row["task"]), right=False)
+    name, *rest = (column for column in training_board.COLUMNS if column.label != "#")
+    table.show([name, task, *rest], ranked, f"trained_{found.name}", pale=lambda row: pd.isna(row["rank"]))
+    st.caption("Against the single-device run. Each is one run, without an interval: no verdict is given.")
+
+
+def judged(row: pd.Series) -> Cell:
+    """A verdict with its figures."""
+    word = row["verdict"]
+    colour = "green" if word.startswith(HELPED) else COLOURS.get(word, "orange")
+    return Cell(labels=(Label(word, colour, row["why"]),), sort=word)
+
+
+COLUMNS = [
+    Column("Chain", lambda row: Cell(row["chain"], row["chain"], link=link_to(row)), right=False),
+    Column("Task", lambda row: Cell(row["task"], row["task"]), right=False),
+    Column(
+        "Scenario",
+        lambda row: Cell(row["scenario"].replace("_", " "), row["scenario"], row["hardware"]),
+        right=False,
+    ),
+    Column("Verdict", judged, right=False, wrap=True),
+    KEPT,
+    Column(
+        "Speed-up",
+        lambda row: table.number(row["speedup"], times, interval(row, "speedup_ci", times)),
+        "Over fp32 in eager torch; below, the 95 % interval.",
+    ),
+    Column(
+        "In its runtime",
+        lambda row: table.number(row["compression_speedup"], times, interval(row, "compression_speedup_ci", times)),
+        "Over fp32 in the same runtime; below, the 95 % interval.",
+    ),
+    Column("Size", lambda row: table.number(row["size_ratio"], times), "Of the file, against the reference's."),
+    Column("Packed", lambda row: table.number(row["packed_ratio"], times), "Of the file packed by zstd."),
+]
