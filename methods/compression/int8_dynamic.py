@@ -57,6 +57,8 @@ class Int8Dynamic(CompressionMethod):
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":
             return "these dynamic INT8 kernels run on CPUs only: list it under a CPU profile"
+        if self.backend == "torch" and not (self.per_channel and self.reduce_range):
+            return "backend=torch chooses scales and range itself: leave per_channel and reduce_range out"
         return None
 
     def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:

@@ -381,6 +381,8 @@ for name in ("int8_static", "int8_dynamic", "weight_only"):
 for name, reason in {
     "int8_static-backend=fx-keep_float=auto": "has no keep_float=auto",
     "weight_only-backend=torchao-bits=4": "4 bits on GPUs only",
+    "weight_only-backend=torchao-group=64": "has no blocks",
+    "int8_dynamic-backend=torch-per_channel=false": "leave per_channel and reduce_range out",
     "weight_only-group=48": "power of two",
 }.items():
     assert reason in registry.method(name).unsupported(None, cpu)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
+GROUP = 32  # weights that share a scale in 4 bits
+
 
 @dataclass(frozen=True)
 class WeightOnly(CompressionMethod):
@@ -37,7 +39,9 @@ class WeightOnly(CompressionMethod):
 
     backend: Literal["onnxruntime", "torchao"] = Field("onnxruntime", description="whose tools do it")
     bits: int = Field(8, ge=4, le=8, multiple_of=4, description="per weight, 8 or 4")
-    group: int = Field(32, ge=16, le=256, description="weights of a block, a power of two; of use where there are any")
+    group: int = Field(
+        GROUP, ge=16, le=256, description="weights of a block, a power of two; of use where there are any"
+    )
     unpack: Literal["on_load", "on_call"] = Field("on_load", description="onnxruntime: when weights become numbers")
 
     @property
@@ -59,6 +63,8 @@ class WeightOnly(CompressionMethod):
             return f"blocks of {self.group} weights have no kernel: set group to a power of two"
         if self.backend == "torchao" and self.bits == 4:
             return "torchao packs 4 bits on GPUs only: use backend=onnxruntime or bits=8"
+        if self.backend == "torchao" and (self.group, self.unpack) != (GROUP, "on_load"):
+            return "backend=torchao has no blocks, nor a choice of when to unpack: leave group and unpack out"
         return None
 
     def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:
