@@ -67,11 +67,12 @@ def _lower(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     from executorch.exir import to_edge_transform_and_lower
     from torch.backends import mkldnn, nnpack
 
-    batch = {0: torch.export.Dim("batch", min=1, max=LARGEST)}
+    from breakeven.exporting import program
+
     # What PyTorch's own kernels take depends on the batch, and would narrow its range.
     with torch.no_grad(), mkldnn.flags(enabled=False), nnpack.flags(enabled=False):
-        program = torch.export.export(model, inputs, dynamic_shapes=tuple(batch for _ in inputs))
-        return to_edge_transform_and_lower(program, partitioner=[XnnpackPartitioner()]).to_executorch().buffer
+        exported = program(model, inputs, LARGEST)
+        return to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch().buffer
 
 
 def _serve(path: Path, threads: int) -> Callable[..., Tensor]:

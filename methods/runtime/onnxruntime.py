@@ -59,11 +59,11 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
     import torch
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
 
-    from breakeven.exporting import same_outputs
+    from breakeven.exporting import same_outputs, varying
 
-    how = {"dynamic_shapes": tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs), "opset_version": opset}
+    how = {"dynamic_shapes": varying(inputs), "opset_version": opset}
     try:
-        graph = torch.onnx.export(model, inputs, dynamo=True, verbose=False, **how).model_proto
+        graph = torch.onnx.export(model, tuple(inputs), dynamo=True, verbose=False, **how).model_proto
         for part in (graph.graph, *graph.graph.node, *graph.graph.value_info):
             part.ClearField("metadata_props")  # source lines and paths: a tenth of a small file
         onnx.save(graph, path)

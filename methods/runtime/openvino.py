@@ -45,19 +45,17 @@ class OpenVino(Runtime):
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
         """Raises CellFailure if the converter refuses the model, or the file gives other outputs."""
-        import torch
         from torch._dynamo.exc import TorchDynamoException
 
-        from breakeven.exporting import any_batch, refused, require_same_outputs, two_samples
+        from breakeven.exporting import open_shape, program, refused, require_same_outputs, two_samples
 
         openvino, inputs = _openvino(), two_samples(example_inputs)
         from openvino.frontend import GeneralFailure, OpConversionFailure
 
         try:
             # Not by its own tracing, which keeps one branch where the module decides by the values of its inputs.
-            program = torch.export.export(model, inputs, dynamic_shapes=any_batch(inputs))
-            graph = openvino.convert_model(program)
-            graph.reshape({i: [-1, *x.shape[1:]] for i, x in enumerate(inputs)})
+            graph = openvino.convert_model(program(model, inputs))
+            graph.reshape(dict(enumerate(open_shape(inputs))))
             self.write(graph, path)
         except (RuntimeError, AttributeError, TorchDynamoException, OpConversionFailure, GeneralFailure) as error:
             operators = re.findall(r"^-- No conversion rule found for operations: (.+)$", str(error), re.MULTILINE)

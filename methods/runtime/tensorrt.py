@@ -45,7 +45,7 @@ class TensorRT(Runtime):
         """Raises CellFailure without a GPU, if TensorRT refuses the model, or the file gives other outputs."""
         import torch
 
-        from breakeven.exporting import refused, require_same_outputs, two_samples
+        from breakeven.exporting import open_shape, program, refused, require_same_outputs, two_samples, varying
 
         if not find_spec("torch_tensorrt"):
             raise CellFailure("unsupported", MISSING)
@@ -53,22 +53,22 @@ class TensorRT(Runtime):
             raise CellFailure("no_hardware", "engines are built on the GPU that runs them: run on a machine with one")
         import torch_tensorrt
 
-        model, inputs = deepcopy(model).cuda(), tuple(x.cuda() for x in two_samples(example_inputs))
-        shapes = tuple({0: torch.export.Dim("batch", min=1, max=LARGEST)} for _ in inputs)
+        model, inputs = deepcopy(model).cuda(), two_samples(example_inputs, "cuda")
         ranges = [
             torch_tensorrt.Input(
-                min_shape=(1, *x.shape[1:]),
+                min_shape=tuple(map(abs, shape)),
                 opt_shape=(USUAL, *x.shape[1:]),
                 max_shape=(LARGEST, *x.shape[1:]),
                 dtype=x.dtype,
             )
-            for x in inputs
+            for x, shape in zip(inputs, open_shape(inputs), strict=True)
         ]
         try:
-            program = torch.export.export(model, inputs, dynamic_shapes=shapes)
-            compiled = torch_tensorrt.dynamo.compile(program, arg_inputs=ranges, disable_tf32=True)
+            compiled = torch_tensorrt.dynamo.compile(
+                program(model, inputs, LARGEST), arg_inputs=ranges, disable_tf32=True
+            )
             # Of ranges alone it would take the batches of two inputs for two numbers.
-            torch_tensorrt.save(compiled, str(path), arg_inputs=inputs, dynamic_shapes=shapes)
+            torch_tensorrt.save(compiled, str(path), arg_inputs=tuple(inputs), dynamic_shapes=varying(inputs, LARGEST))
         except RuntimeError as error:
             raise refused(error) from error
         require_same_outputs(model, _serve(path), inputs)

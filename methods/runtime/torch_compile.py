@@ -42,15 +42,14 @@ class TorchCompile(Runtime):
         import torch
         from torch._inductor.config import cpp
 
-        from breakeven.exporting import any_batch, refused, require_same_outputs, two_samples
+        from breakeven.exporting import program, refused, require_same_outputs, two_samples
 
         if not _compiler(cpp.cxx):
             raise CellFailure("unsupported", "no C++ compiler: install one, on Debian with 'apt-get install g++'")
         inputs = two_samples(example_inputs)
         try:
             with torch.no_grad():
-                program = torch.export.export(model, inputs, dynamic_shapes=any_batch(inputs))
-                _compile(program, path)
+                _compile(program(model, inputs), path)
         except (RuntimeError, AttributeError, torch._dynamo.exc.TorchDynamoException) as error:
             raise refused(error) from error
         require_same_outputs(model, _serve(path), inputs)

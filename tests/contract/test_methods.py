@@ -22,6 +22,7 @@ from breakeven import registry, training
 from breakeven.context import make_context
 from breakeven.errors import CellFailure
 from breakeven.exporting import ROUNDED, TOLERANCE
+from breakeven.lengths import examples
 from breakeven.method import CompressionMethod
 from breakeven.record import Status
 
@@ -47,7 +48,7 @@ class Bench:
     def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
         self.task = registry.task(name)
-        self.inputs = self.task.example_inputs(SAMPLES)
+        self.inputs = examples(self.task, SAMPLES)
         self.made: dict[str, Any] = {}
         training.start(0, CPU)
         self.model = self.task.model()
@@ -176,7 +177,7 @@ def served_by() -> Iterator[tuple[str, str]]:
 
 def in_a_fresh_process(bench: Bench, files: list[tuple[str, str, Path]]) -> dict[str, Tensor]:
     given, taken = bench.folder / "inputs.pt", bench.folder / "outputs.pt"
-    torch.save((bench.inputs, [(key, runtime, str(path)) for key, runtime, path in files]), given)
+    torch.save((tuple(bench.inputs), [(key, runtime, str(path)) for key, runtime, path in files]), given)
     done = subprocess.run([sys.executable, "-c", FRESH, given, taken], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return torch.load(taken)

@@ -238,7 +238,7 @@ def test_model_and_torch_are_left_as_they_were() -> None:
 def test_every_tasks_model_computes(name: str) -> None:
     task = registry.task(name)
     flops, nonzero = count_flops(task.model(), task.example_inputs(1))
-    assert flops > 1e6
+    assert flops > 1e3
     assert 0.99 * flops <= nonzero <= flops
 
 

@@ -322,7 +322,7 @@ def test_data_that_is_at_hand(where: str, cache: Path) -> None:
     for unit in registry.units("tasks").values():
         if where == "sources":
             for source in software._sources(unit):
-                data._folder(source).mkdir(parents=True)
+                data._folder(source).mkdir(parents=True, exist_ok=True)
         else:
             name = data._prepared_name(f"{unit.name}-v{registry.task(unit.name).version}-any", Path(unit.sources[-1]))
             tree(cache, {f"prepared/{name}": ""})

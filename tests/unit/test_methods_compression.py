@@ -74,7 +74,7 @@ def context(inputs=images, fine_tune=None) -> CompressionContext:
         yield inputs(number), torch.randint(0, 3, (number,))
 
     recipe = Recipe(epochs=3, batch_size=4, learning_rate=0.1)
-    task = SimpleNamespace(example_inputs=inputs, recipe=recipe, loss=nn.CrossEntropyLoss())
+    task = SimpleNamespace(example_inputs=inputs, lengths=None, recipe=recipe, loss=nn.CrossEntropyLoss())
     return CompressionContext(task, 0, fine_tune or unused, samples, unused)
 
 

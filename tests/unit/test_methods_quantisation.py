@@ -99,7 +99,7 @@ def context(make=images, validate=None) -> CompressionContext:
         for size in (number - number // 3, number // 3):  # of two sizes, as the last batch is
             yield make(size), torch.zeros(size)
 
-    task = SimpleNamespace(example_inputs=make, quality=SimpleNamespace(higher_is_better=True))
+    task = SimpleNamespace(example_inputs=make, lengths=None, quality=SimpleNamespace(higher_is_better=True))
     return CompressionContext(task, 0, None, samples, validate)  # type: ignore[arg-type]
 
 

@@ -108,7 +108,9 @@ class Training:
 
 
 def compress(text: str, model: nn.Module, inputs: Callable = images, training: object = None) -> nn.Module:
-    task = SimpleNamespace(example_inputs=inputs, recipe=Recipe(epochs=4, batch_size=64, learning_rate=0.1))
+    task = SimpleNamespace(
+        example_inputs=inputs, lengths=None, recipe=Recipe(epochs=4, batch_size=64, learning_rate=0.1)
+    )
     samples = lambda n: iter([(inputs(n), torch.zeros(n))])  # noqa: E731
     context = CompressionContext(task, 0, training or Training(model, inputs), samples, lambda call: 0.0)
     torch.manual_seed(1)

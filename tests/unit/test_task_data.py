@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 from breakeven.plugins.tasks.speech.mandarin_initials import clips
+from breakeven.plugins.tasks.vision import _garments
 from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
 
 from breakeven.data import Unavailable
@@ -61,7 +62,7 @@ def test_pictures_are_padded_with_black_and_standardised() -> None:
 
 def test_without_the_package_the_public_loader_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
-    monkeypatch.setattr(images, "obtain", unavailable)
+    monkeypatch.setattr(_garments, "obtain", unavailable)
     monkeypatch.setattr(images.split, "__defaults__", (2,))
     publish(tmp_path / "torchvision" / "FashionMNIST" / "raw")  # what a download leaves
     assert images.build()["train_images"].shape == (10, 28, 28)
@@ -69,8 +70,8 @@ def test_without_the_package_the_public_loader_is_asked(monkeypatch: pytest.Monk
 
 def test_with_neither_the_message_is_the_package_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
-    monkeypatch.setattr(images, "obtain", unavailable)
-    monkeypatch.setattr(images.FashionMNIST, "mirrors", [(tmp_path / "nowhere").as_uri() + "/"])
+    monkeypatch.setattr(_garments, "obtain", unavailable)
+    monkeypatch.setattr("torchvision.datasets.FashionMNIST.mirrors", [(tmp_path / "nowhere").as_uri() + "/"])
     with pytest.raises(Unavailable, match="no package"):
         images.build()
 

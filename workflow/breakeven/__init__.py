@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-SCHEMA_VERSION = 3  # of the rows' columns
-PROTOCOL_VERSION = 2  # of how they are measured; a change measures everything again
+SCHEMA_VERSION = 4  # of the rows' columns
+PROTOCOL_VERSION = 3  # of how they are measured; a change measures everything again
 
 ENVIRONMENT = {
     # ONNX Runtime ≥ 1.29 starts a thread that reports usage to its maker (microsoft/onnxruntime#27379): not from our

@@ -73,7 +73,7 @@ def measure(
     attempt: Attempt = FIRST,
 ) -> None:
     """Measure one cell beside its reference; leave its rows and its raw latencies."""
-    from breakeven import measurement, serving
+    from breakeven import lengths, measurement, serving
 
     task, chain, hardware = (
         registry.task(task_text),
@@ -97,9 +97,11 @@ def measure(
             timing = measurement.measure(cell, reference, task, hardware, measurement.MODES[mode], seed)
             held = measurement.measure_memory(cell, task, hardware, seed)
             job.work_s = timing.window_s
+            lengths_seen = lengths.fields(task, *task.example_inputs(serving.POOL))
             for scenario, row in rows.items():
                 row.peak_memory_bytes, row.memory_above_baseline_bytes = held.peak_bytes, held.above_baseline_bytes
                 row.cuda_allocated_bytes, row.cuda_reserved_bytes = held.cuda_allocated_bytes, held.cuda_reserved_bytes
+                fill(row, lengths_seen)
                 _fill_timing(row, timing, scenario)
                 _fill_energy(row, timing, scenario)
             _write_latencies(timing, folder / LATENCIES)

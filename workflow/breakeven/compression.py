@@ -17,6 +17,7 @@ from breakeven import registry
 from breakeven.arithmetic import count_flops
 from breakeven.artifact import Artifact
 from breakeven.hardware import HardwareProfile
+from breakeven.lengths import examples
 from breakeven.method import CompressionContext, CompressionMethod, Method, Runtime
 from breakeven.provenance import ForeignLoad
 from breakeven.task import Task
@@ -56,7 +57,7 @@ def _apply(method: Method, given: Path, path: Path, before: Artifact, context: C
     model = load_module(given)
     began = time.perf_counter()
     if isinstance(method, Runtime):
-        method.export(model, context.task.example_inputs(EXPORT_BATCH), path)
+        method.export(model, examples(context.task, EXPORT_BATCH), path)
         after.export_time_s += time.perf_counter() - began
         return after
     model = method.compress(model, context).eval()  # type: ignore[attr-defined]

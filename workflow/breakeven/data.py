@@ -23,12 +23,12 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from breakeven.errors import UserError
-from breakeven.sources import ClientError, Debian, PyPI, Source, file_sha256, unpack
+from breakeven.sources import ClientError, Debian, DebianIndexes, PyPI, Source, file_sha256, unpack
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Debian", "Prepared", "PyPI", "Source", "Unavailable", "cache", "obtain", "prepared"]
+__all__ = ["Debian", "DebianIndexes", "Prepared", "PyPI", "Source", "Unavailable", "cache", "obtain", "prepared"]
 
 
 class Unavailable(UserError):
@@ -107,7 +107,7 @@ def tensors_sha256(arrays: dict[str, np.ndarray]) -> str:
 
 
 def _folder(source: Source) -> Path:
-    return cache() / "sources" / f"{source.filename}-{source.sha256[:12]}"
+    return cache() / "sources" / "-".join(filter(None, (source.filename, source.sha256[:12])))
 
 
 def _prepared_name(key: str, file: Path) -> str:
@@ -119,11 +119,12 @@ def _place(source: Source, folder: Path) -> None:
         given, content = cache() / "downloads" / source.filename, aside / "content"
         archive = given if given.exists() else _fetch(source, aside / "fetched")
         found = file_sha256(archive)
-        if found == source.sha256 or isinstance(source, Debian):
+        if found == source.sha256 or source.varies:
             unpack(archive, content)
         if found != source.sha256 and not source.holds_data(content):
             place = given if archive == given else f"{archive.name}, as the package client gave it,"
-            raise UserError(f"{place} has sha256 {found}, expected {source.sha256}: {_remedy(source)}")
+            wrong = f"has sha256 {found}, expected {source.sha256}" if source.sha256 else "lacks some of its files"
+            raise UserError(f"{place} {wrong}: {_remedy(source)}")
         content.replace(folder)
 
 
@@ -139,8 +140,9 @@ def _fetch(source: Source, folder: Path) -> Path:
 
 
 def _remedy(source: Source) -> str:
+    pinned = f" with sha256 {source.sha256}" if source.sha256 else ""
     return (
-        f"put {source.filename} with sha256 {source.sha256} into {cache() / 'downloads'}, or give this "
+        f"put {source.filename}{pinned} into {cache() / 'downloads'}, or give this "
         "machine access to its package index, or set BREAKEVEN_CACHE to a cache copied from another machine"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -16,10 +16,12 @@ from breakeven import outputs as checks
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Runtime
 from breakeven.record import Status
+from breakeven.resampling import Sampled
 from breakeven.task import Task
 
 Part = Literal["val", "test"]
 RESAMPLES = 1000  # of the test set, for the 95 % interval
+SLOW_RESAMPLES = 100  # where a metric needs more than the sums over its samples: mean average precision takes seconds
 
 
 @dataclass(kw_only=True)
@@ -37,6 +39,7 @@ class Evaluation:
     # The quality of each resampled test set. The same samples are drawn for every artifact of a task, so two of these
     # lists are paired.
     resampled: list[float] = field(default_factory=list)
+    others: dict[str, float] = field(default_factory=dict)  # further metrics by name
 
 
 def evaluate_file(
@@ -52,45 +55,44 @@ def evaluate_file(
 
 def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> Evaluation:
     """The quality of a callable model on the task's test set; the interval is a bootstrap over its samples."""
-    outputs, targets = _predict(model, task, "test", checks.device_of(hardware))
-
-    def score_of(indices: np.ndarray) -> float:
-        metric = task.metric()
-        metric.update(outputs[indices], targets[indices])
-        return metric.compute().item()
-
-    samples = np.arange(len(targets))
+    sampled, others, samples = Sampled(task.metric()), task.other_metrics(), 0
+    for outputs, target in _predictions(model, task, "test", checks.device_of(hardware)):
+        sampled.update(outputs, target)
+        for metric in others.values():
+            metric.update(outputs, target)
+        samples += len(target)
+    sampled.stacked()
     resampling = bootstrap(
-        (samples,),
-        score_of,
-        n_resamples=RESAMPLES,
+        (np.arange(samples),),
+        sampled.score,
+        n_resamples=SLOW_RESAMPLES if sampled.lists else RESAMPLES,
         method="percentile",
         vectorized=False,
         rng=np.random.default_rng(0),
     )
     return Evaluation(
-        quality=score_of(samples),
+        quality=sampled.score(range(samples)),
         ci_low=float(resampling.confidence_interval.low),
         ci_high=float(resampling.confidence_interval.high),
-        n_eval=len(targets),
+        n_eval=samples,
         resampled=resampling.bootstrap_distribution.tolist(),
+        others={name: float(metric.compute()) for name, metric in others.items()},
     )
 
 
 def score(model: Callable[..., Tensor], task: Task, part: Part) -> float:
     """The quality of a callable model on a part of the data, on the CPU."""
     metric = task.metric()
-    metric.update(*_predict(model, task, part, "cpu"))
-    return metric.compute().item()
+    for outputs, target in _predictions(model, task, part, "cpu"):
+        metric.update(outputs, target)
+    return float(metric.compute())
 
 
-def _predict(model: Callable[..., Tensor], task: Task, part: Part, device: str) -> tuple[Tensor, Tensor]:
+def _predictions(model: Callable[..., Tensor], task: Task, part: Part, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the model makes of a part, and what it should have, batch by batch."""
     data = task.datamodule(seed=0)
     data.prepare_data()
     data.setup("test" if part == "test" else "validate")
-    outputs, targets = [], []
     with torch.inference_mode():
         for inputs, target in data.test_dataloader() if part == "test" else data.val_dataloader():
-            outputs.append(model(*(x.to(device) for x in inputs)).cpu())
-            targets.append(target)
-    return torch.cat(outputs), torch.cat(targets)
+            yield task.predict(model, *(x.to(device) for x in inputs)).cpu(), target

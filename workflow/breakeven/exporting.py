@@ -16,14 +16,38 @@ FEW_BITS = {torch.float16, torch.bfloat16, torch.int8, torch.uint8}
 CHECKED = (1, 2, 40)  # samples: a graph may hold the number it was made from, or one of a range around it
 
 
-def two_samples(example_inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+class Examples(tuple[Tensor, ...]):
+    """Example inputs of samples that differ in length: as long as any, and which of their dimensions that is."""
+
+    dimensions: tuple[int | None, ...]  # of each input; None: fixed
+    shorter: tuple[Tensor, ...]  # the inputs of one short sample
+
+
+def two_samples(example_inputs: tuple[Tensor, ...], device: str = "cpu") -> tuple[Tensor, ...]:
     """What to export from: exporters take a batch of one for a constant."""
-    return tuple(torch.cat([x, x])[:2] for x in example_inputs)
+    inputs = tuple(torch.cat([x, x])[:2].to(device) for x in example_inputs)
+    if not isinstance(example_inputs, Examples):
+        return inputs
+    found = Examples(inputs)
+    found.dimensions, found.shorter = example_inputs.dimensions, tuple(x.to(device) for x in example_inputs.shorter)
+    return found
 
 
-def any_batch(inputs: tuple[Tensor, ...]) -> tuple[dict, ...]:
-    """For `torch.export`: the first dimension of every input varies."""
-    return tuple({0: torch.export.Dim("batch", min=1)} for _ in inputs)
+def varying(inputs: tuple[Tensor, ...], largest: int | None = None) -> tuple[dict, ...]:
+    """For `torch.export`: of every input the batch varies, up to `largest` samples, and the length if there is one."""
+    batch = torch.export.Dim("batch", min=1, max=largest)
+    lengths = ({} if d is None else {d: torch.export.Dim.AUTO(max=x.shape[d])} for x, d in _each(inputs))
+    return tuple({0: batch} | length for length in lengths)
+
+
+def program(model: nn.Module, inputs: tuple[Tensor, ...], largest: int | None = None) -> torch.export.ExportedProgram:
+    """What `torch.export` makes of the model, see `varying`."""
+    return torch.export.export(model, tuple(inputs), dynamic_shapes=varying(inputs, largest))
+
+
+def open_shape(inputs: tuple[Tensor, ...]) -> list[list[int]]:
+    """The shape of every input, -1 where it varies."""
+    return [[-1 if i in (0, d) else n for i, n in enumerate(x.shape)] for x, d in _each(inputs)]
 
 
 def same_outputs(model: nn.Module, call: Callable[..., Tensor], inputs: tuple[Tensor, ...]) -> bool:
@@ -54,9 +78,15 @@ def refused(error: Exception) -> CellFailure:
     return CellFailure("method_error", f"{said[:300]}: use eager for it")
 
 
+def _each(inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, int | None]]:
+    """Every input, and the dimension that is its length."""
+    yield from zip(inputs, inputs.dimensions if isinstance(inputs, Examples) else [None] * len(inputs), strict=True)
+
+
 def _batches(inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
-    for size in CHECKED:
-        yield tuple(x.repeat(-(-size // len(x)), *[1] * (x.dim() - 1))[:size] for x in inputs)
+    for samples in (inputs, inputs.shorter) if isinstance(inputs, Examples) else (inputs,):
+        for size in CHECKED:
+            yield tuple(x.repeat(-(-size // len(x)), *[1] * (x.dim() - 1))[:size] for x in samples)
 
 
 def _close(found: Tensor, expected: Tensor, apart: float) -> bool:

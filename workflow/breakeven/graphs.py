@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from breakeven.errors import CellFailure
-from breakeven.exporting import any_batch
+from breakeven.exporting import program
 
 WEIGHTS = (torch.int8, torch.int32)  # what quantisation leaves of weights and of biases
 
@@ -21,17 +21,17 @@ class Tracer(fx.Tracer):
 
 
 def exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
-    """A copy of the model as the graph of `torch.export`, for any batch size.
+    """A copy of the model as the graph of `torch.export`, for any batch size and length.
 
     Raises:
         CellFailure: it refuses the model.
     """
     try:
-        program = torch.export.export(deepcopy(model).eval(), inputs, dynamic_shapes=any_batch(inputs))
+        graph = program(deepcopy(model).eval(), inputs)
     except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CellFailure("unsupported", f"torch.export refuses the model ({said[:200]}): leave it out here") from error
-    return program.module(check_guards=False)
+    return graph.module(check_guards=False)
 
 
 def savable(graph_module: fx.GraphModule) -> fx.GraphModule:

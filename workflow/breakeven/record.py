@@ -92,6 +92,7 @@ class Row(Provenance):
     quality_ci_low: float | None = None  # 95 %, over test samples
     quality_ci_high: float | None = None
     n_eval: int | None = None  # test samples
+    other_metrics: str | None = None  # JSON: further metrics by name, not ranked
     parameters: int | None = None
     peak_memory_bytes: int | None = None
     memory_above_baseline_bytes: int | None = None  # above the level after imports
@@ -135,6 +136,11 @@ class InferenceRow(Row):
     scenario: str  # single_stream or offline
     batch_size: int
     mode: str  # quick or full
+    length_unit: str | None = None  # of the inputs, where samples differ in length
+    length_p10: float | None = None  # of the samples that inputs are drawn from
+    length_p50: float | None = None
+    length_p90: float | None = None
+    length_max: float | None = None
     artifact_sha256: str | None = None
     outputs_sha256: str | None = None  # of the evaluation's outputs that the timed process gave again
     reference_cell_id: str | None = None
@@ -142,7 +148,7 @@ class InferenceRow(Row):
     quality_kept_ci_low: float | None = None  # 95 %, of the share of the reference's quality, paired by test sample
     quality_kept_ci_high: float | None = None
     nonzero_parameters: int | None = None
-    flops: int | None = None  # of one sample: 2 per multiply-add, as if in float32 and dense
+    flops: int | None = None  # of one sample, as long as any: 2 per multiply-add, as if in float32 and dense
     nonzero_flops: int | None = None  # without those of weights that are zero
     disk_bytes: int | None = None  # of the file a user would ship
     packed_bytes: int | None = None  # of that file packed by zstd, as one would send it

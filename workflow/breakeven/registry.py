@@ -41,10 +41,17 @@ class Unit:
 
     @property
     def sources(self) -> list[str]:
-        """The files that make up the unit: what its jobs depend on."""
-        if self.path.name == "__init__.py":
-            return sorted(map(str, self.path.parent.glob("*.py")))
-        return [str(self.path)]
+        """The files that make up the unit: what its jobs depend on.
+
+        Beside its own, those that it shares with others: files of its group named `_<name>.py` that one of them names.
+        """
+        is_folder = self.path.name == "__init__.py"
+        files = set(self.path.parent.glob("*.py")) if is_folder else {self.path}
+        group = self.path.parent.parent if is_folder else self.path.parent
+        shared = {path for path in group.glob("_*.py") if path.name != "__init__.py"}
+        while named := {path for path in shared - files if any(path.stem in file.read_text() for file in files)}:
+            files |= named
+        return sorted(map(str, files))
 
 
 @cache

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from breakeven import memory, outputs, registry
+from breakeven import lengths, memory, outputs, registry
 from breakeven.errors import CellFailure, failure_of
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Runtime
@@ -85,10 +85,11 @@ class Model:
         memory.reset_peak()
         self.baseline = memory.resident_bytes()
         began = time.perf_counter()
-        self.call: Callable[..., Tensor] = runtime.load(served.path, hardware)
+        model = runtime.load(served.path, hardware)
         self.load_time_s = time.perf_counter() - began
         if served.outputs is not None:
-            outputs.require_same(outputs.outputs_of(self.call, task, hardware), served.outputs)
+            outputs.require_same(outputs.outputs_of(model, task, hardware), served.outputs)
+        self.task, self.call = task, partial(task.predict, model)
         self.position = 0
         gc.collect()
         gc.disable()  # a collection in the middle of a call would be counted as the model's
@@ -96,7 +97,10 @@ class Model:
     def _inputs(self, task: Task, seed: int, device: str) -> tuple[Tensor, ...]:
         """Real test samples in a seeded order, where the model will want them."""
         pool = task.example_inputs(POOL)
-        order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
+        if task.lengths is None:
+            order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
+        else:
+            order = lengths.spread_evenly(lengths.first_length(task, *pool), seed)
         return tuple(x[order].to(device) for x in pool)
 
     def warm_up(self, batch_sizes: list[int]) -> int:
@@ -134,7 +138,7 @@ class Model:
             self.position = 0
         taken = slice(self.position, self.position + batch_size)
         self.position += batch_size
-        return tuple(x[taken] for x in self.pool)
+        return lengths.trimmed(self.task, *(x[taken] for x in self.pool))
 
     def _timed(self, inputs: tuple[Tensor, ...]) -> float:
         """The latency of one call [ms]; by the GPU's own events on CUDA."""

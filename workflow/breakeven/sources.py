@@ -14,8 +14,11 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import IO, ClassVar
 
 from breakeven.errors import UserError
+
+APT_HELPER = "/usr/lib/apt/apt-helper"  # reads an index whatever apt's settings have it compressed with
 
 
 class ClientError(Exception):
@@ -28,8 +31,9 @@ class Source(ABC):
 
     name: str
     version: str
-    sha256: str
+    sha256: str  # empty where the index itself changes: what is prepared from it has a hash of its own
     filename: str
+    varies: ClassVar[bool] = False  # whether an archive with another sha256 may hold what is wanted
 
     @abstractmethod
     def fetch(self, folder: Path) -> None:
@@ -78,18 +82,14 @@ class Debian(Source):
 
     data: str
     data_sha256: str
+    varies: ClassVar[bool] = True
 
     def fetch(self, folder: Path) -> None:
         """See `Source`. Where the machine's package lists lack it, others are fetched for one use."""
         try:
             self._download(folder)
         except ClientError:
-            apt = folder.parent / "apt"
-            (apt / "lists" / "partial").mkdir(parents=True)
-            (apt / "cache" / "archives" / "partial").mkdir(parents=True)
-            ours = ["-o", f"Dir::State::Lists={apt / 'lists'}", "-o", f"Dir::Cache={apt / 'cache'}"]
-            run_client("apt-get", "-q", *ours, "-o", "Acquire::Languages=none", "update", folder=folder)
-            self._download(folder, *ours)
+            self._download(folder, *_updated_lists(folder.parent / "apt", "none"))
 
     def _download(self, folder: Path, *options: str) -> None:
         try:
@@ -100,6 +100,48 @@ class Debian(Source):
     def holds_data(self, folder: Path) -> bool:
         """See `Source`."""
         return tree_sha256(folder / self.data) == self.data_sha256
+
+
+@dataclass(frozen=True)
+class DebianIndexes(Source):
+    """What the machine's Debian release says of its packages, and translations of it, by apt-get.
+
+    The archive is a tar file of the indexes' own deb822 text: `Packages` and `Translation-…`. Nothing is pinned,
+    since a point release changes them. The packages are those of amd64, whatever the machine.
+    """
+
+    name: str = "debian-package-indexes"
+    version: str = "main"
+    sha256: str = ""
+    filename: str = "debian-package-indexes.tar"
+    languages: tuple[str, ...] = ("en", "fr", "de")
+    varies: ClassVar[bool] = True
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names of the files in the archive."""
+        return ("Packages", *(f"Translation-{language}" for language in self.languages))
+
+    def fetch(self, folder: Path) -> None:
+        """See `Source`. The machine's own package lists are neither read nor changed."""
+        apt = folder.parent / "apt"
+        ours = _updated_lists(apt, ",".join(self.languages))
+        how = ["--format", "$(CODENAME) $(METAKEY) $(FILENAME)", "Origin: Debian", "Component: main"]
+        listed = run_client("apt-get", *ours, "indextargets", *how, folder=folder)
+        for codename, key, path in (line.split(" ", 2) for line in listed.splitlines()):
+            name = key.rpartition("/")[2]
+            if name in self.files and "-" not in codename:  # neither -updates nor -security: they change every week
+                with (apt / name).open("ab") as file:
+                    _run(APT_HELPER, "cat-file", path, folder=folder, output=file)
+        if lacking := [name for name in self.files if not (apt / name).exists()]:
+            raise ClientError(f"the package sources of this machine have no {', '.join(lacking)} of Debian")
+        with tarfile.open(folder / self.filename, "w") as archive:
+            for name in self.files:
+                archive.add(apt / name, name)
+
+    def holds_data(self, folder: Path) -> bool:
+        """See `Source`."""
+        return all((folder / name).is_file() for name in self.files)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -132,19 +174,43 @@ def tree_sha256(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def run_client(*command: str, folder: Path) -> None:
-    """Run a package client in a folder.
+def run_client(*command: str, folder: Path) -> str:
+    """Run a package client in a folder; what it printed.
 
     Raises:
         ClientError: it is not there, or it failed.
     """
+    return _run(*command, folder=folder, output=subprocess.PIPE).decode()
+
+
+def _run(*command: str, folder: Path, output: int | IO[bytes]) -> bytes:
     if shutil.which(command[0]) is None:
         raise ClientError(f"{command[0]} is not on this machine")
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.PIPE, env=environment, check=False)
     if done.returncode:
-        lines = done.stderr.strip().splitlines() or [f"exit status {done.returncode}"]
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit status {done.returncode}"]
         raise ClientError(next((line for line in lines if line.startswith(("E: ", "ERROR: "))), lines[-1]))
+    return done.stdout or b""
+
+
+def _updated_lists(apt: Path, languages: str) -> list[str]:
+    """Fetch package lists into a folder, which then holds all of apt's state; the options that make apt use them."""
+    (apt / "lists" / "partial").mkdir(parents=True)
+    (apt / "cache" / "archives" / "partial").mkdir(parents=True)
+    hooks = ("APT::Update::Pre-Invoke", "APT::Update::Post-Invoke", "APT::Update::Post-Invoke-Success")
+    (apt / "apt.conf").write_text("".join(f"#clear {hook};\n" for hook in hooks))  # they would refresh system caches
+    settings = {
+        "Dir::State::Lists": apt / "lists",
+        "Dir::Cache": apt / "cache",
+        "Acquire::Languages": languages,
+        "APT::Architecture": "amd64",
+        "APT::Architectures": "amd64",
+        "APT::Sandbox::User": "root",  # for root: a user made for downloads could not enter this folder
+    }
+    ours = ["-c", str(apt / "apt.conf"), *(x for name, value in settings.items() for x in ("-o", f"{name}={value}"))]
+    run_client("apt-get", "-q", *ours, "update", folder=apt)
+    return ours
 
 
 def _untar(stream: io.BufferedIOBase, folder: Path) -> None:

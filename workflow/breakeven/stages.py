@@ -240,6 +240,7 @@ def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:
     """Copy an evaluation into a row."""
     row.quality, row.n_eval = evaluation["quality"], evaluation["n_eval"]
     row.quality_ci_low, row.quality_ci_high = evaluation["ci_low"], evaluation["ci_high"]
+    row.other_metrics = as_json(evaluation["others"]) if evaluation["others"] else None
 
 
 def _fail(row: Row, model: Artifact, failure: CellFailure) -> None:

