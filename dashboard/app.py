@@ -16,6 +16,7 @@ PAGES = [
     st.Page("views/curves.py", title="Curves", icon=":material/show_chart:"),
     st.Page("views/breakeven.py", title="Break-even", icon=":material/balance:", url_path="break-even"),
     st.Page("views/methods.py", title="Method", icon=":material/construction:", url_path="method"),
+    st.Page("views/tasks.py", title="Task", icon=":material/dataset:", url_path="task"),
     st.Page("views/row.py", title="Row", icon=":material/fact_check:"),
     st.Page("views/protocol.py", title="Protocol", icon=":material/menu_book:"),
 ]

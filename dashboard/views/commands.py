@@ -1,4 +1,4 @@
-"""The commands that measure a row again."""
+"""The commands that measure a row again, or a task for the first time."""
 
 from __future__ import annotations
 
@@ -26,6 +26,11 @@ def rerun(row: pd.Series) -> str:
     config = {"tasks": [row["task"]], "seeds": [row["seed"]]} | axes | {"results": "results/again"}
     words = [shlex.quote(f"{key}={spelled(value)}") for key, value in config.items()]
     return " ".join(["snakemake --cores all --config", *words, "--forceall"])
+
+
+def first(task: str) -> str:
+    """The workflow on a task that has no rows yet, in a folder of its own."""
+    return f"snakemake --cores all --config 'tasks=[{task}]' results=results/{task}"
 
 
 def spelled(value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from dataclasses import fields
@@ -19,8 +20,8 @@ from breakeven.record import InferenceRow, Provenance, TrainingRow
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 GROUPS = {
     "Quality": (
-        "metric metric_unit higher_is_better quality reference_quality quality_ratio n_eval quality_target epochs steps"
-        " global_batch_size"
+        "metric metric_unit higher_is_better quality reference_quality quality_ratio n_eval other_metrics"
+        " quality_target epochs steps global_batch_size"
     ),
     "Time": (
         "speedup theoretical_speedup runtime_speedup compression_speedup speedup_cv"
@@ -33,6 +34,7 @@ GROUPS = {
         "peak_memory_bytes memory_above_baseline_bytes memory_ratio cuda_allocated_bytes cuda_reserved_bytes parameters"
         " nonzero_parameters compression_ratio flops nonzero_flops disk_bytes size_ratio packed_bytes packed_ratio"
     ),
+    "Inputs": "dataset_sha256 split scenario batch_size length_unit length_p10 length_p50 length_p90 length_max",
     "Energy": ("energy_method watts energy_j_per_sample reference_energy_j_per_sample energy_gain train_energy_j"),
     "Cost": (
         "usd_per_hour price_source price_date compress_time_s export_time_s making_foreign_load_percent making_s"
@@ -71,7 +73,11 @@ def groups(row: pd.Series) -> dict[str, list[str]]:
 
 
 COLUMNS = [
-    Column("Field", lambda line: Cell(line["name"], line["name"]), right=False),
+    Column(
+        "Field",
+        lambda line: Cell(line["name"], line["name"], why=EXPLAINED.get(line["name"])),
+        right=False,
+    ),
     Column("Value", lambda line: Cell(line["value"], line["value"], line["below"]), right=False, wrap=True),
 ]
 
@@ -84,8 +90,13 @@ def line(name: str, row: pd.Series) -> tuple[str, str, str]:
         return label, GAP, why_null(name, row)
     stem = INTERVALS.get(name, f"{name}_ci")
     low, high = row.get(f"{stem}_low"), row.get(f"{stem}_high")
-    show = inferences if name == "break_even" else text
+    show = SHOWN.get(name, text)
     return label, show(value), "" if pd.isna(low) or low == high else f"95 %: {span(low, high, show)}"
+
+
+def named(value: str) -> str:
+    """Metrics by name: `word error rate 0.105`."""
+    return ", ".join(f"{name.replace('_', ' ')} {text(each)}" for name, each in json.loads(value).items())
 
 
 def text(value: object) -> str:
@@ -98,6 +109,18 @@ def text(value: object) -> str:
     if value == math.inf:
         return "never: missed"
     return f"{value:,.6g}" if isinstance(value, float) else str(value)
+
+
+SHOWN: dict[str, Callable[..., str]] = {"break_even": inferences, "other_metrics": named}
+OF_LENGTHS = "of the test samples that the timed inputs are drawn from, in length_unit; {} at most as long"
+EXPLAINED = {
+    "other_metrics": "what else the field reports of this task: shown beside the quality, never ranked",
+    "length_unit": "samples of this task differ in length: a batch is cut to its longest, and no time goes to padding",
+    "length_p10": OF_LENGTHS.format("a tenth are"),
+    "length_p50": OF_LENGTHS.format("half are"),
+    "length_p90": OF_LENGTHS.format("nine tenths are"),
+    "length_max": OF_LENGTHS.format("all are"),
+}
 
 
 def why_null(name: str, row: pd.Series) -> str:
@@ -133,6 +156,7 @@ def _said(reason: str) -> Callable[[pd.Series], str]:
     return lambda row: reason
 
 
+LENGTHS = ("length_unit", "length_p10", "length_p50", "length_p90", "length_max")
 REFERENCE_ITSELF = "the reference itself: there is nothing to pay off"
 REASONS: dict[str, Callable[[pd.Series], str]] = {
     **{f"{who}latency_{name}_ms": too_few_calls(p) for who in ("", "reference_") for name, p in PERCENTILES.items()},
@@ -145,6 +169,8 @@ REASONS: dict[str, Callable[[pd.Series], str]] = {
     **dict.fromkeys(("gpu_model", "gpu_driver", "gpu_count"), _said("this profile uses no GPU")),
     **dict.fromkeys(("cgroup_cpu_limit", "cgroup_memory_limit_bytes"), _said("no limit is set")),
     **dict.fromkeys(("governor", "turbo"), _said("the kernel does not say, as in most virtual machines")),
+    **dict.fromkeys(LENGTHS, _said("all inputs of the task are of one length")),
+    "other_metrics": _said("the task reports no other"),
     "job_id": _said("run without a scheduler"),
     "config_sha256": _said("the job was run by hand, not by the workflow"),
     "reference_cell_id": _said("no reference is recorded"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 import streamlit as st
-from views import charts, shared, table
+from views import charts, shared, table, units
 from views.labels import labels, not_drawn, show_gaps, warn_if_contended
-from views.table import Cell, Column
+from views.table import TASK_URL, Cell, Column
 
 from breakeven import ratios
 from breakeven.figures import inferences, number, percent, place, quality, span, times
@@ -17,6 +17,7 @@ def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.Data
     """One board: heading, table, gaps, bars."""
     st.subheader(shared.heading_of(key, rows, inference))
     st.caption(shared.plain(describe(rows)))
+    units.show_links([("task", str(key["task"]))])
     warn_if_contended(rows)
     name = "table_" + "_".join(map(str, key.values()))
     table.show(columns(by, rows), rows, name, pale=lambda row: pd.isna(row["rank"]))
@@ -78,6 +79,11 @@ RANK = Column(
 METHOD = Column(
     "Method",
     lambda row: Cell(row["chain"], row["chain"], link=link_to(row)),
+    right=False,
+)
+TASK = Column(
+    "Task",
+    lambda row: Cell(row["task"], row["task"], link={"task": row["task"].partition("-")[0]}, page=TASK_URL),
     right=False,
 )
 FLAGS = Column("Badges and flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True)

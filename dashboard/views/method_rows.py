@@ -5,14 +5,19 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 from views import curve_charts, shared, table, training_board
-from views.inference_board import KEPT, interval, link_to
+from views.inference_board import KEPT, TASK, interval, link_to
 from views.table import Cell, Column, Label
 
 from breakeven import leaderboard, ratios
-from breakeven.catalogue import Described
+from breakeven.catalogue import DescribedMethod
 from breakeven.curves import curves
-from breakeven.figures import HELPED, times, verdict
+from breakeven.figures import GAP, HELPED, times, verdict
 
+WHEN_IT_HELPED = (
+    f"Helped: at or above the quality gate ({leaderboard.GATE:.0%}), and faster than fp32 in its own runtime with a"
+    " 95 % interval that leaves out 1, or a smaller file. A runtime by itself is judged against fp32 in eager torch."
+    " Hover a verdict for its figures."
+)
 COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange
 
 
@@ -36,7 +41,7 @@ def used(rows: pd.DataFrame, name: str) -> pd.Series:
     return pd.Series(map(how, rows["method"], rows["runtime"]), index=rows.index, dtype=object)
 
 
-def show_served(found: Described, rows: pd.DataFrame) -> None:
+def show_served(found: DescribedMethod, rows: pd.DataFrame) -> None:
     """The rows of a compression or a runtime."""
     how = used(rows, found.name)
     alone, chains = rows[how == "alone"], rows[how == "chain"]
@@ -49,11 +54,7 @@ def show_served(found: Described, rows: pd.DataFrame) -> None:
             summary(own)
             own = own.sort_values(["task", "scenario", "chain"], ascending=[True, False, True])
             table.show(COLUMNS, own, f"{key}_{found.name}", pale=lambda row: row["board"] != "closed")
-    st.caption(
-        f"Helped: at or above the quality gate ({leaderboard.GATE:.0%}), and faster than fp32 in its own runtime with a"
-        " 95 % interval that leaves out 1, or a smaller file. A runtime by itself is judged against fp32 in eager"
-        " torch. Hover a verdict for its figures."
-    )
+    st.caption(WHEN_IT_HELPED)
     show_curves(found, rows)
 
 
@@ -67,6 +68,13 @@ def summary(rows: pd.DataFrame) -> None:
             st.markdown(f"{word} {', '.join(spelled(*board, *own.loc[board]) for board in own.index)}.")
 
 
+def helped(verdicts: pd.Series) -> Cell:
+    """In how many of the rows that say so the methods helped."""
+    verdicts = verdicts[decided(verdicts)]
+    count = int(verdicts.str.startswith(HELPED).sum())
+    return Cell(f"{count} of {len(verdicts)}", count / len(verdicts)) if len(verdicts) else Cell(GAP)
+
+
 def decided(verdicts: pd.Series) -> pd.Series:
     """Where a row says whether its method helped: it was measured, has a reference and is not one."""
     return verdicts.str.startswith(HELPED) | verdicts.isin(["no gain", "below the quality gate"])
@@ -78,7 +86,7 @@ def spelled(task: str, scenario: str, helped: int, of: int) -> str:
     return shared.plain(f"{task} ({scenario.replace('_', ' ')}{share})")
 
 
-def show_curves(found: Described, rows: pd.DataFrame) -> None:
+def show_curves(found: DescribedMethod, rows: pd.DataFrame) -> None:
     """Its curves, board by board."""
     every = curves(rows)
     own = [curve for curve in every if curve.step == found.name]
@@ -99,17 +107,13 @@ def board_of(row: pd.Series) -> str:
     return " · ".join([*parts, str(row["hardware_fingerprint"])[:8]])
 
 
-def show_trained(found: Described, training: pd.DataFrame) -> None:
+def show_trained(found: DescribedMethod, training: pd.DataFrame) -> None:
     """The rows of a training method."""
-    own = training[training["training_method"].str.partition("-")[0] == found.name]
+    own = training[training["training_method"].str.split("-").str[0] == found.name]
     if own.empty:
         st.info(f"No row is trained by {found.name}: add it to `training` in a grid and run it.")
         return
-    ranked = leaderboard.rank_trainings(training).loc[own.index]
-    task = Column("Task", lambda row: Cell(row["task"], row["task"]), right=False)
-    name, *rest = (column for column in training_board.COLUMNS if column.label != "#")
-    table.show([name, task, *rest], ranked, f"trained_{found.name}", pale=lambda row: pd.isna(row["rank"]))
-    st.caption("Against the single-device run. Each is one run, without an interval: no verdict is given.")
+    training_board.show_rows(own, training, f"trained_{found.name}")
 
 
 def judged(row: pd.Series) -> Cell:
@@ -121,7 +125,7 @@ def judged(row: pd.Series) -> Cell:
 
 COLUMNS = [
     Column("Chain", lambda row: Cell(row["chain"], row["chain"], link=link_to(row)), right=False),
-    Column("Task", lambda row: Cell(row["task"], row["task"]), right=False),
+    TASK,
     Column(
         "Scenario",
         lambda row: Cell(row["scenario"].replace("_", " "), row["scenario"], row["hardware"]),

@@ -53,6 +53,11 @@ machine that speeds up or slows down does so for both. Each pair of processes is
   boards the interval of a latency is that of its speed-up, on the scale of the latency. *Null* where a process made too
   few calls: {needed}.
 - **Throughput** [samples/s]: all samples over all time, never a mean of rates. Interval as for the latency.
+- **A call** is what a user would have of the inputs: one call of the model, or all the calls that make an answer, such
+  as a whole translation, word by word.
+- **Lengths.** Where samples differ in length, a batch is cut to its longest, and the inputs come in an order in which
+  any few calls in a row have nearly the lengths of all. The row has the unit, and the tenth, half, nine tenths and all
+  of the samples at most as long; *null* where all are of one length.
 - **Scenarios.** {shared.SCENARIOS["single_stream"]}: latency. {shared.SCENARIOS["offline"]}: throughput.
 - **Foreign load** [%]: what other programs used of the machine meanwhile. Above 5 % of all cores, or above half a
   core, the row is contended.
@@ -66,7 +71,10 @@ def quality() -> None:
     st.markdown(
         f"""
 - **Quality** [the metric's unit]: on the whole test set, on the very file that is timed; the timed process must give
-  the evaluation's outputs again. *Interval*: 95 %, bootstrap over test samples.
+  the evaluation's outputs again. *Interval*: 95 %, bootstrap over test samples: 1,000 resamples; 100 where the metric
+  is more than sums over its samples, such as a mean average precision.
+- **Other metrics**: what else the field reports of the task, by name. Shown beside the quality, never ranked, without
+  an interval. *Null* where there is none.
 - **Quality kept** [%]: the method's quality over its reference's, error metrics inverted first. *Interval*: 95 %, on
   the same resampled test samples for both, which is narrower than two intervals side by side. *Null* without a
   reference.

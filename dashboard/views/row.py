@@ -5,12 +5,11 @@ from __future__ import annotations
 import altair as alt
 import pandas as pd
 import streamlit as st
-from views import charts, commands, details, shared
+from views import charts, commands, details, shared, units
 from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
-from views.table import METHOD_PAGE
 
-from breakeven import catalogue, leaderboard, ratios
+from breakeven import leaderboard, ratios
 from breakeven.figures import GAP, inferences, number, percent, place, quality, span, times
 from breakeven.statistics import CONFIDENCE
 
@@ -34,7 +33,7 @@ def show() -> None:
     st.subheader(shared.plain(row["chain"] if served else row["training"]))
     st.markdown(f":gray[{shared.plain(described(row))}]")
     badge_line(row)
-    link_methods(row)
+    link_units(row)
     if row["board"] == "gap":
         st.error(f"**{row['status']}**: {shared.plain(row['reason'])}", icon=":material/block:")
     elif not served:
@@ -48,15 +47,10 @@ def show() -> None:
     details.show(row, "row")
 
 
-def link_methods(row: pd.Series) -> None:
-    """The pages of the methods that the row is made with."""
+def link_units(row: pd.Series) -> None:
+    """The pages of the task and of the methods that the row is made with."""
     text = row["chain"] if pd.notna(row.get("chain")) else row["training_method"]
-    known = catalogue.names()
-    names = [name for part in text.split("+") if (name := part.partition("-")[0]) in known]
-    with st.container(horizontal=True, gap="small"):
-        for name in dict.fromkeys(names):
-            label = f"What {shared.plain(name)} is"
-            st.page_link(METHOD_PAGE, label=label, icon=":material/construction:", query_params={"method": name})
+    units.show_links([("task", row["task"]), *(("method", part) for part in text.split("+"))])
 
 
 def choose(rows: pd.DataFrame) -> pd.Series | None:

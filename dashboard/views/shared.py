@@ -115,14 +115,15 @@ def narrowed(rows: pd.DataFrame, picked: dict[str, list[str]]) -> pd.DataFrame:
     return rows
 
 
-def choose_board(inference: pd.DataFrame, page: str) -> pd.DataFrame:
+def choose_board(
+    inference: pd.DataFrame, page: str, by: tuple[str, ...] = ("task", "hardware", "scenario")
+) -> pd.DataFrame:
     """Controls that narrow the rows to one board; the rows of it."""
     if inference.empty:
         st.info("There are training rows but no inference rows: the run is not finished, or its grid has no chains.")
         st.stop()
-    columns = st.columns(3)
     chosen = inference
-    for column, field in zip(columns, ("task", "hardware", "scenario"), strict=True):
+    for column, field in zip(st.columns(len(by)), by, strict=True):
         options = sorted(chosen[field].unique(), reverse=field == "scenario")
         picked = column.selectbox(LABELS[field], options, format_func=shown, key=f"{page}_{field}")
         chosen = chosen[chosen[field] == picked]

@@ -18,7 +18,8 @@ from breakeven.figures import GAP
 FOLDER = Path(__file__).parent
 ROW_PAGE, ROW_URL = "views/row.py", "row"
 METHOD_PAGE, METHOD_URL = "views/methods.py", "method"
-PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE}  # what a link opens
+TASK_PAGE, TASK_URL = "views/tasks.py", "task"
+PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE, TASK_URL: TASK_PAGE}  # what a link opens
 LARGEST = 1e300  # JSON knows no infinity
 
 
@@ -41,7 +42,7 @@ class Cell:
     why: str | None = None  # on hover
     share: float | None = None  # of a bar's full length
     labels: tuple[Label, ...] = ()
-    link: dict[str, str] | None = None  # what names the row, or the method, whose page it opens
+    link: dict[str, str] | None = None  # what names the row, the method or the task whose page it opens
     page: str = ROW_URL
 
 

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 import streamlit as st
 from views import shared, table
-from views.inference_board import link_to
+from views.inference_board import TASK, link_to
 from views.labels import labels, show_gaps
 from views.table import Cell, Column
 
@@ -35,6 +35,15 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         name = "training_" + "_".join(map(str, key.values()))
         table.show(COLUMNS, board, name, pale=lambda row: pd.isna(row["rank"]))
         show_gaps(board, "training")
+
+
+def show_rows(own: pd.DataFrame, training: pd.DataFrame, key: str) -> None:
+    """Some rows of any of its boards, with their task."""
+    ranked = leaderboard.rank_trainings(training)
+    ranked = ranked[ranked.index.isin(own.index)]
+    name, *rest = (column for column in COLUMNS if column.label != "#")
+    table.show([name, TASK, *rest], ranked, key, pale=lambda row: pd.isna(row["rank"]))
+    st.caption("Against the single-device run. Each is one run, without an interval: no verdict is given.")
 
 
 def target(row: pd.Series) -> Cell:

@@ -16,6 +16,7 @@ PAGES = {
     "Curves": "views/curves.py",
     "Break-even": "views/breakeven.py",
     "Method": "views/methods.py",
+    "Task": "views/tasks.py",
     "Row": "views/row.py",
     "Protocol": "views/protocol.py",
 }

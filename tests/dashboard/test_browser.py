@@ -282,12 +282,30 @@ def test_a_method_is_opened_from_the_list_and_from_a_row(with_curves: str, brows
     expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
 
 
+def test_a_task_is_opened_from_a_board_and_its_methods_from_there(address: str, browser_page: Page) -> None:
+    page = browser_page
+    page.goto(address)
+    page.get_by_role("link", name="What fashion_mnist is").click()
+    expect(page.get_by_role("heading", name="Fashion-MNIST")).to_be_visible()
+    assert page.url.endswith("task?task=fashion_mnist")
+    expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(1)
+    verdicts = tables(page).filter(has_text="Verdict")
+    verdicts.get_by_text("helped: faster, smaller").first.hover()
+    expect(tip(page)).to_contain_text("over fp32 in")
+    verdicts.get_by_role("link", name="int8_static", exact=True).click()
+    expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
+    page.goto(f"{address}/task")
+    tables(page).get_by_role("link", name="movie_sentiment", exact=True).click()
+    expect(page.get_by_text("tasks=[movie_sentiment]")).to_be_visible()
+
+
 # page: how many whiskers its charts draw, of rows that have an interval
 WHISKERS = {
     "": 2 * 8,  # a bar's, of each task
     "pareto": 8 + 7,  # of the quality, and of the latency, which the reference has not
     "break-even": 2 * 6,  # of N*, in both charts, for those that pay off
     "overall": 2 * 6,  # of each ranked row's gain
+    "task?task=fashion_mnist": 8 + 8,  # of the quality kept, and of the speed-up
 }
 
 
@@ -305,7 +323,7 @@ def test_every_bar_and_point_has_its_interval(address: str, browser_page: Page, 
     "name",
     [
         *("", "overall", "pareto", "break-even", "row?cell=fashion_mnist/fp32", "protocol"),
-        *("curves", "method", "method?method=magnitude_pruning"),
+        *("curves", "method", "method?method=magnitude_pruning", "task", "task?task=fashion_mnist"),
     ],
 )
 def test_a_page_fits_its_window_and_the_browser_has_no_complaint(

@@ -91,7 +91,7 @@ def test_no_curve_chosen_draws_none(with_curves: Path) -> None:
 
 def test_all_methods_are_listed_with_what_became_of_them(results: Path) -> None:
     (table,) = tables(page("Method"))
-    assert table["Method"].tolist() == catalogue.names()
+    assert table["Method"].tolist() == catalogue.names("methods")
     helped = table.set_index("Method")["Helped"]
     assert helped["int8_static"] == "4 of 4"
     assert helped["low_rank"] == "0 of 4"  # below the gate

@@ -164,3 +164,15 @@ def test_the_protocol_explains_every_label_and_status_with_the_engines_numbers()
     assert f"more than {100 * UNSTABLE_CV:g} %" in text
     for number in ("11 for p50, 64 for p90, 662 for p99", "10,000 seeded draws", "99.9 % earns", "costs over 2 % more"):
         assert number in text
+
+
+def test_lengths_and_other_metrics_are_shown_or_said_to_be_none(results: Path) -> None:
+    app = page("Row", cell="spoken_words/fp32", scenario="single_stream")
+    shown = fields_shown(app)
+    assert shown["other_metrics"] == "character error rate 0.063"
+    assert shown["length_p50"] == "32.5"
+    raw = "".join(element.proto.json for element in app.get("bidi_component"))
+    assert "half are at most as long" in raw
+    raw = "".join(element.proto.json for element in page("Row", **ROW).get("bidi_component"))
+    assert "all inputs of the task are of one length" in raw
+    assert "the task reports no other" in raw

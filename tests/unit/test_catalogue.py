@@ -65,7 +65,7 @@ def halving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     package = f"{plugins.__name__}.methods"
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(package)}
     monkeypatch.setattr(plugins, "__path__", [*plugins.__path__, str(tmp_path)])
-    caches = (registry.units, registry._create, catalogue.describe)
+    caches = (registry.units, registry._create, catalogue.method)
     for cached in caches:
         cached.cache_clear()
     yield "halving"
@@ -77,7 +77,7 @@ def halving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_a_method_is_described_by_its_own_words(halving: str) -> None:
-    found = catalogue.describe(halving)
+    found = catalogue.method(halving)
     assert found.branch == "compression"
     assert found.does == "Halving: every second weight goes. The rest stays."
     assert found.paper == 'Nobody 2020, "Halves", arXiv:2001.00001; after an older idea.'
@@ -88,7 +88,7 @@ def test_a_method_is_described_by_its_own_words(halving: str) -> None:
 
 
 def test_parameters_come_with_type_range_and_default(halving: str) -> None:
-    assert catalogue.describe(halving).parameters == (
+    assert catalogue.method(halving).parameters == (
         Parameter("share", "float", "above 0, at most 1", "0.5", "how much goes"),
         Parameter("rounds", "int", "at least 1", "2", "how often"),
         Parameter("engine", "eager | onnxruntime", "", "eager", "what serves it"),
@@ -98,7 +98,7 @@ def test_parameters_come_with_type_range_and_default(halving: str) -> None:
 
 
 def test_a_choice_of_another_runtime_is_named(halving: str) -> None:
-    assert catalogue.describe(halving).served_by == ("any runtime", "onnxruntime (engine=onnxruntime)")
+    assert catalogue.method(halving).served_by == ("any runtime", "onnxruntime (engine=onnxruntime)")
 
 
 def test_what_is_refused_is_by_profile_where_it_is_for_every_task(halving: str) -> None:
@@ -117,44 +117,44 @@ def test_what_serves_a_method_may_refuse_in_its_place() -> None:
 
 
 def test_addresses_are_cited_by_who_publishes_them() -> None:
-    assert catalogue.describe("eager").cited == "docs.pytorch.org"
-    assert catalogue.describe("eager").link == catalogue.describe("eager").reference
-    assert catalogue.describe("ddp").cited == "arXiv:2006.15704"
+    assert catalogue.method("eager").cited == "docs.pytorch.org"
+    assert catalogue.method("eager").link == catalogue.method("eager").reference
+    assert catalogue.method("ddp").cited == "arXiv:2006.15704"
 
 
 def test_runtimes_serve_themselves_and_trainings_nothing() -> None:
-    assert catalogue.describe("eager").served_by == ("eager",)
-    assert catalogue.describe("int8_static").served_by[0] == "onnxruntime"
-    assert catalogue.describe("ddp").served_by == ()
-    assert catalogue.describe("ddp").changes == ""
+    assert catalogue.method("eager").served_by == ("eager",)
+    assert catalogue.method("int8_static").served_by[0] == "onnxruntime"
+    assert catalogue.method("ddp").served_by == ()
+    assert catalogue.method("ddp").changes == ""
 
 
-@pytest.mark.parametrize("name", catalogue.names())
+@pytest.mark.parametrize("name", catalogue.names("methods"))
 def test_every_method_says_what_it_does_and_what_it_follows(name: str) -> None:
-    found = catalogue.describe(name)
+    found = catalogue.method(name)
     assert 20 < len(found.does) < 600
     assert found.link and found.link.startswith("http")
     assert all(parameter.description for parameter in found.parameters)
 
 
 def test_branches_are_in_order() -> None:
-    branches = [catalogue.describe(name).branch for name in catalogue.names()]
+    branches = [catalogue.method(name).branch for name in catalogue.names("methods")]
     assert list(dict.fromkeys(branches)) == catalogue.BRANCHES
 
 
 def test_an_unknown_method_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match="did you mean 'low_rank'"):
-        catalogue.describe("low_rnak")
+        catalogue.method("low_rnak")
 
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_terminal_lists_every_method(halving: str, width: int) -> None:
     output = io.StringIO()
-    listing.render(Console(file=output, width=width))
+    listing.render_methods(Console(file=output, width=width))
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     shown = [line.split()[0] for line in lines if line.strip()]
-    assert set(catalogue.names()) | set(catalogue.BRANCHES) <= set(shown)
+    assert set(catalogue.names("methods")) | set(catalogue.BRANCHES) <= set(shown)
     if width == 200:
         (line,) = [line for line in lines if line.split()[:1] == ["halving"]]
         assert "which weights are zero" in line

@@ -1,37 +1,33 @@
-"""What a method is, read from its file and its class: for its page, and for `breakeven methods`."""
+"""What a method or a task is, read from its file and its class: for its page, and for the terminal."""
 
 from __future__ import annotations
 
-import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, cast, get_args, get_origin
+from typing import cast
 
-from breakeven import registry
+from breakeven import documentation, registry
 from breakeven.chain import DEFAULT_RUNTIME, WHAT
+from breakeven.documentation import Parameter
 from breakeven.errors import UserError
 from breakeven.method import CompressionMethod, Method, Runtime
+from breakeven.task import Lengths, Quality, Recipe, Task
 
-BRANCHES = ["compression", "runtime", "training", "distributed"]
-BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
+BRANCHES = ["compression", "runtime", "training", "distributed"]  # of methods, in order
+DOMAINS = ["vision", "nlp", "speech", "recommendation", "medical"]  # of tasks, in order
+GROUPS = {"methods": BRANCHES, "tasks": DOMAINS}
+PARTS = ("Data", "Split", "Model", "Metric", "Baseline", "Published", "Reference", "Known limits")  # of a task's file
+DATA_KINDS = {
+    "recorded": "recorded: collected from the world as it is",
+    "composed": "composed of recorded parts",
+    "synthetic": "synthetic: made by a program",
+}
 ANY = "any runtime"  # that takes a module
 
 
 @dataclass(frozen=True)
-class Parameter:
-    """A field of a method."""
-
-    name: str
-    type: str  # of choices: the values
-    range: str  # empty where any value will do
-    default: str
-    description: str
-
-
-@dataclass(frozen=True)
-class Described:
+class DescribedMethod:
     """A method, in words."""
 
     name: str
@@ -59,35 +55,102 @@ class Described:
         return self.reference if not found else f"arXiv:{found[1]}" if found[1] else found[2]
 
 
-def names() -> list[str]:
-    """All methods, branch by branch."""
-    units = registry.units("methods").values()
-    own = {branch: place for place, branch in enumerate(BRANCHES)}
+@dataclass(frozen=True)
+class Training:
+    """How a task is trained, and the quality it is to reach, with one of its choices made."""
+
+    choice: str  # such as "weights=minilm"; empty for what it is by default
+    recipe: Recipe
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class DescribedTask:
+    """A task, in words."""
+
+    name: str
+    domain: str  # its folder
+    title: str
+    asks: str  # the question that a model answers
+    data_kind: str  # a key of DATA_KINDS
+    licence: str  # of the data
+    parts: tuple[tuple[str, str], ...]  # of the docstring: one of PARTS, and what it says
+    length_unit: str | None  # of the inputs, where samples differ in length
+    trainings: tuple[Training, ...]  # by default, and for each choice where it differs; none before a parameter is set
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def quality(self) -> Quality | None:
+        """Of the task as it is by default."""
+        return self.trainings[0].quality if self.trainings else None
+
+
+def metric_of(quality: Quality) -> str:
+    """The metric with its unit: `top1 accuracy`, `log mel distance [dB]`."""
+    return quality.metric.replace("_", " ") + ("" if quality.unit == "ratio" else f" [{quality.unit}]")
+
+
+def target_of(quality: Quality) -> str:
+    """What is to be reached: `at least 0.88`."""
+    return f"{'at least' if quality.higher_is_better else 'at most'} {quality.target:g}"
+
+
+def names(kind: str) -> list[str]:
+    """All units of a kind, methods branch by branch and tasks domain by domain."""
+    units, order = registry.units(kind).values(), GROUPS[kind]
+    own = {group: place for place, group in enumerate(order)}
     return [
         unit.name for unit in sorted(units, key=lambda unit: (own.get(unit.group, len(own)), unit.group, unit.name))
     ]
 
 
 @cache
-def describe(name: str) -> Described:
+def method(name: str) -> DescribedMethod:
     """What is said of a method in its file.
 
     Raises:
         UserError: no such method, or its file does not import.
     """
     unit = registry.find("methods", name)
-    text = ast.get_docstring(ast.parse(unit.path.read_text())) or ""
+    text = documentation.docstring(unit)
+    said = documentation.parts(text, ("Reference", "Limits"))
     cls = registry.load("methods", name)
-    return Described(
+    return DescribedMethod(
         name=name,
         branch=unit.group,
-        does=_plain(text.partition("\n\n")[0]),
-        paper=_part(text, "Reference"),
+        does=documentation.beginning(text),
+        paper=said.get("Reference", ""),
         reference=getattr(cls, "reference", ""),
-        limits=_part(text, "Limits"),
-        parameters=tuple(_parameters(cls)),
+        limits=said.get("Limits", ""),
+        parameters=documentation.parameters(cls),
         changes=WHAT[cls.changes] if issubclass(cls, CompressionMethod) else "",
         served_by=_served_by(name, cls),
+    )
+
+
+@cache
+def task(name: str) -> DescribedTask:
+    """What is said of a task in its file; its data is not looked for.
+
+    Raises:
+        UserError: no such task, or its file does not import.
+    """
+    unit = registry.find("tasks", name)
+    text = documentation.docstring(unit)
+    title, _, asks = documentation.beginning(text).partition(": ")
+    cls: type[Task] = registry.load("tasks", name)
+    lengths = getattr(_made(name) or cls, "lengths", None)
+    return DescribedTask(
+        name=name,
+        domain=unit.group,
+        title=cls.title,
+        asks=asks[:1].upper() + asks[1:] if asks else title,
+        data_kind=cls.data_kind,
+        licence=cls.licence,
+        parts=tuple(documentation.parts(text, PARTS).items()),
+        length_unit=lengths.unit if isinstance(lengths, Lengths) else None,
+        trainings=tuple(_trainings(name, cls)),
+        parameters=documentation.parameters(cls),
     )
 
 
@@ -96,11 +159,11 @@ def refusals(name: str) -> dict[str, list[str]]:
     asked: list[Method] = [registry.method(name)]
     if isinstance(asked[0], CompressionMethod):
         asked.append(registry.method(asked[0].runtime or DEFAULT_RUNTIME))
-    tasks, profiles = registry.units("tasks"), registry.units("hardware")
+    tasks = {task: made for task in registry.units("tasks") if (made := _made(task))}
     found: dict[str, dict[str, list[str]]] = {}
-    for profile in profiles:
-        for task in tasks:
-            pair = registry.task(task), registry.hardware(profile)
+    for profile in registry.units("hardware"):
+        for task, made in tasks.items():
+            pair = made, registry.hardware(profile)
             reason = next((reason for each in asked if (reason := each.unsupported(*pair))), None)
             if reason:
                 found.setdefault(reason, {}).setdefault(profile, []).append(task)
@@ -115,14 +178,24 @@ def _shortened(profile: str, tasks: list[str], all_tasks: int) -> list[str]:
     return [profile] if len(tasks) == all_tasks else [f"{task} on {profile}" for task in tasks]
 
 
-def _part(text: str, heading: str) -> str:
-    """What follows `heading: ` at the beginning of a line, up to the next heading or an empty line."""
-    found = re.search(rf"^{heading}: (.+?)(?=\n\n|\n(?:Reference|Limits): |\Z)", text, re.MULTILINE | re.DOTALL)
-    return _plain(found[1]) if found else ""
+def _trainings(name: str, cls: type[Task]) -> list[Training]:
+    """The task's training by default, and by each choice of a parameter that changes it."""
+    found: list[Training] = []
+    for text in (name, *documentation.choices(name, cls)):
+        made = _made(text) or cls  # the class knows what no parameter changes
+        recipe, quality = getattr(made, "recipe", None), getattr(made, "quality", None)
+        differs = not found or (recipe, quality) != (found[0].recipe, found[0].quality)
+        if isinstance(recipe, Recipe) and isinstance(quality, Quality) and differs:
+            found.append(Training(text.partition("-")[2], recipe, quality))
+    return found
 
 
-def _plain(text: str) -> str:
-    return " ".join(text.split())
+def _made(task: str) -> Task | None:
+    """The task, where it can be made: a parameter may be needed, such as a folder of one's own."""
+    try:
+        return registry.task(task)
+    except UserError:
+        return None
 
 
 def _served_by(name: str, cls: type) -> tuple[str, ...]:
@@ -133,7 +206,7 @@ def _served_by(name: str, cls: type) -> tuple[str, ...]:
         return ()
     default = _runtime(name)
     found = [default]
-    for text in _choices(name, cls):
+    for text in documentation.choices(name, cls):
         try:
             other = _runtime(text)
         except UserError:
@@ -145,38 +218,3 @@ def _served_by(name: str, cls: type) -> tuple[str, ...]:
 
 def _runtime(text: str) -> str:
     return cast(CompressionMethod, registry.method(text)).runtime or ANY
-
-
-def _choices(name: str, cls: type) -> Iterator[str]:
-    """The method with each of its choices made, one at a time."""
-    for field, info in _fields(cls).items():
-        values = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
-        yield from (f"{name}-{field}={value}" for value in values)
-
-
-def _fields(cls: type) -> dict[str, Any]:
-    return getattr(cls, "__pydantic_fields__", {})
-
-
-def _parameters(cls: type) -> Iterator[Parameter]:
-    for name, info in _fields(cls).items():
-        default = "" if info.is_required() else _value(info.get_default(call_default_factory=True))
-        yield Parameter(name, _type(info.annotation), _range(info.metadata), default, info.description or "")
-
-
-def _type(annotation: Any) -> str:
-    if get_origin(annotation) is Literal:
-        return " | ".join(map(_value, get_args(annotation)))
-    if annotation is bool:
-        return "True | False"
-    options = [getattr(option, "__name__", str(option)) for option in get_args(annotation) or (annotation,)]
-    return " | ".join("None" if option == "NoneType" else option for option in options)
-
-
-def _range(constraints: list[Any]) -> str:
-    bounds = ((words, getattr(each, bound, None)) for each in constraints for bound, words in BOUNDS.items())
-    return ", ".join(f"{words} {_value(limit)}" for words, limit in bounds if limit is not None)
-
-
-def _value(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -76,9 +76,22 @@ def methods(
     from breakeven import listing
 
     if name is None:
-        listing.render(Console())
+        listing.render_methods(Console())
     else:
         listing.render_method(name, Console())
+
+
+@app.command(rich_help_panel=LOOK)
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="A task, for its data, its model and its parameters.")] = None,
+) -> None:
+    """Say what the tasks are: what data each has and under which licence, its metric and the quality to reach."""
+    from breakeven import listing
+
+    if name is None:
+        listing.render_tasks(Console())
+    else:
+        listing.render_task(name, Console())
 
 
 @app.command(rich_help_panel=LOOK)
