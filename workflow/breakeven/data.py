@@ -23,7 +23,7 @@ from filelock import FileLock
 from platformdirs import user_cache_path
 
 from breakeven.errors import UserError
-from breakeven.sources import ClientError, Debian, DebianIndexes, PyPI, Source, file_sha256, unpack
+from breakeven.sources import ClientError, Debian, DebianIndexes, PyPI, Source, file_sha256, unpack, with_shared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,7 +78,8 @@ def at_hand(source: Source) -> Path | None:
 
 
 def prepared(key: str, build: Callable[[], dict[str, np.ndarray]]) -> Prepared:
-    """What `build` returned, once per machine for this key and this text of the file that defines `build`.
+    """What `build` returned, once per machine for this key and this text of the file that defines `build`, and of
+    those that it shares with other units.
 
     `key` names the task, its version and the parameters that change its data; it becomes part of a file name.
     """
@@ -111,7 +112,8 @@ def _folder(source: Source) -> Path:
 
 
 def _prepared_name(key: str, file: Path) -> str:
-    return f"{key}-{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}.safetensors"
+    text = b"".join(path.read_bytes() for path in with_shared([file]))
+    return f"{key}-{hashlib.sha256(text).hexdigest()[:12]}.safetensors"
 
 
 def _place(source: Source, folder: Path) -> None:

@@ -22,6 +22,7 @@ from breakeven import plugins
 from breakeven.errors import UserError, did_you_mean
 from breakeven.hardware import HardwareProfile, read_profile
 from breakeven.method import Method
+from breakeven.sources import with_shared
 from breakeven.task import Task
 
 CONTRACTS = {"tasks": Task, "methods": Method}
@@ -41,17 +42,9 @@ class Unit:
 
     @property
     def sources(self) -> list[str]:
-        """The files that make up the unit: what its jobs depend on.
-
-        Beside its own, those that it shares with others: files of its group named `_<name>.py` that one of them names.
-        """
-        is_folder = self.path.name == "__init__.py"
-        files = set(self.path.parent.glob("*.py")) if is_folder else {self.path}
-        group = self.path.parent.parent if is_folder else self.path.parent
-        shared = {path for path in group.glob("_*.py") if path.name != "__init__.py"}
-        while named := {path for path in shared - files if any(path.stem in file.read_text() for file in files)}:
-            files |= named
-        return sorted(map(str, files))
+        """The files that make up the unit, those that it shares included: what its jobs depend on."""
+        own = self.path.parent.glob("*.py") if self.path.name == "__init__.py" else [self.path]
+        return list(map(str, with_shared(own)))
 
 
 @cache

@@ -11,6 +11,7 @@ import sys
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -158,6 +159,16 @@ def unpack(archive: Path, folder: Path) -> None:
             _untar(_deb_data(archive) if archive.suffix == ".deb" else archive.open("rb"), folder)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
         raise UserError(f"{archive}: cannot be unpacked ({error}): remove it") from error
+
+
+def with_shared(files: Iterable[Path]) -> list[Path]:
+    """These files of units, and those that they share with others: `_<name>.py` of their group, where one names it."""
+    found = set(files)
+    groups = {folder for file in found for folder in (file.parent, file.parent.parent)}
+    shared = {path for group in groups for path in group.glob("_*.py") if path.name != "__init__.py"}
+    while named := {path for path in shared - found if any(path.stem in file.read_text() for file in found)}:
+        found |= named
+    return sorted(found)
 
 
 def file_sha256(path: Path) -> str:

@@ -10,7 +10,7 @@ from scratch; the default is timm's smallest ResNet-D: mAP@.5 .18 in 95 s.
 Metric: mean average precision where boxes overlap by half (mAP@.5). Baseline: boxes of the mean size
 at the sixteen places of a 4×4 grid: .025.
 Known limits: the photographs differ in light and haze, and there are few trees, so intervals are wide; trees at
-a tile's edge are cut.
+a tile's edge are cut. Dead trees are trees.
 """
 
 from __future__ import annotations
@@ -87,10 +87,6 @@ class AerialTrees(Task):
         from .._detector import Precision
 
         return Precision()
-
-    def distillation_loss(self, outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
-        """See `Task`. The squared difference: scores and sides are no softmax."""
-        return (outputs - taught).square().flatten(1).mean(1).mean()
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""

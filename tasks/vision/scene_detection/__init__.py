@@ -86,10 +86,6 @@ class SceneDetection(Task):
 
         return Precision()
 
-    def distillation_loss(self, outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
-        """See `Task`. The squared difference: scores and sides are no softmax."""
-        return (outputs - taught).square().flatten(1).mean(1).mean()
-
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         from .pictures import to_inputs
