@@ -13,10 +13,11 @@ import pytest
 from breakeven.data import DebianIndexes, Unavailable, obtain
 from breakeven.errors import UserError
 
+MD5 = "Description-md5: 900150983cd24fb0d6963f7d28e17f72\n"
 FILES = {
     "main/binary-amd64/Packages": "Package: chess\nArchitecture: all\nSection: games\nVersion: 1\nSize: 1\n\n",
-    "main/i18n/Translation-en": "Package: chess\nDescription-md5: 900150983cd24fb0d6963f7d28e17f72\nDescription-en: a game\n\n",
-    "main/i18n/Translation-fr": "Package: chess\nDescription-md5: 900150983cd24fb0d6963f7d28e17f72\nDescription-fr: un jeu déjà vu\n\n",
+    "main/i18n/Translation-en": f"Package: chess\n{MD5}Description-en: a game\n\n",
+    "main/i18n/Translation-fr": f"Package: chess\n{MD5}Description-fr: un jeu déjà vu\n\n",
 }
 needs_apt = pytest.mark.skipif(shutil.which("apt-get") is None, reason="apt-get is not on this machine")
 
