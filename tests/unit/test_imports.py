@@ -16,7 +16,7 @@ OUTER = {"snakemake", "streamlit"}
 LIGHT = [
     *("task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
     *("cost", "statistics", "ratios", "leaderboard", "figures", "terminal", "progress"),
-    *("ranking", "overall", "cheapest", "tables", "answer", "curves", "catalogue", "listing"),
+    *("ranking", "overall", "cheapest", "tables", "answer", "curves", "catalogue", "documentation", "listing"),
 ]
 STAGES = {"training", "compression", "evaluation", "measurement"}
 
@@ -41,6 +41,16 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and not node.level:
             found.add(str(node.module))
     return found
+
+
+def relative_imports(path: Path) -> set[tuple[int, str]]:
+    """How many folders up, and what from there."""
+    nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.level)
+    return {(node.level, name) for node in nodes for name in ([node.module] if node.module else _names(node))}
+
+
+def _names(node: ast.ImportFrom) -> list[str]:
+    return [alias.name for alias in node.names]
 
 
 def libraries(path: Path, **options: bool) -> set[str]:
@@ -68,20 +78,25 @@ def test_stages_do_not_import_one_another(name: str) -> None:
 UNITS = sorted([*ROOT.glob("tasks/*/**/*.py"), *ROOT.glob("methods/*/**/*.py")])
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_units_import_the_contracts_and_never_one_another(path: Path) -> None:
     allowed = {"breakeven.task", "breakeven.method", "breakeven.errors", "breakeven.data", "breakeven.datamodule"}
     allowed |= {"breakeven.sources", "breakeven.exporting", "breakeven.graphs"}
-    package = f"breakeven.plugins.{'.'.join(path.relative_to(ROOT).parent.parts)}"
-    ours = {name for name in imports(path) if name.startswith("breakeven")}
-    assert all(
-        name in allowed or (name.startswith(package) and path.parent.parent.parent == ROOT / "tasks") for name in ours
-    )
+    allowed |= {"breakeven.lengths", "breakeven.networks"}
+    kind, group, *unit = path.relative_to(ROOT).with_suffix("").parts
+    shared = f"breakeven.plugins.{kind}.{group}._"  # what units of a domain share
+    own = f"breakeven.plugins.{kind}.{group}.{unit[0]}" if kind == "tasks" and len(unit) == 2 else shared
+    for name in imports(path):
+        if name.startswith("breakeven"):
+            assert name in allowed or name == own or name.startswith((shared, f"{own}.")), name
+    for level, name in relative_imports(path):  # out of its own folder, a unit sees what is shared
+        assert level < len(unit) or (level == len(unit) and name.startswith("_")), name
 
 
-@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_unit_files_import_heavy_libraries_only_where_they_use_them(path: Path) -> None:
-    if path.parent.parent.parent == ROOT or path.name == "__init__.py":  # not the other modules of a package unit
+    is_unit = path.parent.parent.parent == ROOT and not path.name.startswith("_")
+    if is_unit or path.name == "__init__.py":  # the other modules of a unit, and what units share, are not listed
         assert not libraries(path, top_level_only=True) & HEAVY
 
 
@@ -107,7 +122,11 @@ def test_rules_know_the_grid_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["list"], ["check", "workflow/config/full.yaml"], ["methods"], ["methods", "magnitude_pruning"]]
+    "arguments",
+    [
+        *(["list"], ["check", "workflow/config/full.yaml"], ["methods"], ["methods", "magnitude_pruning"]),
+        *(["tasks"], ["tasks", "fashion_mnist"]),
+    ],
 )
 def test_listing_and_checking_import_no_torch(arguments: list[str]) -> None:
     code = f"import sys; from breakeven import cli; assert cli.run({arguments!r}) == 0; print('torch' in sys.modules)"

@@ -9,9 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import soundfile
 import torch
-from breakeven.plugins.tasks.speech.mandarin_initials import clips
 from breakeven.plugins.tasks.vision import _garments
 from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
 
@@ -90,66 +88,6 @@ def test_other_networks_take_the_same_pictures(network: str) -> None:
     model = FashionMNIST(network=network).model().eval()
     with torch.inference_mode():
         assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
-
-
-@pytest.mark.parametrize(
-    ("syllable", "label"), [("ㄅㄚ", 1), ("ㄅㄚ2", 1), ("ㄙㄨㄥ4", 21), ("ㄚ", 0), ("ㄧㄠ3", 0), ("ㄓ", 15)]
-)
-def test_the_label_is_the_initial(syllable: str, label: int) -> None:
-    assert clips.initial(syllable) == label
-
-
-def write_clip(path: Path, hertz: float, seconds: float) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    time = np.arange(int(44_100 * seconds)) / 44_100
-    soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * time), 44_100, format="OGG", subtype="VORBIS")
-
-
-def test_clips_are_labelled_and_split_by_syllable(tmp_path: Path) -> None:
-    syllables = ["ㄅㄚ", "ㄅㄚ2", "ㄆㄛ", "ㄇㄚ3", "ㄚ4", "ㄙ"]
-    for i, syllable in enumerate([*syllables, "ㄇㄚ1"]):  # the last is in the neutral tone
-        for speaker in "35":
-            write_clip(tmp_path / syllable / f"{speaker}.ogg", 300 * (i + 1), 0.2 + 0.1 * i)
-    held_out = {"test": 2, "val": 1}
-    parts = clips.features(tmp_path, held_out)
-    assert {k: v.shape for k, v in parts.items() if "features" in k} == {
-        "train_features": (6, 1, clips.BANDS, clips.FRAMES),
-        "val_features": (2, 1, clips.BANDS, clips.FRAMES),
-        "test_features": (4, 1, clips.BANDS, clips.FRAMES),
-    }
-    assert sorted(np.concatenate([parts[f"{p}_labels"] for p in ("train", "val", "test")])) == sorted(
-        2 * [clips.initial(s) for s in syllables]
-    )
-    assert np.allclose(parts["train_features"].mean((0, 1, 3)), 0, atol=1e-3)
-    assert np.allclose(parts["train_features"].std((0, 1, 3)), 1, atol=1e-2)
-    split = clips.split([s for s in syllables for _ in "35"], held_out)
-    assert all(split[i] == split[i + 1] for i in range(0, len(split), 2)), "both speakers lie in one part"
-
-
-@pytest.mark.parametrize("hertz", [250.0, 1000.0, 4000.0])
-def test_a_tone_lights_up_the_band_of_its_pitch(tmp_path: Path, hertz: float) -> None:
-    write_clip(tmp_path / "tone.ogg", hertz, 0.6)
-    band = clips.log_mel(clips.waveform(tmp_path / "tone.ogg")[None])[0].mean(1).argmax().item()
-    mel = [2595 * np.log10(1 + f / 700) for f in (clips.LOWEST, hertz, clips.HIGHEST)]
-    assert abs(band + 1 - (mel[1] - mel[0]) / (mel[2] - mel[0]) * (clips.BANDS + 1)) <= 1
-
-
-def test_short_clips_are_padded_with_silence_and_long_ones_cut(tmp_path: Path) -> None:
-    write_clip(tmp_path / "short.ogg", 500, 0.1)
-    write_clip(tmp_path / "long.ogg", 500, 2.0)
-    short, long = (clips.waveform(tmp_path / f"{name}.ogg") for name in ("short", "long"))
-    assert len(short) == len(long) and clips.log_mel(short[None]).shape == (1, clips.BANDS, clips.FRAMES)
-    assert short.abs().max() == pytest.approx(1) and (short[2000:] == 0).all()
-
-
-def test_augmentation_hides_only_short_spans_and_keeps_the_input() -> None:
-    torch.manual_seed(0)
-    x = torch.ones(64, 1, clips.BANDS, clips.FRAMES)
-    (hidden,) = clips.augment(x)
-    assert (x == 1).all() and set(hidden.unique().tolist()) == {0.0, 1.0}
-    rows = (hidden == 0).all(3).sum((1, 2))
-    columns = (hidden == 0).all(2).sum((1, 2))
-    assert rows.max() == 7 and columns.max() == 7 and rows.min() == 0
 
 
 def module(n: int = 10, batch_size: int = 4, **given) -> TensorDataModule:

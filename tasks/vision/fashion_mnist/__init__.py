@@ -4,9 +4,12 @@ Data: 70,000 product photographs of an online shop, 28×28 pixels, MIT licence (
 a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017), from Debian's package, else by torchvision.
 Split: the published 10,000 for testing; of the published 60,000 for training, 55,000 train and 5,000 validation, the
 same for every seed.
-Model: any of timm's, trained from scratch; the default is timm's smallest ResNet-D (370,000 parameters).
+Model: any of timm's or a plain CNN, trained from scratch; the default is timm's smallest ResNet-D (370,000 parameters).
+After their recipes, of a minute or so on one thread, `plain_cnn` (620,000 parameters) reached .907 and timm's smallest
+vision transformer `test_vit` (268,000) .881 of the test pictures, with seed 0.
 Metric: top-1 accuracy. Baseline: logistic regression .834, a multilayer perceptron .839 (10,000 training pictures).
-Known limits: small pictures, padded to 32×32; networks made for 224×224 are down to 1×1 after their last stage.
+Known limits: small pictures, padded to 32×32; networks made for 224×224 are down to 1×1 after their last stage, and a
+vision transformer sees four patches. Networks without a recipe of their own are trained by the default's.
 """
 
 from __future__ import annotations
@@ -16,7 +19,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import CellFailure, UserError
 from breakeven.task import Quality, Recipe, Task
 
 if TYPE_CHECKING:
@@ -26,12 +28,19 @@ if TYPE_CHECKING:
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
 
+DEFAULT = "test_resnet"
+RECIPES = {
+    "test_resnet": Recipe(epochs=2, batch_size=128, learning_rate=0.01, weight_decay=0.05),
+    "plain_cnn": Recipe(epochs=2, batch_size=128, learning_rate=0.003, weight_decay=0.05),
+    "test_vit": Recipe(epochs=8, batch_size=128, learning_rate=0.004, weight_decay=0.05),
+}
+
 
 @dataclass(frozen=True)
 class FashionMNIST(Task):
     """Inputs float32 [batch, 1, 32, 32], standardised; logits [batch, 10]."""
 
-    network: str = Field("test_resnet", description="any model of timm, by its name")
+    network: str = Field(DEFAULT, description="plain_cnn, or any model of timm, by its name")
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Fashion-MNIST"
@@ -39,7 +48,11 @@ class FashionMNIST(Task):
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT"
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.88)
-    recipe: ClassVar[Recipe] = Recipe(epochs=2, batch_size=128, learning_rate=0.01, weight_decay=0.05)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Chosen on the validation split; networks of no recipe of their own have the default's."""
+        return RECIPES.get(self.network, RECIPES[DEFAULT])
 
     def prepare(self) -> str:
         """See `Task`."""
@@ -59,25 +72,15 @@ class FashionMNIST(Task):
         """See `Task`.
 
         Raises:
-            UserError: timm has no model of that name.
+            UserError: there is no network of that name.
         """
         return self._network()
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
-        from timm.models import ResNet, VisionTransformer
+        from breakeven.networks import narrower
 
-        network = self.model()
-        if isinstance(network, ResNet):
-            stem, *stages = (info["num_chs"] for info in network.feature_info)
-            inner = [n // getattr(network, f"layer{i}")[0].expansion for i, n in enumerate(stages, start=1)]
-            channels, stem_width = [max(1, round(width * n)) for n in inner], max(4, round(width * stem / 2))
-            return self._network(channels=channels, stem_width=stem_width)
-        if isinstance(network, VisionTransformer):
-            heads = network.blocks[0].attn.num_heads
-            return self._network(embed_dim=heads * max(1, round(width * network.embed_dim / heads)))
-        reason = f"no narrower '{self.network}' is known: take a ResNet or a plain vision transformer of timm"
-        raise CellFailure("unsupported", reason)
+        return self._network(narrower(self.model(), width))
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross entropy [nats]."""
@@ -97,14 +100,10 @@ class FashionMNIST(Task):
 
         return to_inputs(self._prepared().load()["test_images"][:batch_size])
 
-    def _network(self, **sizes: Any) -> nn.Module:
-        import timm
+    def _network(self, options: dict[str, Any] | None = None) -> nn.Module:
+        from breakeven.networks import image_classifier
 
-        if not timm.is_model(self.network):
-            raise UserError(f"fashion_mnist: timm has no model '{self.network}': see timm.list_models()")
-        config = timm.models.get_pretrained_cfg(self.network)
-        size = {"img_size": 32} if config and config.fixed_input_size else {}  # transformers have to know it
-        return timm.create_model(self.network, in_chans=1, num_classes=10, **size, **sizes)
+        return image_classifier(self.network, channels=1, classes=10, size=32, options=options)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

@@ -1,28 +1,13 @@
-"""Fashion-MNIST's pictures: where they come from, how they are split, and what a model gets to see."""
+"""Fashion-MNIST's pictures: their parts, and what a model gets to see."""
 
 from __future__ import annotations
-
-import gzip
-import tempfile
-from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 from torch.nn.functional import pad
-from torchvision.datasets import FashionMNIST
-from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
-from breakeven.data import Debian, Unavailable, cache, obtain
+from .._garments import published, split
 
-PACKAGE = Debian(
-    name="dataset-fashion-mnist",
-    version="0.0~git20200523.55506a9-1",
-    sha256="39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
-    filename="dataset-fashion-mnist_0.0~git20200523.55506a9-1_all.deb",
-    data="usr/share/datasets/fashion-mnist",
-    data_sha256="dc92822c890200774b85639862da9b7a0ff28cd78cfc1f42904fdbbc5c70591b",
-)
-VALIDATION = 5_000
 MEAN, STD = 0.286, 0.353  # of the training pixels, in 0..1
 
 
@@ -32,37 +17,7 @@ def build() -> dict[str, np.ndarray]:
     Raises:
         Unavailable: neither Debian's package nor torchvision's download can be had.
     """
-    try:
-        return split(obtain(PACKAGE) / PACKAGE.data)
-    except Unavailable as unavailable:
-        try:
-            public = FashionMNIST(cache() / "torchvision", download=True)
-        except (RuntimeError, OSError):
-            raise unavailable from None
-        return split(Path(public.raw_folder))
-
-
-def split(folder: Path, validation: int = VALIDATION) -> dict[str, np.ndarray]:
-    """The parts, from a folder with the four published files, gzipped or not."""
-    images, labels = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
-    val, train = np.split(np.random.default_rng(0).permutation(len(images)), [validation])
-    return {
-        "train_images": images[train],
-        "train_labels": labels[train].astype(np.int64),
-        "val_images": images[val],
-        "val_labels": labels[val].astype(np.int64),
-        "test_images": read_idx(folder, "t10k-images-idx3-ubyte"),
-        "test_labels": read_idx(folder, "t10k-labels-idx1-ubyte").astype(np.int64),
-    }
-
-
-def read_idx(folder: Path, name: str) -> np.ndarray:
-    """The array in an IDX file, by torchvision's reader, which takes no gzipped file."""
-    packed = folder / f"{name}.gz"
-    with tempfile.NamedTemporaryFile() as file:
-        file.write(gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / name).read_bytes())
-        file.flush()
-        return read_sn3_pascalvincent_tensor(file.name).numpy()
+    return split(published())
 
 
 def to_inputs(images: Tensor) -> tuple[Tensor]:

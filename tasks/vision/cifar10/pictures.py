@@ -1,0 +1,91 @@
+"""CIFAR-10's pictures: where they come from, how they are split, and what a model gets to see."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import pad
+from torchvision.datasets.utils import check_integrity, download_url
+
+from breakeven.data import Unavailable, cache
+from breakeven.errors import UserError
+
+ARCHIVE = "cifar-10-binary.tar.gz"  # not the Python version, whose files are pickles
+URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
+MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as published
+TRAINING = [f"data_batch_{i}.bin" for i in range(1, 6)]
+TESTING = ["test_batch.bin"]
+SHAPE = 3, 32, 32
+VALIDATION = 10  # one in so many of the published training pictures
+MEAN, STD = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)  # as published by many, of the training pixels in 0..1
+SHIFT = 4  # pixels
+
+
+def build() -> dict[str, np.ndarray]:
+    """Images uint8 [n, 3, 32, 32] and labels int64 [n] of each part.
+
+    Raises:
+        Unavailable: the archive can neither be found nor downloaded.
+    """
+    with tarfile.open(published()) as archive:
+        (images, labels), (test_images, test_labels) = read(archive, TRAINING), read(archive, TESTING)
+    val, train = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // VALIDATION])
+    return {
+        "train_images": images[train],
+        "train_labels": labels[train],
+        "val_images": images[val],
+        "val_labels": labels[val],
+        "test_images": test_images,
+        "test_labels": test_labels,
+    }
+
+
+def published() -> Path:
+    """The published archive: put there by hand, else downloaded.
+
+    Raises:
+        Unavailable: it can be had in neither way.
+        UserError: the one that was put there is another.
+    """
+    given = cache() / "downloads" / ARCHIVE
+    if given.exists():
+        if not check_integrity(given, MD5):
+            raise UserError(f"{given} has not the md5 {MD5}: get it anew from {URL}")
+        return given
+    folder = cache() / "torchvision"
+    try:
+        download_url(URL, folder, md5=MD5)  # what another download left unfinished has another md5: it starts anew
+    except (RuntimeError, OSError) as error:
+        raise Unavailable(
+            f"CIFAR-10 could not be downloaded ({error}): get {URL} on another machine and put it into {given.parent}, "
+            "or give this machine access to that address, or set BREAKEVEN_CACHE to a cache copied from another machine"
+        ) from error
+    return folder / ARCHIVE
+
+
+def read(archive: tarfile.TarFile, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Images and labels from files of records: a byte with the label, then the red, green and blue pixels by rows."""
+    content = b"".join(archive.extractfile(f"cifar-10-batches-bin/{name}").read() for name in names)
+    records = np.frombuffer(content, np.uint8).reshape(-1, 1 + np.prod(SHAPE))
+    return records[:, 1:].reshape(-1, *SHAPE), records[:, 0].astype(np.int64)
+
+
+def to_inputs(images: Tensor) -> tuple[Tensor]:
+    """Bytes to float32, standardised by colour."""
+    mean, std = (torch.tensor(of).view(3, 1, 1) for of in (MEAN, STD))
+    return (images.float().div_(255).sub_(mean).div_(std),)
+
+
+def augment(x: Tensor) -> tuple[Tensor]:
+    """Mirror half of the pictures, shift each by up to SHIFT pixels either way; what comes in at the edge is grey."""
+    n, _, height, width = x.shape
+    x = torch.where(torch.rand(n, 1, 1, 1) < 0.5, x, x.flip(3))
+    down, right = torch.randint(2 * SHIFT + 1, (2, n, 1))
+    rows, columns = down + torch.arange(height), right + torch.arange(width)
+    padded = pad(x, (SHIFT,) * 4).permute(0, 2, 3, 1)  # colours last: one look-up takes whole pixels
+    shifted = padded[torch.arange(n).view(-1, 1, 1), rows.unsqueeze(2), columns.unsqueeze(1)]
+    return (shifted.permute(0, 3, 1, 2).contiguous(),)

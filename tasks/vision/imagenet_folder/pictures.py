@@ -1,0 +1,117 @@
+"""The pictures of a folder laid out like ImageNet's: which there are, and what a model gets to see."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import timm
+import torch
+from PIL import Image
+from torch import Tensor
+from torchvision.datasets import ImageFolder
+from torchvision.datasets.folder import default_loader
+
+from breakeven.errors import UserError
+
+VARIABLE = "BREAKEVEN_IMAGENET"
+LAYOUT = "a folder with pictures in train/<class>/ and val/<class>/"
+VALIDATION = 20  # one in so many of the training pictures
+
+
+@dataclass(frozen=True)
+class Part:
+    """The files of a part and their classes, int64 [n]."""
+
+    files: list[str]
+    labels: Tensor
+
+
+class Pictures:
+    """Pictures that are read when they are asked for, in place of a tensor [n, 3, size, size] of all."""
+
+    def __init__(self, files: list[str], transform: Callable[[Image.Image], Tensor]) -> None:
+        self.files, self.transform = files, transform
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, chosen: Iterable[int]) -> Tensor:
+        """Those at these places, float32 [n, 3, size, size]."""
+        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+            read = pool.map(default_loader, [self.files[i] for i in chosen])
+            return torch.stack([self.transform(picture) for picture in read])  # in order, so that draws are repeatable
+
+
+def folder() -> Path:
+    """The folder that the user named.
+
+    Raises:
+        UserError: none was named, or it is not laid out so.
+    """
+    named = os.environ.get(VARIABLE)
+    if not named:
+        raise UserError(f"imagenet_folder: {VARIABLE} is not set: set it to {LAYOUT}")
+    path = Path(named).expanduser()
+    for part in ("train", "val"):
+        if not (path / part).is_dir():
+            raise UserError(f"{VARIABLE}: {path} holds no folder '{part}': set it to {LAYOUT}")
+    return path
+
+
+def classes() -> list[str]:
+    """The classes' names, in the order of the logits."""
+    return _look(folder())[0]
+
+
+def listed() -> dict[str, Part]:
+    """The files by part."""
+    return _look(folder())[1]
+
+
+def sha256() -> str:
+    """Over the paths and the sizes of all files."""
+    digest, root = hashlib.sha256(), folder()
+    for name in sorted(name for part in listed().values() for name in part.files):
+        path = Path(name)
+        digest.update(f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n".encode())
+    return digest.hexdigest()
+
+
+def size(network: str) -> int:
+    """Width and height of what a network of timm gets to see [pixels]."""
+    return _config(network)["input_size"][-1]
+
+
+def transform(network: str, training: bool = False) -> Callable[[Image.Image], Tensor]:
+    """timm's own for the network; for training, a random crop, mirrored or not, in other colours."""
+    return timm.data.create_transform(**_config(network), is_training=training)
+
+
+def _config(network: str) -> dict:
+    config = timm.models.get_pretrained_cfg(network)
+    return timm.data.resolve_data_config(pretrained_cfg=config.to_dict() if config else {})
+
+
+@cache
+def _look(root: Path) -> tuple[list[str], dict[str, Part]]:
+    try:
+        train, test = (ImageFolder(root / part) for part in ("train", "val"))
+    except FileNotFoundError as error:
+        raise UserError(f"{VARIABLE}: {str(error).rstrip('. ')}: set it to {LAYOUT}") from error
+    if differ := sorted(set(train.classes) ^ set(test.classes)):
+        raise UserError(f"{VARIABLE}: only one of train and val in {root} has the class '{differ[0]}': make them agree")
+    order = torch.randperm(len(train.samples), generator=torch.Generator().manual_seed(0)).tolist()
+    held_out = len(order) // VALIDATION
+    chosen = {"train": sorted(order[held_out:]), "val": sorted(order[:held_out])}
+    parts = {part: _part([train.samples[i] for i in indices]) for part, indices in chosen.items()}
+    return train.classes, parts | {"test": _part(test.samples)}
+
+
+def _part(samples: list[tuple[str, int]]) -> Part:
+    return Part([file for file, _ in samples], torch.tensor([label for _, label in samples]))

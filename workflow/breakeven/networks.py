@@ -1,0 +1,97 @@
+"""The networks that tasks on pictures share: any of timm's, and a plain CNN."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import timm
+from timm.models import ResNet, VisionTransformer
+from torch import nn
+
+from breakeven.errors import CellFailure, UserError
+
+PLAIN = "plain_cnn"
+CHANNELS = (32, 64, 128)  # of the plain CNN's convolutions
+DENSE = 256
+TRANSFORMERS = ["vision_transformer", "deit"]  # timm's modules with networks whose patches may be of any size
+SMALL = 32  # pixels: two patches of 16 in a row
+
+
+class PlainCNN(nn.Sequential):
+    """Three 3×3 convolutions, each halved by max pooling, and two dense layers; no normalisation.
+
+    Args:
+        channels: of the pictures.
+        classes: of the logits.
+        size: width and height of the pictures [pixels], at least 8.
+        width: how many times as wide its layers are.
+    """
+
+    def __init__(self, channels: int, classes: int, size: int, width: float = 1.0) -> None:
+        layers: list[nn.Module] = []
+        for wide in (_scaled(n, width) for n in CHANNELS):
+            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+            channels = wide
+        flat, dense = channels * (size // 2 ** len(CHANNELS)) ** 2, _scaled(DENSE, width)
+        super().__init__(*layers, nn.Flatten(), nn.Linear(flat, dense), nn.ReLU(), nn.Linear(dense, classes))
+
+
+def image_classifier(
+    name: str, channels: int, classes: int, size: int, options: Mapping[str, Any] | None = None
+) -> nn.Module:
+    """A new network that makes logits [batch, classes] of pictures, float32 [batch, channels, size, size].
+
+    Of pictures smaller than 32 pixels, a vision transformer's patches are half as wide, whatever its name says.
+
+    Args:
+        name: of one of timm's, or `plain_cnn`.
+        options: what `narrower` gave, or others of timm.
+
+    Raises:
+        UserError: there is no network of that name.
+    """
+    if name == PLAIN:
+        return PlainCNN(channels, classes, size, **(options or {}))
+    if not timm.is_model(name):
+        raise UserError(f"timm has no model '{name}': see timm.list_models(), or take {PLAIN}")
+    given = {**_sized(name, size), **(options or {})}
+    return timm.create_model(name, in_chans=channels, num_classes=classes, **given)
+
+
+def narrower(network: nn.Module, width: float) -> dict[str, Any]:
+    """The options of `image_classifier` and of timm for the same network, its layers about `width` times as wide.
+
+    Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide.
+
+    Raises:
+        CellFailure: `unsupported`, where none is known.
+    """
+    timms: Any = network  # whose attributes torch takes for tensors or modules
+    if isinstance(network, PlainCNN):
+        return {"width": width}
+    if isinstance(network, ResNet):
+        stem, *stages = (info["num_chs"] for info in timms.feature_info)
+        inner = [n // getattr(timms, f"layer{i}")[0].expansion for i, n in enumerate(stages, start=1)]
+        return {"channels": [_scaled(n, width) for n in inner], "stem_width": max(4, round(width * stem / 2))}
+    if isinstance(network, VisionTransformer):
+        heads = timms.blocks[0].attn.num_heads
+        return {"embed_dim": heads * _scaled(timms.embed_dim / heads, width)}
+    name = getattr(timms, "pretrained_cfg", {}).get("architecture", type(network).__name__)
+    reason = f"no narrower '{name}' is known: take {PLAIN}, or a ResNet or a plain vision transformer of timm"
+    raise CellFailure("unsupported", reason)
+
+
+def _scaled(n: float, width: float) -> int:
+    return max(1, round(width * n))
+
+
+def _sized(name: str, size: int) -> dict[str, Any]:
+    """What transformers have to know of the size of their pictures."""
+    config = timm.models.get_pretrained_cfg(name)
+    options: dict[str, Any] = {"img_size": size} if config and config.fixed_input_size else {}
+    if timm.models.is_model_in_modules(name, TRANSFORMERS):
+        options["dynamic_img_size"] = False  # or some exports hold an interpolation of positions that no runtime knows
+        if size < SMALL:
+            options["patch_size"] = size // 2
+    return options
