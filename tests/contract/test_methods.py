@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
+from public_data import supply
 from torch import Tensor, nn
 
 from breakeven import registry, training
 from breakeven.context import make_context
-from breakeven.errors import CellFailure, UserError
+from breakeven.errors import CellFailure
 from breakeven.exporting import ROUNDED, TOLERANCE
 from breakeven.lengths import examples
 from breakeven.method import CompressionMethod
@@ -51,10 +52,6 @@ class Bench:
     def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
         self.task = registry.task(name)
-        try:
-            self.task.prepare()
-        except UserError as error:
-            pytest.skip(f"{name}: its data cannot be had here: {error}")
         self.inputs = examples(self.task, SAMPLES)
         self.made: dict[str, Any] = {}
         training.start(0, CPU)
@@ -121,8 +118,10 @@ def runtime_of(name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(request.param, tmp_path_factory.mktemp(request.param))
+def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        yield Bench(supply(request.param, folder, patch), folder)
 
 
 def every_pair() -> Iterator[Any]:
