@@ -57,7 +57,7 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
     """Write the graph and check it: what went wrong, or None."""
     import onnx
     import torch
-    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidGraph, NotImplemented
+    from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
 
     from breakeven.exporting import same_outputs, varying
 
@@ -68,7 +68,7 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
             part.ClearField("metadata_props")  # source lines and paths: a tenth of a small file
         onnx.save(graph, path)
         same = same_outputs(model, _serve(path, 1), inputs)
-    except (torch.onnx.OnnxExporterError, Fail, InvalidGraph, NotImplemented) as error:
+    except (torch.onnx.OnnxExporterError, Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
         return f"{str(error).strip().splitlines()[0]}: use eager for it"
     return None if same else "outputs of the exported graph are not those of the module: use eager for it"
 

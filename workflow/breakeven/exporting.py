@@ -13,6 +13,7 @@ from breakeven.errors import CellFailure
 TOLERANCE = 1e-3  # of the largest output; float32 sums in another order differ by some 1e-6
 ROUNDED = 0.02  # the same of a model of fewer bits: what lies between two of its numbers goes either way
 FEW_BITS = {torch.float16, torch.bfloat16, torch.int8, torch.uint8}
+FIXED = "torch.export takes the length of its inputs for a constant, as in a GRU: use onnxruntime, torchscript or eager"
 CHECKED = (1, 2, 40)  # samples: a graph may hold the number it was made from, or one of a range around it
 
 
@@ -41,8 +42,17 @@ def varying(inputs: tuple[Tensor, ...], largest: int | None = None) -> tuple[dic
 
 
 def program(model: nn.Module, inputs: tuple[Tensor, ...], largest: int | None = None) -> torch.export.ExportedProgram:
-    """What `torch.export` makes of the model, see `varying`."""
-    return torch.export.export(model, tuple(inputs), dynamic_shapes=varying(inputs, largest))
+    """What `torch.export` makes of the model, see `varying`.
+
+    Raises:
+        CellFailure: `unsupported`, where it takes a length for a constant.
+    """
+    exported = torch.export.export(model, tuple(inputs), dynamic_shapes=varying(inputs, largest))
+    shapes = {node.name: node.meta["val"].shape for node in exported.graph.nodes if node.op == "placeholder"}
+    for name, (_, d) in zip(exported.graph_signature.user_inputs, _each(inputs), strict=True):
+        if d is not None and isinstance(shapes[name][d], int):
+            raise CellFailure("unsupported", FIXED)
+    return exported
 
 
 def open_shape(inputs: tuple[Tensor, ...]) -> list[list[int]]:

@@ -101,6 +101,7 @@ class Model:
             order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
         else:
             order = lengths.spread_evenly(lengths.first_length(task, *pool), seed)
+        order = order.repeat(-(-max(SCENARIOS.values()) // len(order)))  # a small test set fills no batch once
         return tuple(x[order].to(device) for x in pool)
 
     def warm_up(self, batch_sizes: list[int]) -> int:

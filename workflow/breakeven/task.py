@@ -82,6 +82,11 @@ class Task(ABC):
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """A scalar, the mean over the batch."""
 
+    def criterion(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What training minimises, called as `loss` is. A module's own weights, such as a discriminator's, are trained
+        along and left behind."""
+        return self.loss
+
     @abstractmethod
     def metric(self) -> Metric:
         """A fresh torchmetrics metric, updated as `metric.update(outputs, target)`."""

@@ -50,13 +50,14 @@ class Learner(pl.LightningModule):
         self.task = task
         self.model = model
         self.learning_rate = learning_rate
+        self.criterion = task.criterion()
         self.metric = task.metric()
         self.teaching = [teaching] if teaching else []  # in a list, so that it is no part of what is trained
 
     def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> Tensor:
         inputs, target = batch
         outputs = self.model(*inputs)
-        loss = self.task.loss(outputs, target)
+        loss = self.criterion(outputs, target)
         for teaching in self.teaching:
             with torch.no_grad():
                 taught = teaching.teacher(*inputs)

@@ -8,6 +8,8 @@ import torch
 import torch_pruning as tp
 from torch import Tensor, nn
 
+from breakeven.errors import CellFailure
+
 if TYPE_CHECKING:
     from . import ChannelPruning
 
@@ -16,26 +18,35 @@ MOST = 0.9  # about the share of a layer's channels that one threshold for the m
 
 
 def prune(model: nn.Module, inputs: tuple[Tensor, ...], method: ChannelPruning) -> bool:
-    """Remove channels in place; whether any went."""
+    """Remove channels in place; whether any went.
+
+    Raises:
+        CellFailure: `unsupported`, where torch-pruning loses track of them.
+    """
     between = [m for m in model.modules() if isinstance(m, (nn.Embedding, nn.LayerNorm))]  # a transformer's layers
     steps, whole = STEPS if method.scope == "model" else 1, method.heads == "number"
-    pruner = tp.pruner.BasePruner(
-        model,
-        inputs,
-        importance=_importance(method.importance),
-        pruning_ratio=method.ratio,
-        global_pruning=method.scope == "model",
-        iterative_steps=steps,
-        max_pruning_ratio=MOST if method.scope == "model" else 1.0,
-        round_to=method.round_to,
-        ignored_layers=[*_last_layer(model, inputs), *between],
-        num_heads=_heads(model),
-        prune_num_heads=whole,
-        prune_head_dims=not whole,
-        head_pruning_ratio=method.ratio if whole else 0.0,
-        in_channel_groups={},  # the defaults are dicts that all pruners share
-        out_channel_groups={},
-    )
+    try:
+        pruner = tp.pruner.BasePruner(
+            model,
+            inputs,
+            importance=_importance(method.importance),
+            pruning_ratio=method.ratio,
+            global_pruning=method.scope == "model",
+            iterative_steps=steps,
+            max_pruning_ratio=MOST if method.scope == "model" else 1.0,
+            round_to=method.round_to,
+            ignored_layers=[*_last_layer(model, inputs), *between],
+            num_heads=_heads(model),
+            prune_num_heads=whole,
+            prune_head_dims=not whole,
+            head_pruning_ratio=method.ratio if whole else 0.0,
+            in_channel_groups={},  # the defaults are dicts that all pruners share
+            out_channel_groups={},
+        )
+    except TypeError as error:  # of its arithmetic on the channels that an operator splits
+        raise CellFailure(
+            "unsupported", f"torch-pruning cannot follow the channels ({error}): leave it out here"
+        ) from error
     pruner.per_step_head_pruning_ratio[:-1] = [0.0] * steps  # all in the last: a step that finds none to remove fails
     for _ in range(steps):
         pruner.step()

@@ -22,8 +22,10 @@ class Widened(nn.Module):
         how = {name: getattr(original, name) for name in HOW}
         self.layer = type(original)(original.input_size, len(kept[0]), **how)
         directions = 2 if original.bidirectional else 1
+        shown = _joined(kept[-directions:], self.hidden_size)
         self.register_buffer("kept", torch.stack(kept))
-        self.register_buffer("shown", _joined(kept[-directions:], self.hidden_size))  # columns of the outputs
+        self.register_buffer("outputs", _places(shown, directions * self.hidden_size))
+        self.register_buffer("states", torch.stack([_places(each, self.hidden_size) for each in kept]))
         gates = original.weight_hh_l0.shape[0] // self.hidden_size
         for number, suffix in enumerate(suffixes_of(original)):
             first = number // directions * directions
@@ -46,16 +48,15 @@ class Widened(nn.Module):
         out, states = self.layer(x, None if states is None else _each(states, self._narrow))
         packed = isinstance(out, PackedSequence)
         values = out.data if packed else out
-        width = self.hidden_size * (2 if self.bidirectional else 1)
-        values = _spread(values, self.shown, width)
+        values = _spread(values, self.outputs)
         return PackedSequence(values, *out[1:]) if packed else values, _each(states, self._widen)
 
     def _narrow(self, states: Tensor) -> Tensor:
         return torch.stack([part[..., kept] for part, kept in zip(states.unbind(), self.kept.unbind(), strict=True)])
 
     def _widen(self, states: Tensor) -> Tensor:
-        pairs = zip(states.unbind(), self.kept.unbind(), strict=True)
-        return torch.stack([_spread(part, kept, self.hidden_size) for part, kept in pairs])
+        pairs = zip(states.unbind(), self.states.unbind(), strict=True)
+        return torch.stack([_spread(part, places) for part, places in pairs])
 
 
 def suffixes_of(layer: nn.RNNBase) -> list[str]:
@@ -69,9 +70,16 @@ def _joined(parts: list[Tensor], size: int) -> Tensor:
     return torch.cat([part + number * size for number, part in enumerate(parts)])
 
 
-def _spread(x: Tensor, index: Tensor, width: int) -> Tensor:
-    """`x` in the columns `index` of zeros `width` wide."""
-    return x.new_zeros(*x.shape[:-1], width).index_copy(-1, index, x)
+def _places(kept: Tensor, width: int) -> Tensor:
+    """Where each of `width` columns is among those that were kept; those that were not, in one of zeros behind them."""
+    return torch.full((width,), len(kept)).index_copy(0, kept, torch.arange(len(kept)))
+
+
+def _spread(x: Tensor, places: Tensor) -> Tensor:
+    """The columns of `x` in their places, zeros elsewhere."""
+    # A gather: of a scatter with a varying length the ONNX exporter makes a graph that does not run.
+    # The zeros are as long as x is then, not as it was when a recurrent layer was exported, which fixes lengths.
+    return torch.cat([x, x[..., :1] * 0], dim=-1).index_select(-1, places)
 
 
 def _each(states: States, change: Callable[[Tensor], Tensor]) -> States:

@@ -77,7 +77,7 @@ class SceneSegmentation(Task):
         import timm
         from timm.models import ResNet
 
-        from .._networks import narrower
+        from breakeven.networks import narrower
 
         encoder = timm.create_model(self.encoder)
         if not isinstance(encoder, ResNet):

@@ -1,0 +1,62 @@
+"""The networks: a decoder that draws a spectrum, and a recogniser that says what it hears in one."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from .._spectra import BANDS, FRAMES
+from .._syllables import FINALS, INITIALS, TONES
+from .clips import SPEAKERS
+
+IDS = (len(INITIALS), len(FINALS), len(TONES), len(SPEAKERS))
+STEPS = 8  # frames of the coarsest layer
+MIDDLE, RANGE = -40.0, 20.0  # dB, about the mean and the spread of a log-mel spectrum
+
+
+class Decoder(nn.Module):
+    """Ids int64 [batch, 4] to a log-mel spectrum [dB], float32 [batch, BANDS, FRAMES]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(sum(IDS), 64)  # one table for all four kinds of ids
+        self.register_buffer("first", torch.tensor([sum(IDS[:i]) for i in range(len(IDS))]))
+        self.coarse = nn.Linear(len(IDS) * 64, 2 * width * STEPS)
+        channels = [2 * width, 2 * width, width, width]
+        stages = [_stage(*pair) for pair in itertools.pairwise(channels)]
+        self.layers = nn.Sequential(*stages, nn.Conv1d(width, BANDS, 5, padding=2))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        known = self.embedding(ids + self.first).flatten(1)
+        coarse = self.coarse(known).unflatten(1, (-1, STEPS))
+        return self.layers(coarse) * RANGE + MIDDLE
+
+
+def _stage(given: int, out: int) -> nn.Module:
+    """Twice as many frames."""
+    return nn.Sequential(
+        nn.ConvTranspose1d(given, out, 4, stride=2, padding=1, bias=False),
+        nn.BatchNorm1d(out),
+        nn.ReLU(),
+        nn.Conv1d(out, out, 5, padding=2, bias=False),
+        nn.BatchNorm1d(out),
+        nn.ReLU(),
+    )
+
+
+class Recogniser(nn.Module):
+    """Log-mel spectra [dB], float32 [batch, BANDS, FRAMES], to logits of initials, finals and tones [batch, 65]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        channels = [1, 16, 32, 64, 128]
+        for given, out, stride in zip(channels[:-1], channels[1:], [(2, 1), 2, 2, 2], strict=True):
+            layers += [nn.Conv2d(given, out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        last = channels[-1] * (BANDS // 16) * (FRAMES // 8)
+        self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(last, sum(IDS[:3])))
+
+    def forward(self, spectra: Tensor) -> Tensor:
+        return self.layers((spectra.unsqueeze(1) - MIDDLE) / RANGE)
