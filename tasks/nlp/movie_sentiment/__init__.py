@@ -37,7 +37,7 @@ TARGETS = {"small": 0.74, "minilm": 0.80}
 
 @dataclass(frozen=True)
 class MovieSentiment(Task):
-    """Inputs `input_ids` and `attention_mask`, int64 [batch, length], at most 48; logits [batch, 2]: negative, positive."""
+    """Inputs `input_ids` and `attention_mask`, int64 [batch, up to 48]; logits [batch, 2]: negative, positive."""
 
     encoder: Literal["small", "minilm"] = Field("small", description="small: from scratch; minilm: pretrained")
 
