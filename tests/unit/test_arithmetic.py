@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 import torch
+from public_data import supply
 from torch import Tensor, nn
 
 from breakeven import registry
@@ -235,11 +237,11 @@ def test_model_and_torch_are_left_as_they_were() -> None:
 
 
 @pytest.mark.parametrize("name", registry.units("tasks"))
-def test_every_tasks_model_computes(name: str) -> None:
-    task = registry.task(name)
+def test_every_tasks_model_computes(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = registry.task(supply(name, tmp_path, monkeypatch))
     flops, nonzero = count_flops(task.model(), task.example_inputs(1))
     assert flops > 1e3
-    assert 0.99 * flops <= nonzero <= flops
+    assert 0.8 * flops <= nonzero <= flops  # a vocoder begins with the zeros of a Fourier transform
 
 
 def test_twice_the_samples_are_twice_the_arithmetic() -> None:

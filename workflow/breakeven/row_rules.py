@@ -145,8 +145,9 @@ SHARED = [
     one_of("accelerator", ["cpu", "cuda"]),
     *(matches(name, UTC_TIME, LIKE_TIME) for name in ("started_at", "finished_at")),
     Rule("started_at", _ends_before_it_starts, "is {started_at}, after finished_at, {finished_at}"),
-    *(is_json(name) for name in ("libraries", "method_params")),
+    *(is_json(name) for name in ("libraries", "method_params", "other_metrics")),
 ]
+LENGTHS = ("length_p10", "length_p50", "length_p90", "length_max")
 PERCENTILES = {"latency_p50_ms": 0.5, "latency_p90_ms": 0.9, "latency_p99_ms": 0.99}
 INFERENCE = [
     *present("artifact_sha256", "reference_cell_id", "disk_bytes", "packed_bytes", "compress_time_s", "export_time_s"),
@@ -167,6 +168,9 @@ INFERENCE = [
     *ordered("energy_gain_ci_low", "energy_gain", "energy_gain_ci_high"),
     together(*ENERGY_INTERVAL),
     *ordered(*PERCENTILES),
+    *positive(*LENGTHS),
+    *ordered(*LENGTHS),
+    *(together("length_unit", name) for name in LENGTHS),
     *ordered(*(f"reference_{name}" for name in PERCENTILES)),
     *(_percentile(name, percentile) for name, percentile in PERCENTILES.items()),
     *ordered("nonzero_parameters", "parameters"),

@@ -96,6 +96,12 @@ class MovieSentiment(Task):
 
         return MulticlassAccuracy(num_classes=2, average="micro")
 
+    def other_metrics(self) -> dict[str, Metric]:
+        """See `Task`."""
+        from torchmetrics.classification import MulticlassF1Score
+
+        return {"macro_f1": MulticlassF1Score(num_classes=2)}
+
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         arrays = self._prepared().load()

@@ -47,7 +47,7 @@ class MandarinSyllables(Task):
     domain: ClassVar[str] = "speech"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5)"
-    quality: ClassVar[Quality] = Quality("phone_error_rate", "ratio", higher_is_better=False, target=0.15)
+    quality: ClassVar[Quality] = Quality("phone_error_rate", "errors per phone", higher_is_better=False, target=0.15)
     recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=64, learning_rate=0.01, weight_decay=0.05)
     lengths: ClassVar[Lengths] = Lengths("frames of 10 ms", dimensions=(3, None), multiple=4)
 
