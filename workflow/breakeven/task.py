@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
+    from breakeven.data import Prepared
+
 
 @dataclass(frozen=True)
 class Quality:
@@ -59,13 +61,19 @@ class Task(ABC):
     recipe: ClassVar[Recipe]  # a task whose parameters change it may define a property instead
     lengths: ClassVar[Lengths | None] = None  # where samples differ in length
 
-    @abstractmethod
     def prepare(self) -> str:
         """Obtain and prepare the data in the cache, once per machine; return the sha256 of what was prepared.
 
         Raises:
             UserError: no source could be had; the message names what a user can do.
         """
+        return self._prepared().sha256
+
+    def _prepared(self) -> Prepared:
+        """The data as tensors in the cache, where that is what `prepare` makes."""
+        raise NotImplementedError(
+            f"{type(self).__name__} says neither how to `prepare` its data nor what is `_prepared`"
+        )
 
     @abstractmethod
     def datamodule(self, seed: int) -> LightningDataModule:
@@ -128,3 +136,22 @@ class Task(ABC):
     @abstractmethod
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """The first `batch_size` test inputs: real samples, for tracing and shape checks."""
+
+
+class Classification(Task):
+    """A task of one class for each sample: logits [batch, classes], target int64 [batch]."""
+
+    classes: ClassVar[int]
+    label_smoothing: ClassVar[float] = 0.0  # of the labels that training is against
+
+    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
+        """Cross entropy [nats], against smoothed labels."""
+        from torch.nn.functional import cross_entropy
+
+        return cross_entropy(outputs, target, label_smoothing=self.label_smoothing)
+
+    def metric(self) -> Metric:
+        """Top-1 accuracy."""
+        from torchmetrics.classification import MulticlassAccuracy
+
+        return MulticlassAccuracy(num_classes=self.classes, average="micro")

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Classification, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +34,7 @@ CLASSES = 3  # other, grey matter, white matter
 
 
 @dataclass(frozen=True)
-class BrainTissue(Task):
+class BrainTissue(Classification):
     """Inputs float32 [batch, 1, 28, 28], standardised; logits [batch, 3]: other, grey matter, white matter."""
 
     network: str = Field("test_resnet", description="any model of timm by its name, or plain_cnn")
@@ -44,12 +44,9 @@ class BrainTissue(Task):
     domain: ClassVar[str] = "medical"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "BSD-3 (nilearn)"
+    classes: ClassVar[int] = CLASSES
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.87)
     recipe: ClassVar[Recipe] = Recipe(epochs=10, batch_size=64, learning_rate=0.005, weight_decay=0.05)
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -74,18 +71,6 @@ class BrainTissue(Task):
         from breakeven.networks import narrower
 
         return self._network(narrower(self.model(), width))
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=CLASSES, average="micro")
 
     def other_metrics(self) -> dict[str, Metric]:
         """See `Task`."""

@@ -46,10 +46,6 @@ class Nuclei(Task):
     quality: ClassVar[Quality] = Quality("dice", "ratio", higher_is_better=True, target=0.92)
     recipe: ClassVar[Recipe] = Recipe(epochs=4, batch_size=8, learning_rate=0.01, weight_decay=0.05)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Lengths, Quality, Recipe, Task
+from breakeven.task import Classification, Lengths, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -36,7 +36,7 @@ TARGETS = {"small": 0.74, "minilm": 0.80}
 
 
 @dataclass(frozen=True)
-class MovieSentiment(Task):
+class MovieSentiment(Classification):
     """Inputs `input_ids` and `attention_mask`, int64 [batch, up to 48]; logits [batch, 2]: negative, positive."""
 
     encoder: Literal["small", "minilm"] = Field("small", description="small: from scratch; minilm: pretrained")
@@ -46,6 +46,7 @@ class MovieSentiment(Task):
     domain: ClassVar[str] = "nlp"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT (file); the texts belong to third parties and are fetched, not redistributed"
+    classes: ClassVar[int] = 2
 
     lengths: ClassVar[Lengths] = Lengths("tokens", dimensions=(1, 1))
 
@@ -58,10 +59,6 @@ class MovieSentiment(Task):
     def recipe(self) -> Recipe:
         """Chosen on the validation split."""
         return RECIPES[self.encoder]
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -83,18 +80,6 @@ class MovieSentiment(Task):
         from . import network
 
         return getattr(network, self.encoder)(width)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=2, average="micro")
 
     def other_metrics(self) -> dict[str, Metric]:
         """See `Task`."""

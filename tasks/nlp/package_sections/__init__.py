@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Lengths, Quality, Recipe, Task
+from breakeven.task import Classification, Lengths, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -38,7 +38,7 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class PackageSections(Task):
+class PackageSections(Classification):
     """Input `ids`, int64 [batch, length], padded with 0; logits [batch, 10]."""
 
     network: Literal["gru", "lstm", "transformer"] = Field("gru", description="the encoder, trained from scratch")
@@ -48,6 +48,8 @@ class PackageSections(Task):
     domain: ClassVar[str] = "nlp"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "none stated for the descriptions (Debian main): fetched, not redistributed"
+    classes: ClassVar[int] = 10
+    label_smoothing: ClassVar[float] = 0.1
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.87)
     lengths: ClassVar[Lengths] = Lengths(unit="tokens", dimensions=(1,), multiple=8)
 
@@ -55,10 +57,6 @@ class PackageSections(Task):
     def recipe(self) -> Recipe:
         """Chosen on the validation split."""
         return RECIPES[self.network]
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -82,18 +80,6 @@ class PackageSections(Task):
         from . import network
 
         return getattr(network, self.network)(width)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats], against labels smoothed by .1."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target, label_smoothing=0.1)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=10, average="micro")
 
     def other_metrics(self) -> dict[str, Metric]:
         """The F1 score of each section, averaged: fonts and mail count as much as science."""

@@ -49,10 +49,6 @@ class PackageTranslation(Task):
     recipe: ClassVar[Recipe] = Recipe(epochs=1, batch_size=32, learning_rate=8e-3)
     lengths: ClassVar[Lengths] = Lengths(unit="subwords", dimensions=(1, 1), multiple=4)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

@@ -49,10 +49,6 @@ class MovieLensRanking(Task):
     quality: ClassVar[Quality] = Quality("hit_rate_at_10", "ratio", higher_is_better=True, target=0.55)
     recipe: ClassVar[Recipe] = Recipe(epochs=20, batch_size=64, learning_rate=0.01, weight_decay=0.3)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

@@ -44,10 +44,6 @@ class MovieLensRatings(Task):
     quality: ClassVar[Quality] = Quality("rmse", "stars", higher_is_better=False, target=0.95)
     recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=512, learning_rate=0.005, weight_decay=0.3)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

@@ -51,10 +51,6 @@ class MandarinSyllables(Task):
     recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=64, learning_rate=0.01, weight_decay=0.05)
     lengths: ClassVar[Lengths] = Lengths("frames of 10 ms", dimensions=(3, None), multiple=4)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

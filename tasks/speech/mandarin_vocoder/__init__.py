@@ -58,10 +58,6 @@ class MandarinVocoder(Task):
         """Chosen on the validation split."""
         return RECIPES[self.training]
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule

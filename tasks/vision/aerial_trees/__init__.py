@@ -15,88 +15,37 @@ a tile's edge are cut. Dead trees are trees.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import UserError
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Quality, Recipe
+
+from .._detection import Detection
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
-    from torchmetrics import Metric
-
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
-
-CLASSES = 1
 
 
 @dataclass(frozen=True)
-class AerialTrees(Task):
+class AerialTrees(Detection):
     """Inputs float32 [batch, 3, 128, 128], standardised; outputs [batch, 5, 16, 16], see `_detector`."""
-
-    backbone: str = Field("test_resnet", description="any of timm's with features at five scales, by its name")
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Aerial trees"
-    domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT (package)"
+    classes: ClassVar[int] = 1
     quality: ClassVar[Quality] = Quality("map_50", "ratio", higher_is_better=True, target=0.15)
     recipe: ClassVar[Recipe] = Recipe(epochs=6, batch_size=32, learning_rate=0.005, weight_decay=0.05)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
+    def _pictures(self) -> ModuleType:
+        from . import tiles
 
-    def datamodule(self, seed: int) -> TensorDataModule:
-        """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-
-        from .tiles import augment, to_inputs
-
-        x = self._prepared().load()
-        parts = [((x[f"{part}_images"],), x[f"{part}_boxes"]) for part in ("train", "val", "test")]
-        how = {"batch_size": self.recipe.batch_size, "seed": seed}
-        return TensorDataModule(*parts, **how, transform=to_inputs, augment=augment)
-
-    def model(self) -> nn.Module:
-        """See `Task`.
-
-        Raises:
-            UserError: timm has no model of that name.
-        """
-        import timm
-
-        from .._detector import Detector
-
-        if not timm.is_model(self.backbone):
-            raise UserError(f"aerial_trees: timm has no model '{self.backbone}': see timm.list_models()")
-        return Detector(self.backbone, CLASSES)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Focal and generalised-IoU loss, per object."""
-        from .._detector import loss
-
-        return loss(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from .._detector import Precision
-
-        return Precision()
-
-    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
-        """See `Task`."""
-        from .tiles import to_inputs
-
-        return to_inputs(self._prepared().load()["test_images"][:batch_size])
+        return tiles
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared
 
-        from .tiles import build
-
-        return prepared(f"aerial_trees-v{self.version}", build)
+        return prepared(f"aerial_trees-v{self.version}", self._pictures().build)

@@ -18,18 +18,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Classification, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torchmetrics import Metric
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
 
 
 @dataclass(frozen=True)
-class CIFAR10(Task):
+class CIFAR10(Classification):
     """Inputs float32 [batch, 3, 32, 32], standardised; logits [batch, 10]."""
 
     network: str = Field("resnet18", description="plain_cnn, or any model of timm, by its name")
@@ -39,12 +38,9 @@ class CIFAR10(Task):
     domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "none stated: fetched, not redistributed"
+    classes: ClassVar[int] = 10
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.80)
     recipe: ClassVar[Recipe] = Recipe(epochs=20, batch_size=128, learning_rate=0.002, weight_decay=0.05)
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -70,18 +66,6 @@ class CIFAR10(Task):
         from breakeven.networks import narrower
 
         return self._network(narrower(self.model(), width))
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=10, average="micro")
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""

@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Classification, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torchmetrics import Metric
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
@@ -37,7 +36,7 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class FashionMNIST(Task):
+class FashionMNIST(Classification):
     """Inputs float32 [batch, 1, 32, 32], standardised; logits [batch, 10]."""
 
     network: str = Field(DEFAULT, description="plain_cnn, or any model of timm, by its name")
@@ -47,16 +46,13 @@ class FashionMNIST(Task):
     domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT"
+    classes: ClassVar[int] = 10
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.88)
 
     @property
     def recipe(self) -> Recipe:
         """Chosen on the validation split; networks of no recipe of their own have the default's."""
         return RECIPES.get(self.network, RECIPES[DEFAULT])
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -81,18 +77,6 @@ class FashionMNIST(Task):
         from breakeven.networks import narrower
 
         return self._network(narrower(self.model(), width))
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=10, average="micro")
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""

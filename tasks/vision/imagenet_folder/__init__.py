@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Classification, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,7 +34,7 @@ TARGETS = {False: 0.60, True: 0.65}  # from scratch, and with weights that were 
 
 
 @dataclass(frozen=True)
-class ImageNetFolder(Task):
+class ImageNetFolder(Classification):
     """Inputs float32 [batch, 3, size, size], standardised, `size` that of timm's network; logits [batch, classes]."""
 
     network: str = Field("resnet18", description="any model of timm, by its name")
@@ -80,31 +80,19 @@ class ImageNetFolder(Task):
         """
         from . import network
 
-        return network.network(self.network, self._classes(), self.pretrained)
+        return network.network(self.network, self.classes, self.pretrained)
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. From scratch; blocks and heads stay as many, a plain ResNet's stem stays 64 wide."""
         from . import network
 
-        return network.student(self.network, self._classes(), width)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=self._classes(), average="micro")
+        return network.student(self.network, self.classes, width)
 
     def other_metrics(self) -> dict[str, Metric]:
         """See `Task`."""
         from torchmetrics.classification import MulticlassAccuracy
 
-        if (classes := self._classes()) <= 5:
+        if (classes := self.classes) <= 5:
             return {}
         return {"top5_accuracy": MulticlassAccuracy(num_classes=classes, average="micro", top_k=5)}
 
@@ -115,7 +103,9 @@ class ImageNetFolder(Task):
         files = listed()["test"].files[:batch_size]
         return (Pictures(files, transform(self.network))[range(len(files))],)
 
-    def _classes(self) -> int:
+    @property
+    def classes(self) -> int:  # type: ignore[override]
+        """The folders of the training part."""
         from .pictures import classes
 
         return len(classes())

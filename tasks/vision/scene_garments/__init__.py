@@ -18,11 +18,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.task import Classification, Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-    from torchmetrics import Metric
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
@@ -31,7 +30,7 @@ CLASSES = 10
 
 
 @dataclass(frozen=True)
-class SceneGarments(Task):
+class SceneGarments(Classification):
     """Inputs float32 [batch, 3, 96, 96] in -1..1; logits [batch, 10]."""
 
     weights: Literal["imagenet", "none"] = Field("imagenet", description="imagenet: pretrained; none: from scratch")
@@ -41,12 +40,9 @@ class SceneGarments(Task):
     domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "composed"
     licence: ClassVar[str] = "MIT (garments), BSD-3 (photographs), Apache-2.0 (weights)"
+    classes: ClassVar[int] = CLASSES
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.60)
     recipe: ClassVar[Recipe] = Recipe(epochs=2, batch_size=32, learning_rate=0.003, weight_decay=0.05)
-
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
@@ -71,18 +67,6 @@ class SceneGarments(Task):
         from . import network
 
         return network.untrained(CLASSES, width)
-
-    def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
-        """Cross entropy [nats]."""
-        from torch.nn.functional import cross_entropy
-
-        return cross_entropy(outputs, target)
-
-    def metric(self) -> Metric:
-        """See `Task`."""
-        from torchmetrics.classification import MulticlassAccuracy
-
-        return MulticlassAccuracy(num_classes=CLASSES, average="micro")
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""

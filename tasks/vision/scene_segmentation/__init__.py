@@ -48,10 +48,6 @@ class SceneSegmentation(Task):
     quality: ClassVar[Quality] = Quality("mean_iou", "ratio", higher_is_better=True, target=0.35)
     recipe: ClassVar[Recipe] = Recipe(epochs=2, batch_size=16, learning_rate=0.01, weight_decay=0.05)
 
-    def prepare(self) -> str:
-        """See `Task`."""
-        return self._prepared().sha256
-
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule
