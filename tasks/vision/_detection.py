@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import UserError
 from breakeven.task import Task
 
 if TYPE_CHECKING:
@@ -47,12 +46,11 @@ class Detection(Task):
         Raises:
             UserError: timm has no model of that name.
         """
-        import timm
+        from breakeven.networks import require_timm
 
         from ._detector import Detector
 
-        if not timm.is_model(self.backbone):
-            raise UserError(f"backbone={self.backbone}: timm has no such model: see timm.list_models()")
+        require_timm(self.backbone)
         return Detector(self.backbone, self.classes)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from breakeven.errors import CellFailure, UserError
 PLAIN = "plain_cnn"
 CHANNELS = (32, 64, 128)  # of the plain CNN's convolutions
 DENSE = 256
+DECODER = (64, 48, 32, 24, 16)  # channels of a U-Net's blocks, from the coarsest
 TRANSFORMERS = ["vision_transformer", "deit"]  # timm's modules with networks whose patches may be of any size
 SMALL = 32  # pixels: two patches of 16 in a row
 
@@ -57,6 +58,35 @@ def image_classifier(
         raise UserError(f"timm has no model '{name}': see timm.list_models(), or take {PLAIN}")
     given = {**_sized(name, size), **(options or {})}
     return timm.create_model(name, in_chans=channels, num_classes=classes, **given)
+
+
+def unet(encoder: str, channels: int, classes: int, width: float = 1.0) -> nn.Module:
+    """A new U-Net (arXiv:1505.04597): logits [batch, classes, height, width] of pictures, both multiples of 32.
+
+    Args:
+        encoder: any of timm's networks with features at five scales, by its name.
+        width: how many times as wide its layers are.
+
+    Raises:
+        UserError: timm has no network of that name.
+        CellFailure: `unsupported`, where no narrower one is known.
+    """
+    from segmentation_models_pytorch import Unet
+
+    require_timm(encoder)
+    sizes = narrower(timm.create_model(encoder), width) if width != 1 else {}
+    how = {"in_channels": channels, "classes": classes, "decoder_channels": [_scaled(n, width) for n in DECODER]}
+    return Unet(f"tu-{encoder}", encoder_weights=None, **how, **sizes)
+
+
+def require_timm(name: str) -> None:
+    """Raise where timm has no network of that name.
+
+    Raises:
+        UserError: it has none.
+    """
+    if not timm.is_model(name):
+        raise UserError(f"timm has no model '{name}': see timm.list_models()")
 
 
 def narrower(network: nn.Module, width: float) -> dict[str, Any]:

@@ -14,12 +14,11 @@ apart. A test of the pipeline; no clinical claim.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import UserError
 from breakeven.task import Quality, Recipe, Task
 
 if TYPE_CHECKING:
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
-
-DECODER = (64, 48, 32, 24, 16)  # channels of the decoder's blocks, from 4×4 pixels to 64×64
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,13 @@ class Nuclei(Task):
         Raises:
             UserError: timm has no model of that name.
         """
-        return self._network(1.0)
+        return self.student(1.0)
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. An encoder's blocks stay as many as they are."""
-        import timm
+        from breakeven.networks import unet
 
-        from breakeven.networks import narrower
-
-        return self._network(width, **narrower(timm.create_model(self.encoder), width))
+        return unet(self.encoder, 1, 2, width)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """Cross entropy [nats] of a pixel."""
@@ -91,15 +86,6 @@ class Nuclei(Task):
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         return (self._prepared().load()["test_tiles"][:batch_size],)
-
-    def _network(self, width: float, **sizes: Any) -> nn.Module:
-        import timm
-        from segmentation_models_pytorch import Unet
-
-        if not timm.is_model(self.encoder):
-            raise UserError(f"nuclei: timm has no model '{self.encoder}': see timm.list_models()")
-        how = {"in_channels": 1, "classes": 2, "decoder_channels": [max(1, round(width * n)) for n in DECODER]}
-        return Unet(f"tu-{self.encoder}", encoder_weights=None, **how, **sizes)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

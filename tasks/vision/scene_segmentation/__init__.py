@@ -14,13 +14,11 @@ Known limits: garments are pasted, not photographed where they lie; a garment's 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.errors import CellFailure, UserError
 from breakeven.task import Quality, Recipe, Task
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from breakeven.datamodule import TensorDataModule
 
 CLASSES = 11  # the background and ten garments
-DECODER = (64, 48, 32, 16, 8)  # channels of the decoder's blocks, from 4×4 pixels to 64×64
 
 
 @dataclass(frozen=True)
@@ -66,19 +63,13 @@ class SceneSegmentation(Task):
         Raises:
             UserError: timm has no model of that name.
         """
-        return self._network(DECODER)
+        return self.student(1.0)
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. An encoder's blocks stay as many as they are."""
-        import timm
-        from timm.models import ResNet
+        from breakeven.networks import unet
 
-        from breakeven.networks import narrower
-
-        encoder = timm.create_model(self.encoder)
-        if not isinstance(encoder, ResNet):
-            raise CellFailure("unsupported", f"no narrower '{self.encoder}' is known: take a ResNet of timm")
-        return self._network([max(1, round(width * n)) for n in DECODER], **narrower(encoder, width))
+        return unet(self.encoder, 3, CLASSES, width)
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """See `pictures.loss`."""
@@ -103,14 +94,6 @@ class SceneSegmentation(Task):
         from .pictures import to_inputs
 
         return to_inputs(self._prepared().load()["test_images"][:batch_size])
-
-    def _network(self, decoder: Sequence[int], **sizes: Any) -> nn.Module:
-        import timm
-        from segmentation_models_pytorch import Unet
-
-        if not timm.is_model(self.encoder):
-            raise UserError(f"scene_segmentation: timm has no model '{self.encoder}': see timm.list_models()")
-        return Unet(f"tu-{self.encoder}", encoder_weights=None, decoder_channels=decoder, classes=CLASSES, **sizes)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared
