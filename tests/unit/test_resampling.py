@@ -39,14 +39,13 @@ def test_scores_a_selection_as_an_update_with_it_would(name: str, chosen: np.nda
     metric.update(outputs[list(chosen)], target[list(chosen)])
     for at in (slice(0, 40), slice(40, 60)):
         sampled.update(outputs[at], target[at])
-    assert sampled.stacked().score(chosen) == pytest.approx(metric.compute().item(), rel=1e-5)
+    assert sampled.score(chosen) == pytest.approx(metric.compute().item(), rel=1e-5)
 
 
 def test_a_score_leaves_the_next_one_as_it_would_be() -> None:
     make, outputs, target = METRICS["macro F1"]
     sampled = Sampled(make())
     sampled.update(outputs, target)
-    sampled.stacked()
     first = sampled.score(range(60))
     assert sampled.score(CHOSEN) != first
     assert sampled.score(range(60)) == first

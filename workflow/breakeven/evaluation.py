@@ -61,7 +61,6 @@ def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile
         for metric in others.values():
             metric.update(outputs, target)
         samples += len(target)
-    sampled.stacked()
     resampling = bootstrap(
         (np.arange(samples),),
         sampled.score,

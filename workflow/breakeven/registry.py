@@ -11,7 +11,7 @@ import dataclasses
 import inspect
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -40,9 +40,12 @@ class Unit:
     module: str
     attribute: str | None = None  # the class, where an entry point names it
 
-    @property
+    @cached_property
     def sources(self) -> list[str]:
-        """The files that make up the unit, those that it shares included: what its jobs depend on."""
+        """The files that make up the unit, those that it shares included: what its jobs depend on.
+
+        Looked for once: a plan asks for each of its jobs.
+        """
         own = self.path.parent.glob("*.py") if self.path.name == "__init__.py" else [self.path]
         return list(map(str, with_shared(own)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,34 +32,31 @@ class Sampled:
                 raise TypeError(
                     f"{kind}: its state '{name}' is neither a sum nor a list: choose a metric made of those"
                 )
-        self.sums: dict[str, Any] = {name: [] for name, r in reductions.items() if r in SUMS}
-        self.lists: dict[str, list[list]] = {name: [] for name in reductions if name not in self.sums}
+        self.lists = [name for name, reduction in reductions.items() if reduction not in SUMS]
+        self.samples: list[dict[str, Any]] = []  # the states after each alone
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
         """Take in a batch."""
         for i in range(len(target)):
             self.metric.reset()
             self.metric.update(outputs[i : i + 1], target[i : i + 1])
-            for name, values in (self.sums | self.lists).items():
-                values.append(copy(getattr(self.metric, name)))
-
-    def stacked(self) -> Sampled:
-        """Ready to be scored: the sums of all samples in one array each."""
-        self.shapes = {name: (values[0].shape, values[0].dtype) for name, values in self.sums.items()}
-        self.sums = {
-            name: torch.stack(values).double().reshape(len(values), -1).numpy() for name, values in self.sums.items()
-        }
-        return self
+            self.samples.append({name: copy(state) for name, state in self.metric.metric_state.items()})
 
     def score(self, chosen: Sequence[int] | np.ndarray) -> float:
-        """The metric over these samples; one that occurs twice counts twice."""
+        """The metric over these samples, of all that were taken in; one that occurs twice counts twice."""
         self.metric.reset()
-        if self.sums:
-            counts = np.bincount(chosen, minlength=len(next(iter(self.sums.values()))))
-        for name, values in self.sums.items():
-            shape, dtype = self.shapes[name]
-            setattr(self.metric, name, torch.from_numpy(counts @ values).reshape(shape).to(dtype))
-        for name, lists in self.lists.items():
-            setattr(self.metric, name, [entry for i in chosen for entry in lists[i]])
+        counts = np.bincount(chosen, minlength=len(self.samples))
+        for name, values in self._sums.items():
+            state = self.samples[0][name]
+            setattr(self.metric, name, torch.from_numpy(counts @ values).reshape(state.shape).to(state.dtype))
+        for name in self.lists:
+            setattr(self.metric, name, [entry for i in chosen for entry in self.samples[i][name]])
         self.metric._update_count = len(chosen)  # or it warns that it has seen nothing
         return float(self.metric.compute())
+
+    @cached_property
+    def _sums(self) -> dict[str, np.ndarray]:
+        """By state, a row for each sample: made at the first score, after the last update."""
+        names = [name for name in self.samples[0] if name not in self.lists]
+        stacked = {name: torch.stack([states[name] for states in self.samples]).double() for name in names}
+        return {name: x.reshape(len(x), -1).numpy() for name, x in stacked.items()}

@@ -80,11 +80,9 @@ def spoken(utterances: list[Utterance], folder: Path) -> list[np.ndarray]:
     with TemporaryDirectory() as aside:
         out = Path(aside) / "said.npz"
         # From within the folder: the engine keeps no path of more than some 150 characters.
-        command, how = (
-            [sys.executable, program, "./libespeak-ng.so", "espeak-ng-data", out],
-            {"text": True, "cwd": folder},
-        )
-        done = subprocess.run(command, input=json.dumps(utterances), capture_output=True, check=False, **how)
+        command = [sys.executable, program, "./libespeak-ng.so", "espeak-ng-data", out]
+        how = {"text": True, "cwd": folder, "input": json.dumps(utterances)}
+        done = subprocess.run(command, capture_output=True, check=False, **how)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
             raise UserError(f"eSpeak NG failed ({said}): prepare on Linux on x86-64 with glibc, and copy the cache")
