@@ -26,7 +26,7 @@ from rich.table import Table
 
 from breakeven import chain as chains
 from breakeven import forkserver, grid, leaderboard, measurement, plugins, ratios, registry, statistics
-from breakeven.record import read_json
+from breakeven.files import read_json
 from breakeven.serving import SCENARIOS, Served
 
 CONFIG, PEERS = Path(__file__).with_suffix(".yaml"), Path(__file__).parent / "peers"

@@ -16,7 +16,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from breakeven.record import read_json
+from breakeven.files import read_json
 
 
 def main() -> None:

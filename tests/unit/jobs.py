@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from breakeven import forkserver
-from breakeven.record import InferenceRow, Row, Status, TrainingRow, from_dict, read_json, write_json
+from breakeven.files import read_json, write_json
+from breakeven.record import InferenceRow, Row, Status, TrainingRow, from_dict
 
 UNITS = Path(__file__).parents[1] / "planted"
 # The server of a run, but that it does not pause before another attempt.

@@ -14,7 +14,7 @@ ROOT = ENGINE.parents[1]
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "torchmetrics", "timm", "transformers", "onnxruntime", "onnx"}
 OUTER = {"snakemake", "streamlit"}
 LIGHT = [
-    *("task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
+    *("files", "task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
     *("cost", "statistics", "ratios", "leaderboard", "figures", "terminal", "progress"),
     *("ranking", "overall", "cheapest", "tables", "answer", "curves", "catalogue", "documentation", "listing"),
 ]

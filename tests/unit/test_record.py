@@ -8,18 +8,16 @@ import pyarrow.parquet as pq
 import pytest
 
 from breakeven.errors import UserError
+from breakeven.files import aside, read_json, write_json
 from breakeven.record import (
     InferenceRow,
     Row,
     Status,
     TrainingRow,
     arrow_schema,
-    aside,
     from_dict,
-    read_json,
     read_parquet,
     read_rows,
-    write_json,
     write_parquet,
 )
 

@@ -18,7 +18,8 @@ from jobs import TASK, Jobs, left_of, served
 from processes import gone
 
 from breakeven import forkserver
-from breakeven.record import Status, read_json, write_json
+from breakeven.files import read_json, write_json
+from breakeven.record import Status
 
 pytestmark = pytest.mark.slow
 

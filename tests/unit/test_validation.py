@@ -15,7 +15,8 @@ import yaml
 
 from breakeven import PROTOCOL_VERSION, cli
 from breakeven.consistency import violations
-from breakeven.record import InferenceRow, Row, TrainingRow, arrow_schema, write_json
+from breakeven.files import write_json
+from breakeven.record import InferenceRow, Row, TrainingRow, arrow_schema
 from breakeven.row_rules import OWN, SHARED
 
 REFERENCE = {"chain": "fp32", "cell_id": sound.digest("fp32")}

@@ -13,8 +13,9 @@ import pytest
 from checkout import ROOT, UNCHANGED, Run
 
 from breakeven import cli, grid
+from breakeven.files import read_json
 from breakeven.measurement import MODES
-from breakeven.record import InferenceRow, Status, TrainingRow, read_json, read_rows
+from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
 
 pytestmark = pytest.mark.slow
 GRID = ("--configfile", "grid.yaml")

@@ -11,7 +11,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from breakeven.errors import FinalFailure, UserError
-from breakeven.record import Status, read_json, write_json
+from breakeven.files import read_json, write_json
+from breakeven.record import Status
 from breakeven.sources import file_sha256
 
 RECORD = "artifact.json"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -15,19 +15,10 @@ from breakeven import artifact as artifacts
 from breakeven import chain as chains
 from breakeven import provenance, registry, statistics
 from breakeven.chain import Chain
-from breakeven.errors import CellFailure, FinalFailure, UserError, did_you_mean
+from breakeven.errors import CellFailure, FinalFailure
+from breakeven.files import aside, read_json, write_json
 from breakeven.hardware import HardwareProfile
-from breakeven.record import (
-    InferenceRow,
-    Row,
-    Status,
-    TrainingRow,
-    aside,
-    from_dict,
-    read_json,
-    write_json,
-    write_parquet,
-)
+from breakeven.record import InferenceRow, Status
 from breakeven.stages import (
     EVALUATION,
     FIRST,
@@ -38,14 +29,12 @@ from breakeven.stages import (
     fill,
     fill_quality,
     identity,
-    price,
     recorded,
     require,
 )
 from breakeven.supervision import Attempt
 from breakeven.task import Task
 
-BOARDS: dict[str, type[Row]] = {"training": TrainingRow, "inference": InferenceRow}
 LATENCIES = "latencies.parquet"
 UNSTABLE_CV = 0.05  # of the paired ratio between processes
 
@@ -110,17 +99,6 @@ def measure(
             fill(row, job.provenance(hardware))
         write_json([asdict(row) for row in rows.values()], folder / ROWS)
         job.write(folder)
-
-
-def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
-    """Unite the rows of all cells into one board, at the prices that the hardware files state now."""
-    if kind not in BOARDS:
-        raise UserError(f"board '{kind}': {did_you_mean(kind, BOARDS)}")
-    row_type = BOARDS[kind]
-    rows = [from_dict(values, row_type) for source in sources for values in read_json(source / ROWS)]
-    for row in rows:
-        fill(row, price(registry.hardware(row.hardware)))
-    write_parquet(rows, row_type, output)
 
 
 def _served(

@@ -22,8 +22,9 @@ from rich.text import Text
 from breakeven import validation
 from breakeven.consistency import IDENTITY, NAMED_BY_ID, ambiguous
 from breakeven.errors import UserError
+from breakeven.files import aside
 from breakeven.leaderboard import FILES
-from breakeven.record import Row, Status, arrow_schema, aside, read_parquet
+from breakeven.record import Row, Status, arrow_schema, read_parquet
 from breakeven.validation import BOARDS, counted
 
 AGE = ["measured", "finished_at", "price_date", "content"]  # the last of these, in this order, is the one that stays

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import typing
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -18,6 +15,7 @@ import pyarrow.parquet as pq
 
 from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
 from breakeven.errors import UserError
+from breakeven.files import aside
 
 
 class Status(StrEnum):
@@ -243,29 +241,6 @@ def from_dict(values: dict[str, Any], row_type: type[R]) -> R:
         raise UserError(f"row {cell}: written by another version ({error}): delete its folder and run again") from error
 
 
-def write_json(content: Any, path: Path) -> None:
-    """Write JSON aside, then rename. Not-a-number and infinity are written as Python's json does."""
-    with aside(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
-
-
-def read_json(path: Path) -> Any:
-    """JSON that the pipeline wrote."""
-    return json.loads(path.read_text())
-
-
-@contextmanager
-def aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed otherwise."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _arrow_type(hint: Any) -> pa.DataType:
     if isinstance(hint, UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
@@ -274,7 +249,3 @@ def _arrow_type(hint: Any) -> pa.DataType:
 
 def _optional(hint: Any) -> bool:
     return isinstance(hint, UnionType)
-
-
-def _plain(value: Any) -> Any:
-    return asdict(value) if hasattr(value, "__dataclass_fields__") else str(value)

@@ -18,8 +18,9 @@ from breakeven import provenance, registry
 from breakeven.artifact import Artifact
 from breakeven.energy import ESTIMATE, Meter
 from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
+from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile, evaluation_profile
-from breakeven.record import Row, Status, TrainingRow, read_json, write_json
+from breakeven.record import Row, Status, TrainingRow
 from breakeven.supervision import Attempt
 from breakeven.task import Task
 

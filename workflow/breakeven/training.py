@@ -20,9 +20,9 @@ from torch.multiprocessing import ProcessExitedException
 
 from breakeven import memory
 from breakeven.errors import CellFailure, death
+from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Teaching, TrainingMethod
-from breakeven.record import read_json, write_json
 from breakeven.task import Task
 
 VALIDATIONS = 4  # per training: how finely time_to_target is seen

@@ -109,9 +109,9 @@ def collect(
     sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
 ) -> None:
     """Unite the rows of all cells into one board."""
-    from breakeven import cell
+    from breakeven import collection
 
-    cell.collect(kind, sources or [], output)
+    collection.collect(kind, sources or [], output)
 
 
 def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
