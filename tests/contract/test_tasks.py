@@ -205,7 +205,7 @@ def test_metrics_are_put_together_from_single_samples(task: Task, few: tuple[Ten
         at_once.update(*few)
         sampled = Sampled(metrics_of(task)[name])  # raises where a state is neither a sum nor a list
         sampled.update(*few)
-        found = sampled.stacked().score(range(len(few[1])))
+        found = sampled.score(range(len(few[1])))
         assert found == pytest.approx(at_once.compute().item(), rel=1e-4, abs=1e-6), name
 
 
