@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import tarfile
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
-from torchvision.datasets.utils import check_integrity, download_url
 
-from breakeven.data import Unavailable, cache
-from breakeven.errors import UserError
+from breakeven.published import Published
 
-ARCHIVE = "cifar-10-binary.tar.gz"  # not the Python version, whose files are pickles
-URL = f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}"
-MD5 = "c32a1d4ab5d03f1284b67883e8d87530"  # as published
+ARCHIVE = Published(  # not the Python version, whose files are pickles
+    "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e8d87530"
+)
 TRAINING = [f"data_batch_{i}.bin" for i in range(1, 6)]
 TESTING = ["test_batch.bin"]
 SHAPE = 3, 32, 32
@@ -31,7 +28,7 @@ def build() -> dict[str, np.ndarray]:
     Raises:
         Unavailable: the archive can neither be found nor downloaded.
     """
-    with tarfile.open(published()) as archive:
+    with tarfile.open(ARCHIVE.path()) as archive:
         (images, labels), (test_images, test_labels) = read(archive, TRAINING), read(archive, TESTING)
     val, train = np.split(np.random.default_rng(0).permutation(len(images)), [len(images) // VALIDATION])
     return {
@@ -42,29 +39,6 @@ def build() -> dict[str, np.ndarray]:
         "test_images": test_images,
         "test_labels": test_labels,
     }
-
-
-def published() -> Path:
-    """The published archive: put there by hand, else downloaded.
-
-    Raises:
-        Unavailable: it can be had in neither way.
-        UserError: the one that was put there is another.
-    """
-    given = cache() / "downloads" / ARCHIVE
-    if given.exists():
-        if not check_integrity(given, MD5):
-            raise UserError(f"{given} has not the md5 {MD5}: get it anew from {URL}")
-        return given
-    folder = cache() / "torchvision"
-    try:
-        download_url(URL, folder, md5=MD5)  # what another download left unfinished has another md5: it starts anew
-    except (RuntimeError, OSError) as error:
-        raise Unavailable(
-            f"CIFAR-10 could not be downloaded ({error}): get {URL} on another machine and put it into {given.parent}, "
-            "or give this machine access to that address, or set BREAKEVEN_CACHE to a cache copied from another machine"
-        ) from error
-    return folder / ARCHIVE
 
 
 def read(archive: tarfile.TarFile, names: list[str]) -> tuple[np.ndarray, np.ndarray]:

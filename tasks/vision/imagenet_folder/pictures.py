@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torchvision.datasets import ImageFolder
 from torchvision.datasets.folder import default_loader
 
 from breakeven.errors import UserError
+from breakeven.published import named_folder
 
 VARIABLE = "BREAKEVEN_IMAGENET"
 LAYOUT = "a folder with pictures in train/<class>/ and val/<class>/"
@@ -54,14 +54,7 @@ def folder() -> Path:
     Raises:
         UserError: none was named, or it is not laid out so.
     """
-    named = os.environ.get(VARIABLE)
-    if not named:
-        raise UserError(f"imagenet_folder: {VARIABLE} is not set: set it to {LAYOUT}")
-    path = Path(named).expanduser()
-    for part in ("train", "val"):
-        if not (path / part).is_dir():
-            raise UserError(f"{VARIABLE}: {path} holds no folder '{part}': set it to {LAYOUT}")
-    return path
+    return named_folder(VARIABLE, LAYOUT, holding=("train", "val"))
 
 
 def classes() -> list[str]:
