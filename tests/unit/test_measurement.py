@@ -59,11 +59,14 @@ def test_the_ratio_is_the_references_time_over_ours() -> None:
 
 
 @pytest.mark.parametrize(("ours_ms", "theirs_ms"), [(1, 90), (90, 1), (300, 300)])
-def test_both_get_their_seconds_and_their_calls(ours_ms: float, theirs_ms: float) -> None:
-    window, _ = lockstep(ours_ms, theirs_ms, Mode(1, seconds=1.5, calls=64))
+@pytest.mark.parametrize(("batch_size", "calls"), [(1, 64), (32, 11)])
+def test_both_get_their_seconds_and_their_calls(ours_ms: float, theirs_ms: float, batch_size: int, calls: int) -> None:
+    window, _ = lockstep(ours_ms, theirs_ms, Mode(1, seconds=1.5, calls=64), batch_size)
     for latencies in (window.latencies_ms, window.reference_ms):
-        assert len(latencies) >= 64
+        assert len(latencies) >= calls
         assert latencies.sum() >= 1500
+    fewest = max(calls, 1500 / max(ours_ms, theirs_ms))
+    assert min(len(window.latencies_ms), len(window.reference_ms)) < fewest + 1 + 100 / max(ours_ms, theirs_ms)
 
 
 @pytest.mark.parametrize("batch_size", [1, 32])
@@ -84,6 +87,7 @@ def test_the_modes_are_the_protocols() -> None:
     quick, full = measurement.MODES["quick"], measurement.MODES["full"]
     assert (quick.pairs, quick.seconds, quick.calls) == (5, 0.8, 64)
     assert (full.pairs, full.seconds, full.calls) == (7, 10.0, 662)
+    assert quick.batch_calls == full.batch_calls == statistics.calls_needed(0.5)
     assert quick.calls >= statistics.calls_needed(0.9)
     assert full.calls >= statistics.calls_needed(0.99)
     assert list(measurement.SCENARIOS.values()) == [1, 32]

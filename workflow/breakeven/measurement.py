@@ -16,6 +16,7 @@ from breakeven.errors import CellFailure, death
 from breakeven.hardware import HardwareProfile
 from breakeven.provenance import ForeignLoad
 from breakeven.serving import SCENARIOS, UNTIMED_CALLS, Memory, Served, serve
+from breakeven.statistics import calls_needed
 from breakeven.task import Task
 
 
@@ -25,7 +26,8 @@ class Mode:
 
     pairs: int  # fresh pairs of processes
     seconds: float  # at least, per process and scenario
-    calls: int  # at least, per process and scenario
+    calls: int  # at least, per process, of single samples: as many as a percentile needs that people wait for
+    batch_calls: int = calls_needed(0.5)  # of batches: what counts is their throughput
 
 
 # What differs between repetitions is mostly the process, not the call: for the same time, five pairs of .8 s give half
@@ -124,8 +126,9 @@ class _Turns:
         used = meter.used(before)
         self.joules = None if used is None or self.joules is None else self.joules + used
 
-    def enough(self, mode: Mode) -> bool:
-        return sum(map(len, self.bursts)) >= mode.calls and sum(b.sum() for b in self.bursts) >= mode.seconds * 1e3
+    def enough(self, mode: Mode, batch_size: int) -> bool:
+        calls = mode.calls if batch_size == 1 else mode.batch_calls
+        return sum(map(len, self.bursts)) >= calls and sum(b.sum() for b in self.bursts) >= mode.seconds * 1e3
 
     def energy_j(self, batch_size: int) -> float | None:
         """Of one sample: the meter runs during the untimed calls too."""
@@ -136,7 +139,7 @@ class _Turns:
 def _lockstep(ours: _Worker, theirs: _Worker, batch_size: int, mode: Mode, pair: int, meter: Meter) -> Window:
     """Let both take turns, the order swapped each round, until each has its seconds and its calls."""
     turns = {ours: _Turns(), theirs: _Turns()}
-    while not all(taken.enough(mode) for taken in turns.values()):
+    while not all(taken.enough(mode, batch_size) for taken in turns.values()):
         order = (ours, theirs) if len(turns[ours].bursts) % 2 else (theirs, ours)
         for worker in order:
             turns[worker].take(worker, batch_size, meter)
