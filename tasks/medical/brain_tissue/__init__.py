@@ -15,16 +15,15 @@ clinical claim.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Classification, Quality, Recipe
+from breakeven.task import ImageClassification, Quality, Recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
@@ -34,7 +33,7 @@ CLASSES = 3  # other, grey matter, white matter
 
 
 @dataclass(frozen=True)
-class BrainTissue(Classification):
+class BrainTissue(ImageClassification):
     """Inputs float32 [batch, 1, 28, 28], standardised; logits [batch, 3]: other, grey matter, white matter."""
 
     network: str = Field("test_resnet", description="any model of timm by its name, or plain_cnn")
@@ -45,6 +44,8 @@ class BrainTissue(Classification):
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "BSD-3 (nilearn)"
     classes: ClassVar[int] = CLASSES
+    channels: ClassVar[int] = 1
+    size: ClassVar[int] = 28
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.87)
     recipe: ClassVar[Recipe] = Recipe(epochs=10, batch_size=64, learning_rate=0.005, weight_decay=0.05)
 
@@ -58,20 +59,6 @@ class BrainTissue(Classification):
         parts = [((x[f"{part}_patches"],), x[f"{part}_tissues"]) for part in ("train", "val", "test")]
         return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed, augment=augment)
 
-    def model(self) -> nn.Module:
-        """See `Task`.
-
-        Raises:
-            UserError: timm has no model of that name.
-        """
-        return self._network()
-
-    def student(self, width: float) -> nn.Module:
-        """See `Task`."""
-        from breakeven.networks import narrower
-
-        return self._network(narrower(self.model(), width))
-
     def other_metrics(self) -> dict[str, Metric]:
         """See `Task`."""
         from torchmetrics.classification import MulticlassF1Score
@@ -81,11 +68,6 @@ class BrainTissue(Classification):
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         return (self._prepared().load()["test_patches"][:batch_size],)
-
-    def _network(self, options: Mapping[str, Any] | None = None) -> nn.Module:
-        from breakeven.networks import image_classifier
-
-        return image_classifier(self.network, channels=1, classes=CLASSES, size=28, options=options)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

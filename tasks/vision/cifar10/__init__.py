@@ -13,22 +13,22 @@ made for 224×224 are down to 1×1 after their last stage, and stay behind those
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Classification, Quality, Recipe
+from breakeven.task import ImageClassification, Quality, Recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
 
 
 @dataclass(frozen=True)
-class CIFAR10(Classification):
+class CIFAR10(ImageClassification):
     """Inputs float32 [batch, 3, 32, 32], standardised; logits [batch, 10]."""
 
     network: str = Field("resnet18", description="plain_cnn, or any model of timm, by its name")
@@ -39,6 +39,8 @@ class CIFAR10(Classification):
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "none stated: fetched, not redistributed"
     classes: ClassVar[int] = 10
+    channels: ClassVar[int] = 3
+    size: ClassVar[int] = 32
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.80)
     recipe: ClassVar[Recipe] = Recipe(epochs=20, batch_size=128, learning_rate=0.002, weight_decay=0.05)
 
@@ -53,30 +55,11 @@ class CIFAR10(Classification):
         size = self.recipe.batch_size
         return TensorDataModule(*parts, batch_size=size, seed=seed, transform=to_inputs, augment=augment)
 
-    def model(self) -> nn.Module:
-        """See `Task`.
-
-        Raises:
-            UserError: there is no network of that name.
-        """
-        return self._network()
-
-    def student(self, width: float) -> nn.Module:
-        """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
-        from breakeven.networks import narrower
-
-        return self._network(narrower(self.model(), width))
-
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         from .pictures import to_inputs
 
         return to_inputs(self._prepared().load()["test_images"][:batch_size])
-
-    def _network(self, options: dict[str, Any] | None = None) -> nn.Module:
-        from breakeven.networks import image_classifier
-
-        return image_classifier(self.network, channels=3, classes=10, size=32, options=options)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

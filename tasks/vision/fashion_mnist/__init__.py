@@ -14,15 +14,15 @@ vision transformer sees four patches. Networks without a recipe of their own are
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Classification, Quality, Recipe
+from breakeven.task import ImageClassification, Quality, Recipe
 
 if TYPE_CHECKING:
-    from torch import Tensor, nn
+    from torch import Tensor
 
     from breakeven.data import Prepared
     from breakeven.datamodule import TensorDataModule
@@ -36,7 +36,7 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class FashionMNIST(Classification):
+class FashionMNIST(ImageClassification):
     """Inputs float32 [batch, 1, 32, 32], standardised; logits [batch, 10]."""
 
     network: str = Field(DEFAULT, description="plain_cnn, or any model of timm, by its name")
@@ -47,6 +47,8 @@ class FashionMNIST(Classification):
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT"
     classes: ClassVar[int] = 10
+    channels: ClassVar[int] = 1
+    size: ClassVar[int] = 32
     quality: ClassVar[Quality] = Quality("top1_accuracy", "ratio", higher_is_better=True, target=0.88)
 
     @property
@@ -64,30 +66,11 @@ class FashionMNIST(Classification):
         parts = [((x[f"{part}_images"],), x[f"{part}_labels"]) for part in ("train", "val", "test")]
         return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed, transform=to_inputs)
 
-    def model(self) -> nn.Module:
-        """See `Task`.
-
-        Raises:
-            UserError: there is no network of that name.
-        """
-        return self._network()
-
-    def student(self, width: float) -> nn.Module:
-        """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
-        from breakeven.networks import narrower
-
-        return self._network(narrower(self.model(), width))
-
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
         from .images import to_inputs
 
         return to_inputs(self._prepared().load()["test_images"][:batch_size])
-
-    def _network(self, options: dict[str, Any] | None = None) -> nn.Module:
-        from breakeven.networks import image_classifier
-
-        return image_classifier(self.network, channels=1, classes=10, size=32, options=options)
 
     def _prepared(self) -> Prepared:
         from breakeven.data import prepared

@@ -7,8 +7,8 @@ Split: 9,000 train, 500 validation, 1,000 test, the same for every seed; they sh
 Model: a U-Net (Ronneberger, Fischer and Brox, arXiv:1505.04597) of segmentation-models-pytorch on any of timm's
 encoders, trained from scratch; the default is timm's smallest ResNet-D.
 Metric: intersection over union, the mean over the ten garments and the background (mIoU).
-Baseline: background everywhere, .067. The recipe reaches .37 (validation .41; half as long a training .31),
-so longer training may help.
+Baseline: background everywhere, .067. With seed 0 the recipe reaches .523 (validation .556); a third as long a
+training .37, so still longer training may help.
 Known limits: garments are pasted, not photographed where they lie; a garment's mask includes the holes in it.
 """
 
@@ -42,8 +42,8 @@ class SceneSegmentation(Task):
     domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "composed"
     licence: ClassVar[str] = "MIT (garments), BSD-3 (photographs)"
-    quality: ClassVar[Quality] = Quality("mean_iou", "ratio", higher_is_better=True, target=0.35)
-    recipe: ClassVar[Recipe] = Recipe(epochs=2, batch_size=16, learning_rate=0.01, weight_decay=0.05)
+    quality: ClassVar[Quality] = Quality("mean_iou", "ratio", higher_is_better=True, target=0.50)
+    recipe: ClassVar[Recipe] = Recipe(epochs=6, batch_size=16, learning_rate=0.01, weight_decay=0.05)
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
