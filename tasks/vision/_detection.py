@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.datamodule import Batch, TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,7 @@ class Detection(Task):
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule
 
-        x, pictures = self._prepared().load(), self._pictures()
-        parts = [((x[f"{part}_images"],), x[f"{part}_boxes"]) for part in ("train", "val", "test")]
+        pictures, parts = self._pictures(), [self._samples(part) for part in ("train", "val", "test")]
         how = {"batch_size": self.recipe.batch_size, "seed": seed}
         return TensorDataModule(*parts, **how, transform=pictures.to_inputs, augment=pictures.augment)
 
@@ -67,4 +66,10 @@ class Detection(Task):
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
-        return self._pictures().to_inputs(self._prepared().load()["test_images"][:batch_size])
+        (images,), boxes = self._samples("test")
+        return self._pictures().to_inputs(images[range(len(boxes))[:batch_size]])
+
+    def _samples(self, part: str) -> Batch:
+        """Pictures uint8 [n, height, width, 3], read by now or not, and boxes float32 [n, most, 5], see `_detector`."""
+        x = self._prepared().load()
+        return (x[f"{part}_images"],), x[f"{part}_boxes"]

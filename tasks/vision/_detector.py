@@ -24,11 +24,11 @@ LIKELY, MOST, OVERLAP = 0.05, 30, 0.5  # of what is decoded: least score, boxes 
 
 
 class Detector(nn.Module):
-    """A timm backbone, its last levels added up from the coarsest, and a small head."""
+    """A timm backbone, with timm's weights or new ones, its last levels added up from the coarsest; a small head."""
 
-    def __init__(self, backbone: str, classes: int) -> None:
+    def __init__(self, backbone: str, classes: int, pretrained: bool = False) -> None:
         super().__init__()
-        self.backbone = timm.create_model(backbone, features_only=True, out_indices=LEVELS)
+        self.backbone = timm.create_model(backbone, pretrained, features_only=True, out_indices=LEVELS)
         self.lateral = nn.ModuleList(nn.Conv2d(n, FEATURES, 1) for n in self.backbone.feature_info.channels())
         self.shared = nn.Sequential(*_block(FEATURES), *_block(FEATURES))
         self.scores, self.sides = nn.Conv2d(FEATURES, classes, 1), nn.Conv2d(FEATURES, 4, 1)
@@ -75,14 +75,14 @@ def assigned(centres: Tensor, target: Tensor) -> Tensor:
     return owner.masked_fill(smallest.isinf(), -1)
 
 
-def decode(outputs: Tensor) -> list[dict[str, Tensor]]:
+def decode(outputs: Tensor, most: int = MOST) -> list[dict[str, Tensor]]:
     """Of each picture: `boxes` [n, 4] in pixels, `scores` and `labels` [n], without those that others overlap."""
     logits, boxes, _ = _places(outputs)
     found = []
     for scores, places in zip(logits.sigmoid(), boxes, strict=True):
         place, kind = (scores > LIKELY).nonzero(as_tuple=True)
         score, place_boxes = scores[place, kind], places[place]
-        kept = batched_nms(place_boxes, score, kind, OVERLAP)[:MOST]
+        kept = batched_nms(place_boxes, score, kind, OVERLAP)[:most]
         found.append({"boxes": place_boxes[kept], "scores": score[kept], "labels": kind[kept]})
     return found
 
@@ -97,17 +97,23 @@ def _places(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Precision(MeanAveragePrecision):
-    """Mean average precision where boxes overlap by half (mAP@.5), of a detector's outputs."""
+    """Mean average precision of a detector's outputs, by default where boxes overlap by half (mAP@.5).
 
-    def __init__(self) -> None:
-        super().__init__(iou_thresholds=[0.5], backend="faster_coco_eval")
+    Args:
+        overlaps: intersections over union from which on a box is found; the mean over them. None: COCO's, .5 to .95.
+        most: boxes in a picture.
+    """
+
+    def __init__(self, overlaps: tuple[float, ...] | None = (0.5,), most: int = MOST) -> None:
+        super().__init__(iou_thresholds=list(overlaps) if overlaps else None, backend="faster_coco_eval")
+        self.most = most
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
         """`outputs` of the detector and padded boxes."""
         there = [boxes[boxes[:, 4] >= 0] for boxes in target]
         truth = [{"boxes": boxes[:, :4], "labels": boxes[:, 4].long()} for boxes in there]
-        super().update(decode(outputs), truth)
+        super().update(decode(outputs, self.most), truth)
 
     def compute(self) -> Tensor:
         """The mean over the classes."""
-        return super().compute()["map_50"].clamp(min=0)  # -1 where there is no object at all
+        return super().compute()["map"].clamp(min=0)  # -1 where there is no object at all

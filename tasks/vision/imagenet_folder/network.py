@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import timm
 from torch import nn
 
-from breakeven.errors import UserError
 from breakeven.networks import image_classifier, narrower
 
+from .._weights import timms_weights
 from .pictures import size
 
 
@@ -17,16 +16,8 @@ def network(name: str, classes: int, pretrained: bool) -> nn.Module:
     Raises:
         UserError: timm has no network of that name, or its weights cannot be had.
     """
-    if pretrained and timm.is_model(name) and not timm.models.is_model_pretrained(name):
-        raise UserError(f"timm has no weights for '{name}': take pretrained=False, or a network with weights")
-    try:
+    with timms_weights(name, pretrained):
         return image_classifier(name, 3, classes, size(name), {"pretrained": pretrained})
-    except OSError as error:  # so the hub's own errors are
-        said = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"timm's weights for '{name}' could not be had ({said}): give this machine access to huggingface.co, or "
-            "copy its cache ($HF_HOME) from one that has them, or take pretrained=False"
-        ) from error
 
 
 def student(name: str, classes: int, width: float) -> nn.Module:

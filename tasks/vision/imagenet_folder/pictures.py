@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
-from torchvision.datasets.folder import default_loader
 
 from breakeven.errors import UserError
 from breakeven.published import named_folder
@@ -30,22 +28,6 @@ class Part:
 
     files: list[str]
     labels: Tensor
-
-
-class Pictures:
-    """Pictures that are read when they are asked for, in place of a tensor [n, 3, size, size] of all."""
-
-    def __init__(self, files: list[str], transform: Callable[[Image.Image], Tensor]) -> None:
-        self.files, self.transform = files, transform
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, chosen: Iterable[int]) -> Tensor:
-        """Those at these places, float32 [n, 3, size, size]."""
-        with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            read = pool.map(default_loader, [self.files[i] for i in chosen])
-            return torch.stack([self.transform(picture) for picture in read])  # in order, so that draws are repeatable
 
 
 def folder() -> Path:
