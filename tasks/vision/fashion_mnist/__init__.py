@@ -5,8 +5,8 @@ a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017), from
 Split: the published 10,000 for testing; of the published 60,000 for training, 55,000 train and 5,000 validation, the
 same for every seed.
 Model: any of timm's or a plain CNN, trained from scratch; the default is timm's smallest ResNet-D (370,000 parameters).
-After their recipes, of a minute or so on one thread, `plain_cnn` (620,000 parameters) reached .907 and timm's smallest
-vision transformer `test_vit` (268,000) .881 of the test pictures, with seed 0.
+After their recipes, with seed 0, `plain_cnn` (620,000 parameters) reached .907 of the test pictures in a minute on one
+thread, timm's smallest vision transformer `test_vit` (268,000) .892 (validation .904) in minutes.
 Metric: top-1 accuracy. Baseline: logistic regression .834, a multilayer perceptron .839 (10,000 training pictures).
 Known limits: small pictures, padded to 32×32; networks made for 224×224 are down to 1×1 after their last stage, and a
 vision transformer sees four patches. Networks without a recipe of their own are trained by the default's.
@@ -31,7 +31,7 @@ DEFAULT = "test_resnet"
 RECIPES = {
     "test_resnet": Recipe(epochs=2, batch_size=128, learning_rate=0.01, weight_decay=0.05),
     "plain_cnn": Recipe(epochs=2, batch_size=128, learning_rate=0.003, weight_decay=0.05),
-    "test_vit": Recipe(epochs=8, batch_size=128, learning_rate=0.004, weight_decay=0.05),
+    "test_vit": Recipe(epochs=24, batch_size=128, learning_rate=0.004, weight_decay=0.05),
 }
 
 
