@@ -39,7 +39,8 @@ class SoundClassification(Classification):
 
         x, augment = self._prepared().load(), self._clips().augment
         parts = [((x[f"{part}_features"],), x[f"{part}_labels"]) for part in ("train", "val", "test")]
-        return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed, augment=augment)
+        how = {"transform": to_inputs, "augment": augment}
+        return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed, **how)
 
     def model(self) -> nn.Module:
         """See `Task`."""
@@ -60,4 +61,9 @@ class SoundClassification(Classification):
 
     def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
         """See `Task`."""
-        return (self._prepared().load()["test_features"][:batch_size],)
+        return to_inputs(self._prepared().load()["test_features"][:batch_size])
+
+
+def to_inputs(x: Tensor) -> tuple[Tensor]:
+    """Single precision, whatever features are kept in."""
+    return (x.float(),)

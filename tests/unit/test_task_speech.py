@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from breakeven.plugins.tasks.speech import _ctc_scores as scores
 from breakeven.plugins.tasks.speech import _log_mel as front
 from breakeven.plugins.tasks.speech import _syllables as syllables
 from breakeven.plugins.tasks.speech.mandarin_initials import clips as initials
-from breakeven.plugins.tasks.speech.mandarin_syllables import MandarinSyllables, scores
+from breakeven.plugins.tasks.speech.mandarin_syllables import MandarinSyllables
 from breakeven.plugins.tasks.speech.mandarin_syllables import clips as phones
 from breakeven.plugins.tasks.speech.mandarin_tones import clips as tones
 from breakeven.plugins.tasks.speech.spoken_digits import clips as digits
@@ -152,14 +153,15 @@ def outputs_of(classes: list[int], number: int = 64) -> Tensor:
     [([0, 5, 5, 0, 30, 61], 0), ([5, 0, 5, 30, 61, 0], 1), ([5, 30, 0, 0, 0, 0], 1), ([0, 6, 31, 62, 0, 0], 3)],
 )
 def test_phones_are_merged_and_compared(read: list[int], wrong: int) -> None:
-    target, (rate, share) = torch.tensor([[5, 30, 61]]), (scores.PhoneErrorRate(), scores.SyllableErrorRate())
+    task, target = MandarinSyllables(), torch.tensor([[5, 30, 61]])
+    rate, share = task.metric(), task.other_metrics()["syllable_error_rate"]
     for metric in (rate, share):
         metric.update(outputs_of(read), target)
     assert rate.compute().item() == pytest.approx(wrong / 3) and share.compute().item() == (wrong > 0)
 
 
 def test_phone_errors_are_counted_over_all_clips() -> None:
-    metric = scores.PhoneErrorRate()
+    metric = MandarinSyllables().metric()
     metric.update(outputs_of([5, 30, 61]), torch.tensor([[5, 30, 61]]))
     metric.update(outputs_of([5, 61, 0]), torch.tensor([[30, 61, phones.PADDING]]))
     assert metric.compute().item() == pytest.approx(1 / 5)
@@ -172,9 +174,16 @@ def test_the_loss_is_least_where_the_phones_are_read() -> None:
     assert task.loss(right, target) < 1e-3 and 10 < task.loss(wrong, target) < math.inf
 
 
-def test_padding_changes_nothing() -> None:
+def test_repeats_are_merged_but_for_those_with_a_blank_between() -> None:
+    heard, symbols = outputs_of([1, 1, 0, 2, 2, 0, 2, 3], number=4), ("a", "b", " ")
+    assert scores.decoded(heard, symbols) == ["abb "]
+    assert scores.wanted(torch.tensor([[1, 2, 2, 3, -1]]), symbols) == ["abb "]
+
+
+@pytest.mark.parametrize("network", ["conv_gru", "conv"])
+def test_padding_changes_nothing(network: str) -> None:
     torch.manual_seed(0)
-    task, lengths = MandarinSyllables(), torch.tensor([33, 20])
+    task, lengths = MandarinSyllables(network=network), torch.tensor([33, 20])
     x = torch.randn(2, 1, phones.BANDS, phones.FRAMES)
     model = task.model().train()
     model(x, lengths)  # so that the running means are not zero

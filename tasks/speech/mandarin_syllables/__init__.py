@@ -4,12 +4,12 @@ Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, 
 in the neutral tone left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
 The phones are what zhuyin writes: initial, final and tone, the first two where it has them.
 Split: by syllable, 240 test, 120 validation, the rest training, both speakers together, the same for every seed.
-Model: convolutions over 64 log-mel bands × 10 ms, then a GRU (`conv_gru`) or more convolutions (`conv`), from scratch,
+Model: convolutions over 64 log-mel bands × 10 ms and over time, then a GRU (`conv_gru`) or none (`conv`), from scratch,
 by connectionist temporal classification (Graves et al., 2006). The GRU runs forwards only, so that padding at the end
 changes nothing.
 Metric: phone error rate, decoded greedily; beside it the share of syllables with any error.
-Baseline: three logistic regressions, one each for initial, final and tone, .244. With seed 0 `conv_gru` reaches XXX
-(validation YYY), `conv` .072 (.109).
+Baseline: three logistic regressions, one each for initial, final and tone, .244. With seed 0 `conv_gru` reaches .087
+(validation .124), `conv` .072 (.109).
 Known limits: a held-out syllable's other tones, and both voices, occur in training: no claim of speaker independence.
 One syllable at a time is said, so that nothing is learned of running speech. Exporters that fix the number of a GRU's
 steps take `conv` alone.
@@ -24,7 +24,7 @@ from pydantic.dataclasses import dataclass
 
 from breakeven.task import Quality, Recipe
 
-from .._recognition import Recognition
+from .._ctc import Recognition
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from breakeven.datamodule import TensorDataModule
 
 RECIPES = {
-    "conv_gru": Recipe(epochs=30, batch_size=64, learning_rate=0.01, weight_decay=0.05),
+    "conv_gru": Recipe(epochs=30, batch_size=64, learning_rate=0.005, weight_decay=0.05),
     "conv": Recipe(epochs=30, batch_size=64, learning_rate=0.01, weight_decay=0.05),
 }
 
@@ -72,13 +72,13 @@ class MandarinSyllables(Recognition):
 
     def metric(self) -> Metric:
         """Phones inserted, deleted or replaced, per phone of the target."""
-        from .._errors import WordErrors
+        from .._ctc_scores import WordErrors
 
         return WordErrors(self._symbols())
 
     def other_metrics(self) -> dict[str, Metric]:
         """See `Task`."""
-        from .._errors import SampleErrors
+        from .._ctc_scores import SampleErrors
 
         return {"syllable_error_rate": SampleErrors(self._symbols())}
 
