@@ -79,8 +79,10 @@ class Int8Dynamic(CompressionMethod):
                 per_channel=self.per_channel,
                 reduce_range=self.reduce_range,
             )
-        if not QUANTISED & {node.op_type for node in onnx.load(target).graph.node}:
-            raise CellFailure("unsupported", "the graph has no linear, LSTM or embedding layer: leave it out here")
+        found = {node.op_type for node in onnx.load(target).graph.node}
+        if not QUANTISED & found:
+            instead = "take backend=torch for its GRU" if "GRU" in found else "leave it out here"
+            raise CellFailure("unsupported", f"the graph has no linear, LSTM or embedding layer: {instead}")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         from torch import nn

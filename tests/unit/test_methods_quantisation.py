@@ -278,6 +278,13 @@ def test_dynamic_leaves_convolutions_in_float(tmp_path: Path) -> None:
     assert failure.value.status == "unsupported"
 
 
+def test_dynamic_says_what_quantises_a_gru(tmp_path: Path) -> None:
+    model = seeded(lambda: Recurrent(nn.GRU))
+    model.head = nn.Identity()
+    with pytest.raises(CellFailure, match="take backend=torch for its GRU"):
+        compress("int8_dynamic", model, tmp_path)
+
+
 def test_dynamic_by_torch_quantises_gru_layers() -> None:
     model = seeded(lambda: Recurrent(nn.GRU))
     (x,) = images(16)

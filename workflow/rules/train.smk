@@ -25,6 +25,8 @@ rule train:
         f"{RESULTS}/logs/train/{MODEL}.log",
     conda:
         "../envs/breakeven.yaml"
+    # Before all that is short, or the longest training ends after all others with a core idle beside it.
+    priority: 1
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: workflow.cores if grid.training_of(w).key in TIMED else grid.threads(w.train_hardware)
     resources:
