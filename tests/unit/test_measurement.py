@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import measurement, memory, registry, statistics
+from breakeven import measurement, memory, registry, serving, statistics
 from breakeven.errors import CellFailure
 from breakeven.measurement import Mode
 from breakeven.serving import UNTIMED_CALLS, Served
@@ -81,6 +81,17 @@ def test_energy_is_shared_by_the_untimed_calls_too(batch_size: int) -> None:
 def test_unknown_energy_is_none() -> None:
     window, _ = lockstep(20, 20, Mode(1, seconds=1, calls=1), meter=Joules(known=False))
     assert window.energy_j is window.reference_energy_j is None
+
+
+@pytest.mark.parametrize(("call_s", "timed"), [(0.015625, 7), (0.5, 2)])
+def test_a_turn_has_its_time_and_its_calls(call_s: float, timed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[float] = []
+    model = object.__new__(serving.Model)
+    monkeypatch.setattr(serving.time, "perf_counter", lambda: sum(calls))
+    monkeypatch.setattr(model, "_next", lambda batch_size: (), raising=False)
+    monkeypatch.setattr(model, "_timed", lambda inputs: calls.append(call_s) or call_s * 1e3)
+    assert model.burst(32).tolist() == [call_s * 1e3] * timed
+    assert len(calls) == timed + UNTIMED_CALLS
 
 
 def test_the_modes_are_the_protocols() -> None:

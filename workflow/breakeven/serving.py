@@ -22,7 +22,7 @@ from breakeven.sources import file_sha256
 from breakeven.supervision import die_with_parent
 from breakeven.task import Task
 
-BURST_S = 0.1  # one turn of one process
+BURST_S, BURST_CALLS = 0.1, 2  # of one turn of one process, at least: of slow calls, not most may go untimed
 UNTIMED_CALLS = 2  # at the start of each turn: caches are the other's
 WARMUP_CALLS, WARMUP_S = 10, 0.5
 POOL = 256  # test samples each process draws its inputs from
@@ -114,12 +114,12 @@ class Model:
         return calls
 
     def burst(self, batch_size: int) -> np.ndarray:
-        """Latencies [ms] of the calls of one turn of BURST_S seconds, at least one call."""
+        """Latencies [ms] of the calls of one turn: of BURST_S seconds and BURST_CALLS calls, at least."""
         for _ in range(UNTIMED_CALLS):
             self._timed(self._next(batch_size))
         latencies: list[float] = []
         until = time.perf_counter() + BURST_S
-        while not latencies or time.perf_counter() < until:
+        while len(latencies) < BURST_CALLS or time.perf_counter() < until:
             latencies.append(self._timed(self._next(batch_size)))
         return np.array(latencies)
 
