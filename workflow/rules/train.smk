@@ -23,10 +23,10 @@ rule train:
         directory(f"{RESULTS}/models/{MODEL}"),
     log:
         f"{RESULTS}/logs/train/{MODEL}.log",
-    conda:
-        "../envs/breakeven.yaml"
     # Before all that is short, or the longest training ends after all others with a core idle beside it.
     priority: 1
+    conda:
+        "../envs/breakeven.yaml"
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: workflow.cores if grid.training_of(w).key in TIMED else grid.threads(w.train_hardware)
     resources:
