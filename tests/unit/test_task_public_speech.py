@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 from breakeven.plugins.tasks.speech._log_mel import HIGHEST, LOWEST
-from breakeven.plugins.tasks.speech.librispeech import LibriSpeech, utterances
+from breakeven.plugins.tasks.speech.librispeech import LibriSpeech, corpus, utterances
 from breakeven.plugins.tasks.speech.speech_commands import SpeechCommands, clips
 from public_data import librispeech as librispeech_files
 from public_data import speech_commands as commands_files
@@ -30,17 +30,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(librispeech_files, "PARTS", SMALL)
     path = librispeech_files.write(tmp_path / "LibriSpeech", SMALL)
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv(utterances.VARIABLE, str(path))
+    monkeypatch.setenv(corpus.VARIABLE, str(path))
     return path
 
 
 def said(target: torch.Tensor) -> list[str]:
-    return ["".join(utterances.SYMBOLS[i - 1] for i in row if i > 0) for row in target.tolist()]
+    return ["".join(corpus.SYMBOLS[i - 1] for i in row if i > 0) for row in target.tolist()]
 
 
 def test_the_published_parts_are_taken_and_every_utterance_keeps_its_transcript(folder: Path) -> None:
     module = LibriSpeech().datamodule(seed=0)
-    for part, name in utterances.PARTS.items():
+    for part, name in corpus.PARTS.items():
         (sound, frames), target = getattr(module, part)
         assert len(sound) == len(frames) == len(target) == SMALL[name]
         assert sound.files == sorted((folder / name).glob("*/*/*.flac"))
@@ -101,7 +101,7 @@ def test_the_hash_covers_paths_sizes_and_transcripts(folder: Path, monkeypatch: 
         copied = folder.parent / f"copy{i}"
         shutil.copytree(folder, copied)
         change(next(copied.glob("test-clean/*/*")))
-        monkeypatch.setenv(utterances.VARIABLE, str(copied))
+        monkeypatch.setenv(corpus.VARIABLE, str(copied))
         hashes.append(LibriSpeech().prepare())
     assert hashes[0] == hashes[1] and len(set(hashes)) == 4
 
@@ -125,7 +125,7 @@ def change_text(chapter: Path, old: str, new: str) -> None:
 
 
 def test_a_variable_that_is_not_set_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(utterances.VARIABLE, raising=False)
+    monkeypatch.delenv(corpus.VARIABLE, raising=False)
     with pytest.raises(UserError, match="BREAKEVEN_LIBRISPEECH is not set: set it to a folder that holds train-clean-"):
         LibriSpeech().prepare()
 
@@ -156,7 +156,7 @@ def test_another_folder_is_refused(folder: Path, change, message: str) -> None:
 
 
 def test_words_characters_and_sentences_are_scored(folder: Path) -> None:
-    task, symbols = LibriSpeech(), utterances.SYMBOLS
+    task, symbols = LibriSpeech(), corpus.SYMBOLS
     heard, right = "A CAB DAD", "A CAB DAD'S BE"
     classes = [symbols.index(x) + 1 for x in heard]
     outputs = torch.nn.functional.one_hot(torch.tensor([classes]), 1 + len(symbols)).float().log().clamp(min=-30)

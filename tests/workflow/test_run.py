@@ -54,6 +54,7 @@ def test_measured_rows_are_complete(run: Run, chain: str) -> None:
         assert row.status == Status.OK, row.reason
         assert 0.5 < row.quality <= 1
         assert row.quality_ci_low <= row.quality <= row.quality_ci_high
+        assert row.batch_size > 1 or row.latency_p90_ms is not None
         assert 0 < row.latency_p50_ms <= (row.latency_p90_ms or math.inf)
         assert row.processes == QUICK.pairs
         assert row.timed_calls >= QUICK.pairs * (QUICK.calls if row.batch_size == 1 else QUICK.batch_calls)

@@ -89,7 +89,7 @@ class LibriSpeech(Recognition):
         return examples(self._prepared().load(), batch_size)
 
     def _symbols(self) -> tuple[str, ...]:
-        from .utterances import SYMBOLS
+        from .corpus import SYMBOLS
 
         return SYMBOLS
 
@@ -97,6 +97,6 @@ class LibriSpeech(Recognition):
         """Transcripts and lengths; the sound stays where it is."""
         from breakeven.data import prepared
 
-        from .utterances import build, sha256
+        from .corpus import build, folder, sha256
 
-        return prepared(f"librispeech-v{self.version}-{sha256()[:12]}", build)
+        return prepared(f"librispeech-v{self.version}-{sha256(folder())[:12]}", build)

@@ -9,7 +9,7 @@ Metric: top-1 accuracy. Baseline: not measured here.
 Published: .939 of the 35 words by a convolutional recurrent network with attention (Coimbra de Andrade et al.,
 arXiv:1808.08929), .977 by the Keyword Transformer (Berg et al., arXiv:2104.00769).
 Known limits: not trained here, for the project's machines reach no download: recipe and target are untested. Features
-are kept in half precision (0.8 GB); making them takes about four times as much memory.
+are kept in half precision (0.8 GB by their shape); making them takes several times as much memory.
 """
 
 from __future__ import annotations

@@ -1,0 +1,120 @@
+"""LibriSpeech's folder: which utterances there are, how long they are, and what is said in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from breakeven.errors import UserError
+from breakeven.published import named_folder
+
+from .._log_mel import HOP
+from .._syllables import RATE
+
+VARIABLE = "BREAKEVEN_LIBRISPEECH"
+PARTS = {"train": "train-clean-100", "val": "dev-clean", "test": "test-clean"}
+LAYOUT = f"a folder that holds {', '.join(PARTS.values())} as LibriSpeech's archives do"
+AGAIN = "unpack the archive of its part anew, from openslr.org/12"
+SYMBOLS = (" ", "'", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # class 0 is the blank, SYMBOLS[i] class i + 1
+PADDING = -1  # of a target
+
+
+def build() -> dict[str, np.ndarray]:
+    """Frames int64 [n] and classes int8 [n, longest], padded with PADDING, of each part; and `sha256`.
+
+    Raises:
+        UserError: there is no such folder, or something in it is not as LibriSpeech has it.
+    """
+    root, arrays, classes = folder(), {}, {}
+    for part, name in PARTS.items():
+        files, said = listed(root)[part], transcripts(root / name)
+        with ThreadPoolExecutor() as pool:
+            arrays[f"{part}_frames"] = np.array(list(pool.map(_frames, files)))
+        classes[part] = [_classes(file, said) for file in files]
+    longest = max(len(row) for rows in classes.values() for row in rows)
+    for part, rows in classes.items():
+        padded_rows = [row + [PADDING] * (longest - len(row)) for row in rows]
+        arrays[f"{part}_target"] = np.array(padded_rows, dtype=np.int8)
+    return arrays | {"files": np.frombuffer(bytes.fromhex(sha256(root)), np.uint8)}
+
+
+def folder() -> Path:
+    """The folder that the user named.
+
+    Raises:
+        UserError: none was named, or it is not laid out so.
+    """
+    return named_folder(VARIABLE, LAYOUT, holding=tuple(PARTS.values()))
+
+
+@cache
+def listed(root: Path) -> dict[str, list[Path]]:
+    """The files by part.
+
+    Raises:
+        UserError: a part has none.
+    """
+    found = {part: sorted((root / name).glob("*/*/*.flac")) for part, name in PARTS.items()}
+    for part, files in found.items():
+        if not files:
+            raise UserError(f"{VARIABLE}: {root / PARTS[part]} holds no <speaker>/<chapter>/*.flac: set it to {LAYOUT}")
+    return found
+
+
+@cache
+def sha256(root: Path) -> str:
+    """Over the paths and the sizes of all sound files, and over all transcripts."""
+    digest = hashlib.sha256()
+    for part, files in listed(root).items():
+        for path in files:
+            digest.update(f"{path.relative_to(root).as_posix()} {path.stat().st_size}\n".encode())
+        for name, text in sorted(transcripts(root / PARTS[part]).items()):
+            digest.update(f"{name} {text}\n".encode())
+    return digest.hexdigest()
+
+
+def transcripts(folder: Path) -> dict[str, str]:
+    """What is said in each utterance of a part, by the stem of its file."""
+    lines = [line for path in folder.glob("*/*/*.trans.txt") for line in path.read_text("utf-8").splitlines()]
+    return dict(line.split(" ", 1) for line in lines if " " in line)
+
+
+def read(how: Callable[..., Any], file: Path, **options: str) -> Any:
+    """What a function of soundfile reads of a file.
+
+    Raises:
+        UserError: it cannot.
+    """
+    try:
+        return how(file, **options)
+    except soundfile.LibsndfileError as error:
+        raise UserError(f"{VARIABLE}: {file} cannot be read ({error.error_string.rstrip('.')}): {AGAIN}") from error
+
+
+def covering(samples: int) -> int:
+    """The frames that so many samples need."""
+    return -(-samples // HOP)
+
+
+def _classes(file: Path, said: dict[str, str]) -> list[int]:
+    if file.stem not in said:
+        raise UserError(f"{VARIABLE}: {file.parent} holds no transcript of {file.name}: {AGAIN}")
+    try:
+        return [SYMBOLS.index(character) + 1 for character in said[file.stem]]
+    except ValueError as error:
+        raise UserError(f"{VARIABLE}: what is said in {file} has other characters than A-Z, ' and space") from error
+
+
+def _frames(file: Path) -> int:
+    info = read(soundfile.info, file)
+    if (info.samplerate, info.channels) != (RATE, 1):
+        found = f"{info.channels} channels at {info.samplerate} Hz"
+        raise UserError(f"{VARIABLE}: {file} has {found}, not one at {RATE} Hz: {AGAIN}")
+    return covering(info.frames)
