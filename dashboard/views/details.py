@@ -28,10 +28,12 @@ GROUPS = {
         " latency_mean_ms latency_p50_ms latency_p90_ms latency_p99_ms"
         " reference_latency_p50_ms reference_latency_p90_ms reference_latency_p99_ms latency_cv"
         " throughput_samples_per_s mode processes warmup_calls timed_calls timed_s load_time_s foreign_load_percent"
-        " contended unstable train_time_s time_to_target_s samples_per_s scaling_efficiency world_size timed_alone"
+        " contended unstable train_time_s time_to_target_s samples_per_s scaling_efficiency world_size network_mbit"
+        " communicated_bytes timed_alone"
     ),
     "Memory, arithmetic and size": (
-        "peak_memory_bytes memory_above_baseline_bytes memory_ratio cuda_allocated_bytes cuda_reserved_bytes parameters"
+        "peak_memory_bytes memory_above_baseline_bytes memory_ratio cuda_allocated_bytes cuda_reserved_bytes"
+        " rank_memory_above_baseline_bytes parameters"
         " nonzero_parameters compression_ratio flops nonzero_flops disk_bytes size_ratio packed_bytes packed_ratio"
     ),
     "Inputs": "dataset_sha256 split scenario batch_size length_unit length_p10 length_p50 length_p90 length_max",
@@ -157,6 +159,7 @@ def _said(reason: str) -> Callable[[pd.Series], str]:
 
 
 LENGTHS = ("length_unit", "length_p10", "length_p50", "length_p90", "length_max")
+NOT_COUNTED = "the processes had no network of their own, on which to count: see network_mbit in docs/protocol.md"
 REFERENCE_ITSELF = "the reference itself: there is nothing to pay off"
 REASONS: dict[str, Callable[[pd.Series], str]] = {
     **{f"{who}latency_{name}_ms": too_few_calls(p) for who in ("", "reference_") for name, p in PERCENTILES.items()},
@@ -179,6 +182,8 @@ REASONS: dict[str, Callable[[pd.Series], str]] = {
     **dict.fromkeys(("flops", "nonzero_flops"), _said("an operation of the model could not be counted")),
     **dict.fromkeys(("runtime_speedup", "compression_speedup"), _said("fp32 was not measured in this runtime")),
     "quality_ratio": _said("the quality of the reference is unknown"),
+    "network_mbit": _said("the profile names no link: processes are as near as they come"),
+    "communicated_bytes": lambda row: NOT_COUNTED if row["world_size"] > 1 else "one process sends nothing",
     "speedup": _said("no reference was timed beside it"),
     "scaling_efficiency": _said("there is no single-device run of the same kind to compare with"),
 }

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 class SingleDevice(TrainingMethod):
     """One process on one device, in float32."""
 
+    data_partition: ClassVar[str] = "none: one process has all samples"
+    model_partition: ClassVar[str] = "none: one process has the whole"
     reference: ClassVar[str] = "https://lightning.ai/docs/pytorch/stable/common/trainer.html"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import public_data
 import pytest
+import torch
 
-from breakeven import registry
+from breakeven import network, registry
 from breakeven.hardware import HardwareProfile
 from breakeven.method import TrainingMethod
 
 METHODS = [u.name for u in registry.units("methods").values() if u.group in ("training", "distributed")]
 PROFILES = ["cpu_1", "cpu_2x1"]
+PARAMETERS = ["ddp-sent=powersgd", "ddp-bucket_mib=0.1", "fsdp-reshard=False", "local_sgd-together=0-every=2"]
 # A process of its own, because a rank is forked from one that has computed nothing.
 SCRIPT = """
 import json, sys
@@ -30,9 +32,30 @@ print(json.dumps({**vars(fit), "moved": moved, "training": model.training}))
 """
 
 
+# Trains the plain network, without batch normalisation and dropout, and leaves what it then makes of some pictures.
+OUTCOME = """
+import sys, torch
+from breakeven import registry, training
+task, method, hardware = registry.task(sys.argv[1]), registry.method(sys.argv[2]), registry.hardware(sys.argv[3])
+training.start(0, hardware)
+model = task.model()
+before = model(*task.example_inputs(64)).detach()
+fit = training.fit(task, model, method, hardware, seed=0, epochs=0.02, learning_rate=1e-3)
+sent = (fit.communicated_bytes or 0) / fit.steps / sum(p.numel() * p.element_size() for p in model.parameters())
+torch.save((before, model(*task.example_inputs(64)).detach(), sent), sys.argv[4])
+"""
+# Ways with the same batches and gradients as one process, but for rounding; and how many times the size of the model
+# two processes send in a step: gradients one way and back, then parameters; FSDP sends those twice, and gradients both
+# ways too, for gloo scatters a sum by giving all of it to everyone.
+SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4}
+NEAR = 0.05  # of what was learnt: AdamW turns rounding errors of gradients near 0 into steps
+
+
 def test_training_methods_are_found() -> None:
     assert {"single_device", "ddp"} <= set(METHODS)
-    assert all(isinstance(registry.method(name), TrainingMethod) for name in METHODS)
+    for method in map(registry.method, METHODS):
+        assert isinstance(method, TrainingMethod)
+        assert method.data_partition and method.model_partition
 
 
 def every_pairing() -> Iterator[tuple[str, str, str]]:
@@ -40,6 +63,8 @@ def every_pairing() -> Iterator[tuple[str, str, str]]:
     for task in registry.units("tasks"):
         for name, profile in product(METHODS, PROFILES) if task == "mandarin_initials" else [("ddp", "cpu_2x1")]:
             yield task, name, profile
+    yield from (("mandarin_initials", name, "cpu_2x1") for name in PARAMETERS)
+    yield "mandarin_initials", "ddp", "cpu_2x1_200mbit"
 
 
 @pytest.mark.slow
@@ -62,7 +87,10 @@ def test_it_trains_or_says_why_not(
     assert fit["world_size"] == hardware.devices
     assert fit["samples"] == fit["steps"] * recipe.batch_size  # the global batch is the recipe's, however it is split
     assert 0 < fit["train_time_s"] <= fit["wall_s"]
-    assert fit["peak_memory_bytes"] > 0
+    assert fit["peak_memory_bytes"] > 0 and fit["grown_bytes"] >= fit["rank_grown_bytes"] > 0
+    counted = hardware.devices > 1 and network.unavailable() is None
+    assert (fit["communicated_bytes"] is not None) == counted
+    assert not counted or fit["communicated_bytes"] > 0
     assert fit["diverged_at_step"] is None
 
 
@@ -71,3 +99,30 @@ def test_every_profile_is_served_by_some_method() -> None:
     task = registry.task(next(iter(registry.units("tasks"))))
     for profile in profiles:
         assert any(registry.method(name).unsupported(task, profile) is None for name in METHODS), profile.name
+
+
+def outcome(method: str, profile: str, path: Path) -> tuple[torch.Tensor, torch.Tensor, float]:
+    command = [sys.executable, "-c", OUTCOME, "fashion_mnist-network=plain_cnn", method, profile, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return torch.load(path)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> tuple[torch.Tensor, torch.Tensor, float]:
+    return outcome("single_device", "cpu_1", tmp_path_factory.mktemp("alone") / "outputs.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", SENT)
+def test_several_processes_learn_what_one_does(
+    method: str, alone: tuple[torch.Tensor, torch.Tensor, float], tmp_path: Path
+) -> None:
+    before, expected, _ = alone
+    start, found, sent = outcome(method, "cpu_2x1", tmp_path / "outputs.pt")
+    assert torch.equal(start, before)
+    apart, learnt = (found - expected).norm(), (expected - before).norm()
+    print(f"{method}: {apart / learnt:.2e} apart, {sent:.2f} times the model sent in a step")
+    assert apart < NEAR * learnt
+    if network.unavailable() is None:
+        assert sent == pytest.approx(SENT[method], rel=0.15)  # with what TCP adds

@@ -28,7 +28,7 @@ MISTAKES = {
     "wrong type of a key": ({"seeds": "0"}, ["seeds", "whole numbers"]),
     "value of a list": ({"seeds": [-1]}, ["seeds[0]", "minimum of 0"]),
     "a name where a list belongs": ({"tasks": "mandarin_initials"}, ["tasks", "such as [fashion_mnist]"]),
-    "choice": ({"timing": "slow"}, ["timing", "quick or full"]),
+    "choice": ({"timing": "slow"}, ["timing", "brief, quick or full"]),
     "time that is no number": ({"timeout_min": "long"}, ["timeout_min", "minutes after which a job is ended"]),
     "part of a minute": ({"timeout_min": 0.5}, ["timeout_min", "is not of type 'integer'"]),
     "no time at all": ({"timeout_min": 0}, ["timeout_min", "minimum of 1"]),
@@ -110,6 +110,8 @@ def test_missing_config(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
         ("watts: 4\n", ["'watts_source' is a dependency of 'watts'"]),
         ("watts: 0\nwatts_source: x\n", ["watts", "less than or equal to the minimum of 0"]),
         ("device_pattern: '('\n", ["device_pattern", "regular expression"]),
+        ("slurm: {partitoin: gpu}\n", ["slurm", "'partitoin' was unexpected", "such as {partition: gpu"]),
+        ("slurm: {gres: gpu}\n", ["slurm.gres", "'gpu' does not match", "gres: 'gpu:a100:1'"]),
     ],
 )
 def test_mistake_in_a_hardware_file(

@@ -95,7 +95,8 @@ def test_a_turn_has_its_time_and_its_calls(call_s: float, timed: int, monkeypatc
 
 
 def test_the_modes_are_the_protocols() -> None:
-    quick, full = measurement.MODES["quick"], measurement.MODES["full"]
+    brief, quick, full = (measurement.MODES[name] for name in ("brief", "quick", "full"))
+    assert (brief.pairs, brief.seconds, brief.calls) == (3, 0.4, quick.calls)
     assert (quick.pairs, quick.seconds, quick.calls) == (5, 0.8, 64)
     assert (full.pairs, full.seconds, full.calls) == (7, 10.0, 662)
     assert quick.batch_calls == full.batch_calls == statistics.calls_needed(0.5)

@@ -264,7 +264,7 @@ def test_a_measurement_that_is_killed_is_tried_again(
 
 def test_a_rank_that_is_killed_is_tried_again(jobs: Jobs) -> None:
     done = jobs.train("rank_killed", method="ddp", hardware="cpu_2x1")
-    done.ended_as(Status.INFRA_ERROR, "a training process was ended from outside (SIGKILL)", attempts=3)
+    done.ended_as(Status.INFRA_ERROR, "the process of rank 1 was ended from outside (SIGKILL)", attempts=3)
     assert done.attempts == 3
 
 

@@ -112,8 +112,25 @@ def test_only_training_batches_are_augmented() -> None:
 
 def test_the_batch_is_shared_by_the_processes() -> None:
     shared = module()
-    shared.trainer = SimpleNamespace(world_size=2)
+    shared.trainer = share(2)
     assert shared.train_dataloader().batch_size == 2
-    shared.trainer = SimpleNamespace(world_size=3)
+    shared.trainer = share(3)
     with pytest.raises(UserError, match="a batch of 4 cannot be shared by 3 processes"):
         shared.train_dataloader()
+
+
+def share(of: int, rank: int = 0) -> SimpleNamespace:
+    return SimpleNamespace(strategy=SimpleNamespace(distributed_sampler_kwargs={"num_replicas": of, "rank": rank}))
+
+
+def test_processes_share_the_batches_that_one_would_have() -> None:
+    """In each epoch; of a set that does not divide, some samples are seen twice when they validate."""
+    alone, parts = module(), [module(), module()]
+    for rank, part in enumerate(parts):
+        part.trainer = share(2, rank)
+    whole, *shared = (each.train_dataloader() for each in (alone, *parts))
+    for _ in range(2):
+        for (_, target), *own in zip(whole, *shared, strict=True):
+            assert torch.equal(target, torch.stack([its for _, its in own], dim=1).flatten())
+    seen = [torch.cat([target for _, target in part.test_dataloader()]) for part in parts]
+    assert torch.equal(torch.cat(seen).unique(), torch.arange(10)) and len(seen[0]) == len(seen[1])

@@ -86,7 +86,7 @@ INFERENCE_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "training without a place": ({"training": "ddp"}, "training: is 'ddp', must be method@hardware"),
     "parameters that are not JSON": ({"method_params": "{"}, "method_params: is not JSON"),
     "scenario unknown": ({"scenario": "server"}, "scenario: is 'server', must be one of single_stream, offline"),
-    "mode unknown": ({"mode": "slow"}, "mode: is 'slow', must be one of quick, full"),
+    "mode unknown": ({"mode": "slow"}, "mode: is 'slow', must be one of brief, quick, full"),
     "reference of another": ({**REFERENCE, "reference_cell_id": sound.digest("x")}, "reference_cell_id: is another"),
     "not a number": ({"load_time_s": math.nan}, "load_time_s: is not a finite number"),
     "endless": ({"speedup_ci_high": math.inf}, "speedup_ci_high: is not a finite number"),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler, SequentialSampler
 
+from breakeven import ranks
 from breakeven.errors import UserError
 
 Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target, samples first
@@ -57,12 +58,31 @@ class TensorDataModule(LightningDataModule):
         """In order, all of it."""
         return self._loader(self.test, [self.transform] if self.transform else [])
 
-    def _loader(self, samples: Batch, steps: list[Transform], **how) -> DataLoader:
-        processes = self.trainer.world_size if self.trainer else 1
-        share, rest = divmod(self.batch_size, processes)
-        if rest or not share:
-            raise UserError(f"a batch of {self.batch_size} cannot be shared by {processes} processes: change either")
-        return DataLoader(_Batches(samples, steps), batch_size=share, collate_fn=_as_it_is, **how)
+    def _loader(self, samples: Batch, steps: list[Transform], shuffle: bool = False, **how: Any) -> DataLoader:
+        shares, rank = ranks.share_of_a_batch(self.trainer)
+        size, rest = divmod(self.batch_size, shares)
+        if rest or not size:
+            raise UserError(f"a batch of {self.batch_size} cannot be shared by {shares} processes: change either")
+        dataset = _Batches(samples, steps)
+        whole = RandomSampler(dataset, generator=how.get("generator")) if shuffle else SequentialSampler(dataset)
+        sampler = whole if shares == 1 else _Share(dataset, shares, rank, whole)
+        return DataLoader(dataset, batch_size=size, collate_fn=_as_it_is, sampler=sampler, **how)
+
+
+class _Share(DistributedSampler):
+    """One process's share of the batches that a single process would have, so that all train on the same ones.
+
+    A distributed sampler by its class, which Lightning takes for one and leaves in its place.
+    """
+
+    def __init__(self, dataset: Dataset, shares: int, rank: int, whole: Iterable[int]) -> None:
+        super().__init__(dataset, shares, rank)
+        self.whole = whole
+
+    def __iter__(self) -> Iterator[int]:
+        indices = list(self.whole)
+        indices += indices[: -len(indices) % self.num_replicas]  # shares of one size: processes step together
+        return iter(indices[self.rank :: self.num_replicas])
 
 
 class _Batches(Dataset):

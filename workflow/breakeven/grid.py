@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,14 @@ from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION, registry, schema
 from breakeven import chain as chains
 from breakeven.chain import Chain
 from breakeven.errors import UserError
+from breakeven.hardware import HardwareProfile
 from breakeven.method import TrainingMethod
 
 CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config, in the environment of its jobs
+MARGIN_MIN = 15  # minutes that a cluster gives a job beyond its own limit: to start, to try again, to record its end
+OVERHEAD_MB = (
+    2500  # of a job on a cluster beside its work: Snakemake, which starts it, and the imports of its processes
+)
 VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
 
 
@@ -54,8 +59,39 @@ class Grid:
 
     trainings: list[Training]  # of the training board: timed alone
     cells: list[Cell]
-    timing: str  # quick or full
+    timing: str  # brief, quick or full
     config_sha256: str  # of what is to be measured, wherever the results go
+
+    def resources(
+        self,
+        profile: Callable[[Any], str],
+        alone: Callable[[Any], bool] | None = None,
+        models: int = 1,
+    ) -> dict[str, Callable[[Any], int | str | None]]:
+        """What a rule asks a cluster for: resources, each a function of a job's wildcards, as Snakemake takes them.
+
+        Args:
+            profile: Names the hardware profile of a job.
+            alone: Whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
+            models: How many processes may fill the memory of the profile at once.
+
+        What no profile of the grid asks for is not among them, so that a default of the run's own holds.
+        """
+
+        def of(wildcards: Any) -> dict[str, int | str | None]:
+            return _asked(registry.hardware(profile(wildcards)), alone is not None and alone(wildcards), models)
+
+        def asked(name: str) -> Callable[[Any], int | str | None]:
+            return lambda wildcards: of(wildcards)[name]
+
+        trained = {training.hardware for training in [*self.trainings, *(cell.training for cell in self.cells)]}
+        profiles = trained | {cell.hardware for cell in self.cells}
+        every = [_asked(registry.hardware(name), alone is not None, models) for name in profiles]
+        return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n])}
+
+    def evaluated_on(self, accelerator: str) -> str:
+        """The hardware profile whose nodes evaluate on that kind of accelerator."""
+        return next(cell.hardware for cell in self.cells if registry.hardware(cell.hardware).accelerator == accelerator)
 
 
 def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
@@ -119,7 +155,8 @@ def runtime_sources(chain: str) -> list[str]:
 def execution(name: str) -> str:
     """What of a hardware profile matters to its jobs: all but its price, which the boards take as it is now."""
     p = registry.hardware(name)
-    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}"
+    link = f" {p.network_mbit:g} Mbit/s" if p.network_mbit else ""
+    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}{link}"
 
 
 def hardware_sources(names: Iterable[str]) -> list[str]:
@@ -164,6 +201,25 @@ def accelerator(hardware: str) -> str:
 def threads(hardware: str) -> int:
     """Cores that a job on this profile keeps busy."""
     return registry.hardware(hardware).cores
+
+
+def _asked(hardware: HardwareProfile, alone: bool, models: int) -> dict[str, int | str | None]:
+    """Names and values as the executor plugin `slurm` reads them; None: nothing is asked for."""
+    slurm, work_gib = hardware.slurm, hardware.memory_gib * max(hardware.devices, models)
+    gpus = f"gpu:{hardware.devices}" if hardware.accelerator == "cuda" else None
+    several = hardware.nodes > 1
+    return {
+        "mem_mb": round(slurm.memory_gib * 1024) if slurm.memory_gib else round(work_gib * 1024) + OVERHEAD_MB,
+        "nodes": hardware.nodes if several else None,
+        "tasks": hardware.nodes * hardware.devices if several else None,
+        "cpus_per_task": hardware.threads if several else None,  # else the job's threads
+        "gres": slurm.gres or gpus,
+        "slurm_partition": slurm.partition,
+        "slurm_account": slurm.account,
+        "qos": slurm.qos,
+        "constraint": slurm.constraint,
+        "slurm_extra": "--exclusive" if alone else None,
+    }
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,12 +13,25 @@ from typing import Literal, cast
 
 import psutil
 
+from breakeven import network
 from breakeven.errors import UserError
 from breakeven.schema import read_yaml
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60  # bytes: what the first version of cgroups writes for no limit is above this
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slurm:
+    """What a cluster is asked for beside what the profile says: `slurm:` in its file."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None  # features of the nodes
+    gres: str | None = None  # generic resources; None: as many GPUs as the profile has devices
+    memory_gib: float | None = None  # per node and job; None: what follows from the profile's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +45,13 @@ class HardwareProfile:
     threads: int  # per process
     memory_gib: float  # per device
     device_pattern: str  # regular expression that the CPU's or GPU's name must match
+    network_mbit: float | None = None  # rate of the link between processes, 10⁶ bits a second; None: unthrottled
     watts: float | None = None  # of the whole profile at work, where nothing on the machine measures it
     watts_source: str | None = None
     usd_per_hour: float | None = None
     price_source: str | None = None
     price_date: date | None = None
+    slurm: Slurm = Slurm()
 
     @property
     def cores(self) -> int:
@@ -50,12 +65,21 @@ class HardwareProfile:
         cores, memory_gib = cores_allowed(), memory_allowed_bytes() / 2**30
         if cores < self.cores:
             return f"needs {self.cores} cores, this process may use {cores:g}: run on a larger machine"
+        if self.network_mbit is not None and (reason := self._missing_network()):
+            return reason
         if self.accelerator == "cpu":
             if memory_gib < self.memory_gib * self.devices:
                 needed = self.memory_gib * self.devices
                 return f"needs {needed:g} GiB of memory, this process may use {memory_gib:.1f}: run on a larger machine"
             return self._mismatch(cpu_model())
         return self._missing_cuda()
+
+    def _missing_network(self) -> str | None:
+        if self.accelerator != "cpu":
+            return "a link of a known rate between GPUs cannot be made: GPUs of one machine do not meet on its network"
+        if reason := network.unavailable():
+            return f"{reason}: run as root on Linux, or take a profile without network"
+        return None
 
     def _missing_cuda(self) -> str | None:
         gpus = gpus_found()  # not by torch: it would start CUDA here, which the processes forked from here then lack
@@ -159,7 +183,10 @@ def read_profile(path: Path) -> HardwareProfile:
     Raises:
         UserError: the file is not YAML, or breaks `schemas/hardware.schema.yaml`.
     """
-    return HardwareProfile(name=path.stem, **read_yaml(path, schema="hardware"))
+    content = read_yaml(path, schema="hardware")
+    network_mbit = content.pop("network", {}).get("rate_mbit")
+    slurm = Slurm(**content.pop("slurm", {}))
+    return HardwareProfile(name=path.stem, network_mbit=network_mbit, slurm=slurm, **content)
 
 
 def evaluation_profile(accelerator: str) -> HardwareProfile:

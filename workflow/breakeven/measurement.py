@@ -32,7 +32,11 @@ class Mode:
 
 # What differs between repetitions is mostly the process, not the call: for the same time, five pairs of .8 s give half
 # the interval that three of 1.5 s do (Student's t over the root of n: 1.24 against 2.48).
-MODES = {"quick": Mode(pairs=5, seconds=0.8, calls=64), "full": Mode(pairs=7, seconds=10.0, calls=662)}
+MODES = {
+    "brief": Mode(pairs=3, seconds=0.4, calls=64),  # to look around: intervals are wide
+    "quick": Mode(pairs=5, seconds=0.8, calls=64),
+    "full": Mode(pairs=7, seconds=10.0, calls=662),
+}
 
 
 @dataclass

@@ -6,13 +6,16 @@ A method is a frozen pydantic dataclass: its fields are its hyperparameters, typ
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 if TYPE_CHECKING:
+    from pytorch_lightning import Callback
+    from pytorch_lightning.strategies import Strategy
     from torch import Tensor, nn
+    from torch.optim import Optimizer
 
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 # What a compression changes, in the order in which a chain may do it: each undoes what comes after it in this list.
 Change = Literal["network", "layers", "zeros", "values", "precision"]
 Batch = tuple[tuple["Tensor", ...], "Tensor"]  # inputs and target, samples first
+Loss = Callable[["Tensor", "Tensor"], "Tensor"]  # of outputs and target: a scalar, the mean over the batch
 
 
 @dataclass(frozen=True)
@@ -118,8 +122,66 @@ class Runtime(Method):
 
 
 class TrainingMethod(Method):
-    """A way of training: engineering or distribution."""
+    """A way of training: engineering or distribution. Its hooks run in every process of the training."""
+
+    data_partition: ClassVar[str]  # how the samples of a global batch lie on the processes
+    model_partition: ClassVar[str]  # how parameters, gradients and optimiser states do
+    splits_model: ClassVar[bool] = False  # whether no process has the whole of it
 
     @abstractmethod
     def trainer_kwargs(self, hardware: HardwareProfile) -> dict[str, Any]:
-        """Keyword arguments of Lightning's `Trainer`: strategy, devices, num_nodes, precision."""
+        """Keyword arguments of Lightning's `Trainer`: strategy, devices, num_nodes, precision, callbacks."""
+
+    def distribute(self, model: nn.Module) -> nn.Module:
+        """The model as this process trains it, once the processes know one another; by default the whole of it.
+
+        Raises:
+            CellFailure: `unsupported`, where the network has nothing that can be distributed in this way.
+        """
+        return model
+
+    def distribute_traced(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
+        """As `distribute`, by a method that first has to see what the network does with some samples."""
+        return self.distribute(model)
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> Optimizer:
+        """What updates the parameters of this process: AdamW, as the recipe says."""
+        from torch.optim import AdamW
+
+        return AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
+
+    @property
+    def computes_gradients(self) -> bool:
+        """Whether `gradients` takes the place of the usual forward and backward pass."""
+        return type(self).gradients is not TrainingMethod.gradients
+
+    def gradients(self, model: nn.Module, inputs: tuple[Tensor, ...], target: Tensor, loss: Loss) -> Tensor:
+        """Leave the gradients of a batch in this process's parameters; the mean loss of the batch."""
+        raise NotImplementedError
+
+    def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """The state of the whole model, by the names it had before `distribute`; all call, rank 0 is heard."""
+        return model.state_dict()
+
+
+class DistributedTraining(TrainingMethod):
+    """A training on several devices, one process each."""
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """See `Method`."""
+        if hardware.devices * hardware.nodes < 2:
+            return f"needs two devices or more; {hardware.name} has one: use single_device there"
+        return None
+
+    @abstractmethod
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """Lightning's strategy, such as `ranks.data_parallel` makes."""
+
+    def callbacks(self) -> list[Callback]:
+        """What is to happen beside the steps."""
+        return []
+
+    def trainer_kwargs(self, hardware: HardwareProfile) -> dict[str, Any]:
+        """See `TrainingMethod`."""
+        own = {"strategy": self.strategy(hardware), "callbacks": self.callbacks()}
+        return {"devices": hardware.devices, "num_nodes": hardware.nodes, **own}

@@ -49,7 +49,8 @@ def hardware_fingerprint(hardware: HardwareProfile) -> str:
     """A stable hash of what matters to speed: rows of different ones are never compared."""
     facts = {**_machine(), **(_gpu() if hardware.accelerator == "cuda" else {})}
     matters = ("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo", "gpu_model", "gpu_driver")
-    profile = (hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads)
+    profile: list[Any] = [hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads]
+    profile += [hardware.network_mbit] if hardware.network_mbit else []
     return digest([profile, [facts.get(name) for name in matters]])
 
 

@@ -114,6 +114,9 @@ class TrainingRow(Row):
     global_batch_size: int | None = None
     steps: int | None = None
     world_size: int | None = None
+    network_mbit: float | None = None  # of the link between processes, where the profile throttles it
+    communicated_bytes: int | None = None  # sent by all processes on the training clock, where they can be counted
+    rank_memory_above_baseline_bytes: int | None = None  # of the process that held most
     train_time_s: float | None = None  # evaluation and start-up are off this clock
     time_to_target_s: float | None = None  # infinite where the target was not reached
     quality_target: float | None = None
@@ -133,7 +136,7 @@ class InferenceRow(Row):
     precision: str | None = None
     scenario: str  # single_stream or offline
     batch_size: int
-    mode: str  # quick or full
+    mode: str  # brief, quick or full
     length_unit: str | None = None  # of the inputs, where samples differ in length
     length_p10: float | None = None  # of the samples that inputs are drawn from
     length_p50: float | None = None

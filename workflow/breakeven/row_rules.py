@@ -190,13 +190,14 @@ INFERENCE = [
     *(matches(name, rf"{UNIT}(\+{UNIT})*", "steps joined by +") for name in ("chain", "method")),
     matches("runtime", UNIT, "a runtime"),
     one_of("scenario", SCENARIO_COST),
-    one_of("mode", ["quick", "full"]),
+    one_of("mode", ["brief", "quick", "full"]),
 ]  # fmt: skip
 TRAINING = [
     *present("train_time_s", "time_to_target_s", "steps", "world_size", "samples_per_s"),
     *positive("epochs", "global_batch_size", "steps", "world_size", "train_time_s", "time_to_target_s"),
-    *positive("samples_per_s"),
-    *not_negative("train_energy_j"),
+    *positive("samples_per_s", "network_mbit"),
+    *not_negative("train_energy_j", "communicated_bytes", "rank_memory_above_baseline_bytes"),
+    *ordered("rank_memory_above_baseline_bytes", "peak_memory_bytes"),
     Rule("time_to_target_s", _target_after_end, "is {time_to_target_s:g}, after the end, {train_time_s:g}"),
     *_energy("train_energy_j"),
     Rule("train_energy_j", _counted_in_company, "was counted while others ran beside it", OR_NULL),

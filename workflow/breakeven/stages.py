@@ -103,6 +103,7 @@ def train(
         training_method=training,
         method_params=as_json(registry.parameters(method)),
         timed_alone=timed,
+        network_mbit=hardware.network_mbit,
         dataset_sha256=read_json(data)["dataset_sha256"],
         epochs=task.recipe.epochs,
         global_batch_size=task.recipe.batch_size,
@@ -234,7 +235,10 @@ def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:
     row.train_time_s, row.time_to_target_s = fit.train_time_s, fit.time_to_target_s
     row.samples_per_s = fit.samples / fit.train_time_s
     row.peak_memory_bytes = fit.peak_memory_bytes
-    row.memory_above_baseline_bytes = fit.peak_memory_bytes - baseline * fit.world_size
+    made = fit.resident_bytes - baseline  # the model and what it took to make it, which every process starts with
+    row.memory_above_baseline_bytes = fit.grown_bytes + made * fit.world_size
+    row.rank_memory_above_baseline_bytes = fit.rank_grown_bytes + made
+    row.communicated_bytes = fit.communicated_bytes
 
 
 def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:

@@ -8,24 +8,25 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.multiprocessing import ProcessExitedException
+from torch.distributed.tensor import DTensor
 
-from breakeven import memory
-from breakeven.errors import CellFailure, death
+from breakeven import memory, network, ranks
+from breakeven.errors import CellFailure
 from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Teaching, TrainingMethod
 from breakeven.task import Task
 
 VALIDATIONS = 4  # per training: how finely time_to_target is seen
+REPORT, WEIGHTS = "fit.json", "weights.pt"  # what rank 0 leaves
 
 
 @dataclass
@@ -38,24 +39,50 @@ class Fit:
     train_time_s: float = 0.0  # validation and start-up are off this clock
     wall_s: float = 0.0  # with validation
     time_to_target_s: float = math.inf
-    peak_memory_bytes: int = 0  # summed over processes
+    peak_memory_bytes: int = 0  # while training, summed over processes
+    resident_bytes: int = 0  # held by the process that starts the training, its model made
+    grown_bytes: int = 0  # from what a process held when it started to its peak, summed over processes
+    rank_grown_bytes: int = 0  # the same, of the process that grew most
+    communicated_bytes: int | None = None  # by all processes, on the training clock; None where it cannot be counted
     diverged_at_step: int | None = None
 
 
 class Learner(pl.LightningModule):
     """A task's model with its loss, its metric and its recipe: AdamW with a one-cycle learning rate."""
 
-    def __init__(self, task: Task, model: nn.Module, learning_rate: float, teaching: Teaching | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        model: nn.Module,
+        method: TrainingMethod,
+        learning_rate: float,
+        folder: Path,
+        teaching: Teaching | None = None,
+    ) -> None:
         super().__init__()
         self.task = task
         self.model = model
+        self.method = method
+        self.automatic_optimization = not method.computes_gradients
+        self.folder = folder  # where rank 0 leaves what it found, and any rank why it cannot go on
         self.learning_rate = learning_rate
         self.criterion = task.criterion()
         self.metric = task.metric()
         self.teaching = [teaching] if teaching else []  # in a list, so that it is no part of what is trained
 
+    def configure_model(self) -> None:
+        try:
+            if self.method.splits_model and any(True for _ in getattr(self.criterion, "parameters", tuple)()):
+                raise CellFailure("unsupported", "the loss has weights of its own, which would not be split: use ddp")
+            self.model = self.method.distribute_traced(self.model, self.task.example_inputs)
+        except CellFailure as failure:
+            ranks.leave_word(failure, self.folder)
+            raise
+
     def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> Tensor:
         inputs, target = batch
+        if self.method.computes_gradients:
+            return self._step(inputs, target)
         outputs = self.model(*inputs)
         loss = self.criterion(outputs, target)
         for teaching in self.teaching:
@@ -65,14 +92,20 @@ class Learner(pl.LightningModule):
             loss = (1 - teaching.weight) * loss + teaching.weight * apart
         return loss
 
+    def _step(self, inputs: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        optimizer, schedule = cast(Any, self.optimizers()), cast(Any, self.lr_schedulers())
+        optimizer.zero_grad()
+        loss = self.method.gradients(self.model, inputs, target, self.criterion)
+        optimizer.step()
+        schedule.step()
+        return loss.detach()
+
     def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], index: int) -> None:
         inputs, target = batch
         self.metric.update(self.task.predict(self.model, *inputs), target)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            self.parameters(), lr=self.learning_rate, weight_decay=self.task.recipe.weight_decay
-        )
+        optimizer = self.method.optimizer(self.parameters(), self.learning_rate, self.task.recipe.weight_decay)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.learning_rate, total_steps=max(2, steps))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -81,25 +114,33 @@ class Learner(pl.LightningModule):
 class Clock(pl.Callback):
     """Counts training time only, notes when the target is reached, and stops a training that diverges.
 
-    Rank 0 leaves its findings in a file: under DDP this object lives in another process. `learner` is a `Learner`.
+    Args:
+        counts_bytes: whether all that passes the loopback device is sent by the ranks.
     """
 
-    def __init__(self, report: Path) -> None:
-        self.report = report
-        self.fit = Fit()
-        self.started = 0.0
+    def __init__(self, counts_bytes: bool) -> None:
+        self.counts_bytes = counts_bytes
+        self.fit = Fit(communicated_bytes=0 if counts_bytes else None)
+        self.started: float | None = None
+        self.sent = 0
+
+    def setup(self, trainer: pl.Trainer, learner: Any, stage: str) -> None:
+        # A process just forked holds what its parent does but for pages of libraries that it has not read yet.
+        self.held = memory.resident_bytes()
 
     def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self.fit.world_size = trainer.world_size
         self.witness = [p for p in learner.parameters() if p.requires_grad][-1]
-        self.began = self.started = time.perf_counter()
+        memory.reset_peak()
+        self.began = time.perf_counter()
+        self._start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
-        self.fit.samples += len(batch[1]) * trainer.world_size
-        # A weight, not the loss: gradients are averaged, so all ranks see it at the same step and stop together.
-        if not torch.isfinite(self.witness).all():
+        self.fit.samples += len(batch[1]) * ranks.share_of_a_batch(trainer)[0]
+        if self.fit.diverged_at_step is None and not _finite(self.witness):
             self.fit.diverged_at_step = trainer.global_step
-            trainer.should_stop = True
+            # Several ranks must stop at the same step, and may not see it at the same: they agree when they validate.
+            trainer.should_stop = trainer.world_size == 1
 
     def on_validation_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self._stop(trainer)
@@ -110,24 +151,59 @@ class Clock(pl.Callback):
         reached = value >= quality.target if quality.higher_is_better else value <= quality.target
         if reached:
             self.fit.time_to_target_s = min(self.fit.time_to_target_s, self.fit.train_time_s)
-        self.started = time.perf_counter()
+        trainer.should_stop = trainer.should_stop or self._diverged_anywhere(trainer)
+        self._start()
 
     def on_train_end(self, trainer: pl.Trainer, learner: Any) -> None:
         self._stop(trainer)
         self.fit.wall_s = time.perf_counter() - self.began
-        peak = torch.tensor(float(memory.peak_bytes()), device=learner.device, dtype=torch.float64)
-        self.fit.peak_memory_bytes = int(trainer.strategy.reduce(peak, reduce_op="sum"))
+        peak = memory.peak_bytes()
+        self.fit.peak_memory_bytes = int(_over_ranks(trainer, peak, "sum"))
+        self.fit.grown_bytes = int(_over_ranks(trainer, peak - self.held, "sum"))
+        self.fit.rank_grown_bytes = int(_over_ranks(trainer, peak - self.held, "max"))
         self.fit.steps = trainer.global_step
-        if trainer.is_global_zero:
-            write_json(asdict(self.fit), self.report)
+        if self._diverged_anywhere(trainer) and self.fit.diverged_at_step is None:
+            self.fit.diverged_at_step = trainer.global_step
+        _leave(trainer, learner, self.fit)
+
+    def _diverged_anywhere(self, trainer: pl.Trainer) -> bool:
+        return bool(_over_ranks(trainer, self.fit.diverged_at_step is not None, "max"))
+
+    def _start(self) -> None:
+        self.sent = network.sent_bytes() if self.counts_bytes else 0
+        self.started = time.perf_counter()
 
     def _stop(self, trainer: pl.Trainer) -> None:
-        if not self.started:
+        if self.started is None:
             return
         if trainer.strategy.root_device.type == "cuda":
             torch.cuda.synchronize()
         self.fit.train_time_s += time.perf_counter() - self.started
-        self.started = 0.0
+        if self.fit.communicated_bytes is not None:
+            self.fit.communicated_bytes += network.sent_bytes() - self.sent
+        self.started = None
+
+
+def _over_ranks(trainer: pl.Trainer, value: float, reduce_op: str) -> float:
+    here = torch.tensor(float(value), device=trainer.strategy.root_device, dtype=torch.float64)
+    return trainer.strategy.reduce(here, reduce_op=reduce_op).item()
+
+
+def _finite(parameter: Tensor) -> bool:
+    """Whether a weight is finite; of one that is split over ranks, this rank's part."""
+    own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
+    return bool(torch.isfinite(own).all())
+
+
+def _leave(trainer: pl.Trainer, learner: Learner, fit: Fit) -> None:
+    """Leave what a training found, and of a distributed one its weights, for the process that started it."""
+    if trainer.world_size > 1:
+        state = learner.method.whole_state(learner.model)
+        if trainer.is_global_zero:
+            torch.save(state, learner.folder / WEIGHTS)
+        learner.model = nn.Identity()  # or Lightning would send it again
+    if trainer.is_global_zero:
+        write_json(asdict(fit), learner.folder / REPORT)
 
 
 def start(seed: int, hardware: HardwareProfile) -> int:
@@ -170,9 +246,12 @@ def fit(
     model.train()
     if teaching:
         teaching.teacher.to(hardware.accelerator).eval()
-    learner = Learner(task, model, learning_rate or task.recipe.learning_rate, teaching)
-    with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "fit.json"
+    on_loopback = hardware.accelerator == "cpu" and hardware.nodes == 1 and hardware.devices > 1
+    own_network = network.own(hardware.network_mbit) if on_loopback else nullcontext(False)
+    with tempfile.TemporaryDirectory() as name, own_network as counts_bytes:
+        folder = Path(name)
+        learner = Learner(task, model, method, learning_rate or task.recipe.learning_rate, folder, teaching)
+        how = method.trainer_kwargs(hardware)
         trainer = pl.Trainer(
             accelerator=hardware.accelerator,
             max_epochs=-1,
@@ -185,12 +264,15 @@ def fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            callbacks=[Clock(report)],
-            **method.trainer_kwargs(hardware),
+            **{**how, "callbacks": [*how.get("callbacks", []), Clock(counts_bytes)]},
         )
-        with _ranks_watched():
+        resident = memory.resident_bytes()
+        with ranks.watched(trainer, folder):
             trainer.fit(learner, datamodule=data)
-        result = Fit(**read_json(report))
+        result = Fit(**read_json(folder / REPORT))
+        result.resident_bytes = resident
+        if (weights := folder / WEIGHTS).exists():
+            model.load_state_dict(torch.load(weights, weights_only=True))
     model.to("cpu").eval()
     if result.diverged_at_step is not None:
         reason = f"the loss was not finite at step {result.diverged_at_step}: lower the recipe's learning_rate"
@@ -215,16 +297,6 @@ def zeros_held(model: nn.Module) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-@contextmanager
-def _ranks_watched() -> Iterator[None]:
-    """Say what the death of a process that trained along means."""
-    oom_kills = memory.oom_kills()
-    try:
-        yield
-    except ProcessExitedException as error:
-        raise death("a training process", error.exit_code, memory.oom_kills() - oom_kills) from error
 
 
 def quiet() -> None:

@@ -85,7 +85,7 @@ def measure(
     seed: Seed,
     chain: Chain,
     hardware: Hardware,
-    mode: Annotated[str, typer.Option(help="quick or full.")],
+    mode: Annotated[str, typer.Option(help="brief, quick or full.")],
     artifact: Annotated[Path, typer.Option(help="Folder of the cell's artifact.")],
     reference: Annotated[Path, typer.Option(help="Folder of the trained model.")],
     evaluation: Annotated[Path, typer.Option(help="Folder of the cell's evaluation.")],

@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ class PlantedInitials(MandarinInitials):
     def model(self) -> nn.Module:
         """See `Task`."""
         print("at work", os.getpid(), flush=True)
-        if self.cause in ("raise", "segfault", "wait", "be_killed", "full_disk", "full_disk_twice"):
+        if self.cause in ("raise", "segfault", "wait", "be_killed", "full_disk", "full_disk_twice", "wait_if_told"):
             getattr(self, f"_{self.cause}")()
         return MandarinInitials.model(self)
 
@@ -44,7 +45,7 @@ class PlantedInitials(MandarinInitials):
         if self.cause == "rank_wait":
             os.write(1, f"rank {os.getpid()}\n".encode())  # in one piece: the other rank writes too
             time.sleep(MINUTES)
-        if self.cause == "rank_killed":
+        if self.cause == "rank_killed" and os.environ["LOCAL_RANK"] == "1":  # the other one then waits for it
             os.kill(os.getpid(), signal.SIGKILL)
         if self.cause == "rank_memory":
             raise MemoryError("planted in a rank")
@@ -59,6 +60,13 @@ class PlantedInitials(MandarinInitials):
 
     def _wait(self) -> None:
         time.sleep(MINUTES)
+
+    def _wait_if_told(self) -> None:
+        """One job for each file in a folder, which it takes."""
+        for told in Path(os.environ["PLANTED_WAITS"]).iterdir():
+            with suppress(FileNotFoundError):  # another job was faster
+                told.unlink()
+                self._wait()
 
     def _be_killed(self) -> None:
         signal.pause()

@@ -1,0 +1,38 @@
+"""Data-parallel training by Horovod's ring all-reduce (Sergeev and Del Balso 2018), kept as a gap on the board.
+
+Horovod made data parallelism a line of code before torch had `ddp`, which does the same by the same algorithm. Its last
+release, 0.28.1 of 2023, does not build against the torch used here, and Lightning dropped its strategy in version 2.
+
+Limits: it runs nowhere; its cells say so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from breakeven.method import DistributedTraining
+
+if TYPE_CHECKING:
+    from pytorch_lightning.strategies import Strategy
+
+    from breakeven.hardware import HardwareProfile
+    from breakeven.task import Task
+
+
+@dataclass(frozen=True)
+class Horovod(DistributedTraining):
+    """Gradients averaged over processes by a ring all-reduce of its own."""
+
+    reference: ClassVar[str] = "https://arxiv.org/abs/1802.05799"
+    data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
+    model_partition: ClassVar[str] = "none: each process has the whole"
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """See `Method`."""
+        return f"Horovod 0.28.1, its last release, does not build against this torch ({hardware.name}): use ddp"
+
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """See `DistributedTraining`."""
+        raise NotImplementedError("Lightning has no strategy for Horovod")

@@ -1,0 +1,48 @@
+"""Data-parallel training whose optimiser states are sharded (ZeRO stage 1; Rajbhandari et al., SC 2020).
+
+As `ddp`, but each process keeps AdamW's moments of its share of the parameters only: it updates those and sends them
+to the others. torch's ZeroRedundancyOptimizer.
+
+Limits: parameters and gradients are whole in every process, and every step sends the parameters beside the gradients.
+Verified on CPUs; the CUDA path has not been run on more than one GPU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from breakeven.method import DistributedTraining
+
+if TYPE_CHECKING:
+    from pytorch_lightning.strategies import Strategy
+    from torch import nn
+    from torch.optim import Optimizer
+
+    from breakeven.hardware import HardwareProfile
+
+
+@dataclass(frozen=True)
+class Zero1(DistributedTraining):
+    """Gradients averaged as in `ddp`, each process updating its share of the parameters."""
+
+    reference: ClassVar[str] = "https://arxiv.org/abs/1910.02054"
+    data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
+    model_partition: ClassVar[str] = "optimiser states by parameters; parameters and gradients whole"
+
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """See `DistributedTraining`."""
+        from breakeven import ranks
+
+        return ranks.data_parallel(hardware)
+
+    def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> Optimizer:
+        """See `TrainingMethod`."""
+        from torch.distributed.optim import ZeroRedundancyOptimizer
+        from torch.optim import AdamW
+
+        optimizer = ZeroRedundancyOptimizer(list(parameters), AdamW, lr=learning_rate, weight_decay=weight_decay)
+        optimizer.defaults |= optimizer.optim.defaults  # where schedules look for what they may change
+        return optimizer

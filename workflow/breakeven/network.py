@@ -1,0 +1,86 @@
+"""A network of a training's own: what its ranks send is counted there, and held to the rate of the profile's link.
+
+Linux network namespaces (`network_namespaces(7)`): the ranks meet on the loopback device of a namespace that nothing
+else uses. A link is that device behind a token bucket filter (`tc-tbf(8)`); that needs no second machine, and every
+byte between two ranks passes it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import psutil
+
+CLONE_NEWNET = 0x40000000  # unshare(2)
+LOOPBACK = "lo"
+INTERFACE = "GLOO_SOCKET_IFNAME"  # in the environment: the device that gloo binds to
+BURST_BYTES = 256 * 1024  # that may pass at once
+QUEUE_S = 0.4  # how long a byte may wait before the link drops it
+
+
+@contextmanager
+def own(rate_mbit: float | None) -> Iterator[bool]:
+    """In a network of this thread's own, and of the processes that it forks; whether there is one.
+
+    Args:
+        rate_mbit: of its link, in 10⁶ bits a second; None: as fast as the machine is.
+    """
+    if unavailable() is not None:
+        yield False
+        return
+    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        _enter(rate_mbit)
+        os.environ[INTERFACE] = LOOPBACK
+        yield True
+    finally:
+        os.environ.pop(INTERFACE, None)
+        _call("setns", before, CLONE_NEWNET)
+        os.close(before)
+
+
+def sent_bytes() -> int:
+    """What was sent on this thread's loopback device: by all ranks, where they have a network of their own."""
+    return psutil.net_io_counters(pernic=True)[LOOPBACK].bytes_sent
+
+
+@cache
+def unavailable() -> str | None:
+    """Why this machine gives no network of one's own, or None. Tried once, in a process that is thrown away."""
+    process = multiprocessing.get_context("fork").Process(target=_try)
+    process.start()
+    process.join()
+    if process.exitcode == 0:
+        return None
+    why = "" if os.geteuid() == 0 else ", and this user is not root"
+    return f"a link of a known rate needs a network namespace and tc's tbf, which Linux refuses here{why}"
+
+
+def _try() -> None:
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, 2)
+    _enter(1000.0)
+
+
+def _enter(rate_mbit: float | None) -> None:
+    from pyroute2 import IPRoute
+
+    _call("unshare", CLONE_NEWNET)
+    with IPRoute() as route:
+        (loopback,) = route.link_lookup(ifname=LOOPBACK)
+        route.link("set", index=loopback, state="up")
+        if rate_mbit is not None:
+            limit = {"rate": f"{rate_mbit:g}mbit", "burst": BURST_BYTES, "latency": f"{QUEUE_S * 1e3:g}ms"}
+            route.tc("add", "tbf", loopback, 0x10000, **limit)
+
+
+def _call(name: str, *arguments: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if getattr(libc, name)(*arguments) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"{name}: {os.strerror(number)}")
