@@ -47,7 +47,7 @@ torch.save((before, model(*task.example_inputs(64)).detach(), sent), sys.argv[4]
 # Ways with the same batches and gradients as one process, but for rounding; and how many times the size of the model
 # two processes send in a step: gradients one way and back, then parameters; FSDP sends those twice, and gradients both
 # ways too, for gloo scatters a sum by giving all of it to everyone.
-SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4}
+SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4, "tensor_parallel": None}  # None: it sends activations
 NEAR = 0.05  # of what was learnt: AdamW turns rounding errors of gradients near 0 into steps
 
 
@@ -124,5 +124,5 @@ def test_several_processes_learn_what_one_does(
     apart, learnt = (found - expected).norm(), (expected - before).norm()
     print(f"{method}: {apart / learnt:.2e} apart, {sent:.2f} times the model sent in a step")
     assert apart < NEAR * learnt
-    if network.unavailable() is None:
+    if SENT[method] is not None and network.unavailable() is None:
         assert sent == pytest.approx(SENT[method], rel=0.15)  # with what TCP adds

@@ -65,14 +65,14 @@ class TensorDataModule(LightningDataModule):
             raise UserError(f"a batch of {self.batch_size} cannot be shared by {shares} processes: change either")
         dataset = _Batches(samples, steps)
         whole = RandomSampler(dataset, generator=how.get("generator")) if shuffle else SequentialSampler(dataset)
-        sampler = whole if shares == 1 else _Share(dataset, shares, rank, whole)
+        sampler = _Share(dataset, shares, rank, whole)
         return DataLoader(dataset, batch_size=size, collate_fn=_as_it_is, sampler=sampler, **how)
 
 
 class _Share(DistributedSampler):
     """One process's share of the batches that a single process would have, so that all train on the same ones.
 
-    A distributed sampler by its class, which Lightning takes for one and leaves in its place.
+    A distributed sampler by its class, which Lightning leaves in its place: its own would shuffle in another order.
     """
 
     def __init__(self, dataset: Dataset, shares: int, rank: int, whole: Iterable[int]) -> None:

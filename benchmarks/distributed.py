@@ -1,0 +1,95 @@
+"""What two processes give over one, way by way: the same steps of the same batches, one run after the other, in turn.
+
+Efficiency is t(1) / (2 · t(2)) of the steps alone, without start-up and validation; beside it what is sent in a step,
+and what the process that holds most holds above its imports.
+"""
+
+import argparse
+import multiprocessing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from breakeven import forkserver, registry, training
+from breakeven.training import Fit
+
+TASKS = ["fashion_mnist", "movie_sentiment", "mandarin_initials"]
+WAYS = ["ddp", "ddp-sent=float16", "ddp-sent=powersgd", "zero1", "fsdp", "local_sgd-together=0", "diloco"]
+WAYS += ["tensor_parallel", "pipeline_parallel"]
+ALONE = ("single_device", "cpu_1")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training of a few steps."""
+
+    fit: Fit
+    baseline: int  # bytes, held after imports
+
+    @property
+    def step_s(self) -> float:
+        return self.fit.train_time_s / self.fit.steps
+
+    @property
+    def rank_mb(self) -> float:
+        return (self.fit.rank_grown_bytes + self.fit.resident_bytes - self.baseline) / 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tasks", nargs="+", default=TASKS)
+    parser.add_argument("--ways", nargs="+", default=WAYS, help="training methods")
+    parser.add_argument("--hardware", nargs="+", default=["cpu_2x1", "cpu_2x1_200mbit"], help="of two processes")
+    parser.add_argument("--epochs", type=float, default=0.1, help="of each training")
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    forkserver.preload()
+    for task in options.tasks:
+        registry.task(task).prepare()
+        print(f"\n{task}, {registry.task(task).recipe.batch_size} samples a step", flush=True)
+        for hardware in options.hardware:
+            for way in options.ways:
+                print(f"  {hardware:16} {way:24} {compared(task, way, hardware, options)}", flush=True)
+
+
+def compared(task: str, way: str, hardware: str, options: argparse.Namespace) -> str:
+    """A way beside one process, in turn: the line to print."""
+    efficiencies = []
+    for _ in range(options.repetitions):
+        alone, several = run(task, *ALONE, options.epochs), run(task, way, hardware, options.epochs)
+        if isinstance(alone, str) or isinstance(several, str):
+            return str(several if isinstance(several, str) else alone)
+        efficiencies.append(alone.step_s / several.step_s / several.fit.world_size)
+    sent = several.fit.communicated_bytes
+    a_step = "not counted" if sent is None else f"{sent / several.fit.steps / 1e6:.2f} MB"
+    found = f"{np.median(efficiencies):.2f} ({min(efficiencies):.2f} to {max(efficiencies):.2f})"
+    times = f"{several.step_s * 1e3:.0f} ms a step, alone {alone.step_s * 1e3:.0f}"
+    return f"efficiency {found}, {times}, sent {a_step}, held {several.rank_mb:.0f} MB, alone {alone.rank_mb:.0f}"
+
+
+def run(task: str, way: str, hardware: str, epochs: float) -> Run | str:
+    """In a process of its own, which has computed nothing; what it said where it failed."""
+    fork = multiprocessing.get_context("fork")
+    here, there = fork.Pipe()
+    process = fork.Process(target=train, args=(there, task, way, hardware, epochs))
+    process.start()
+    found = here.recv()
+    process.join()
+    return found
+
+
+def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs: float) -> None:
+    task, method, hardware = registry.task(task_text), registry.method(way), registry.hardware(hardware_name)
+    try:
+        if reason := method.unsupported(task, hardware) or hardware.missing():
+            pipe.send(reason)
+            return
+        baseline = training.start(0, hardware)
+        pipe.send(Run(training.fit(task, task.model(), method, hardware, 0, epochs, validate=False), baseline))
+    except Exception as error:
+        pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+if __name__ == "__main__":
+    main()

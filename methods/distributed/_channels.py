@@ -1,0 +1,104 @@
+"""Layers of which each process has some of the channels, as styles of torch's `parallelize_module`.
+
+torch's own know dense layers only, and neither convolutions nor matrices of several parts.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh
+from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
+from torch.distributed.tensor.parallel import ParallelStyle
+
+
+class Slice(ParallelStyle):
+    """A layer's tensors, sliced: parameters, and what batch normalisation keeps. Its state is whole for who gathers it.
+
+    Args:
+        dim: the dimension of the channels; tensors without it stay whole.
+        parts: how many matrices lie behind one another in it, each of them sliced.
+    """
+
+    def __init__(self, dim: int = 0, parts: int = 1) -> None:
+        self.dim, self.parts = dim, parts
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        self.mesh = device_mesh
+        for _, tensor in self._sliced(module):
+            own = self._apart(tensor.data).chunk(self.mesh.size(), self.dim + 1)[self.mesh.get_local_rank()]
+            tensor.data = own.flatten(self.dim, self.dim + 1).clone()
+        if (groups := getattr(module, "groups", 1)) > 1:
+            module.groups = groups // self.mesh.size()
+        module.register_state_dict_post_hook(partial(self._describe))  # torch sets an attribute of the hook
+        return module
+
+    def _sliced(self, module: nn.Module) -> list[tuple[str, Tensor]]:
+        own = chain(module.named_parameters(recurse=False), module.named_buffers(recurse=False))
+        return [(name, tensor) for name, tensor in own if tensor.dim() > self.dim]
+
+    def _apart(self, tensor: Tensor) -> Tensor:
+        return tensor.unflatten(self.dim, (self.parts, -1))
+
+    def _describe(self, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+        for name, tensor in self._sliced(module):
+            placed = DTensor.from_local(self._apart(tensor.detach()), self.mesh, [Shard(self.dim + 1)], run_check=False)
+            state[prefix + name] = placed.flatten(self.dim, self.dim + 1)
+
+
+class Columns(Slice):
+    """A layer that makes some of the channels of what is whole."""
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        _sum_gradients(module, device_mesh)
+        return super()._apply(module, device_mesh)
+
+
+class Rows(Slice):
+    """A layer that takes some of the channels; its partial results are merged."""
+
+    def __init__(self) -> None:
+        super().__init__(dim=1)
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        module.register_forward_hook(lambda module, _, outputs: _merged(module, outputs, device_mesh))
+        return super()._apply(module, device_mesh)
+
+
+class Heads(ParallelStyle):
+    """Attention whose layers make some of the heads.
+
+    Args:
+        counts: the attributes that count heads or their channels.
+    """
+
+    def __init__(self, counts: tuple[str, ...]) -> None:
+        self.counts = counts
+
+    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+        for name in self.counts:
+            setattr(module, name, getattr(module, name) // device_mesh.size())
+        _sum_gradients(module, device_mesh)
+        return module
+
+
+def _sum_gradients(module: nn.Module, mesh: DeviceMesh) -> None:
+    """Sum the gradient of what goes in first over the processes: each has that by its own channels."""
+
+    def entered(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        x = DTensor.from_local(inputs[0], mesh, [Replicate()], run_check=False)
+        return x.to_local(grad_placements=[Partial()]), *inputs[1:]
+
+    module.register_forward_pre_hook(entered)
+
+
+def _merged(layer: Any, outputs: Tensor, mesh: DeviceMesh) -> Tensor:
+    """The sum over the processes, in it once the bias that each of them has added."""
+    whole = DTensor.from_local(outputs, mesh, [Partial()], run_check=False).redistribute(placements=[Replicate()])
+    if layer.bias is None:
+        return whole.to_local()
+    places = 0 if isinstance(layer, nn.Linear) else outputs.dim() - 2  # dimensions behind that of the channels
+    return whole.to_local() - (mesh.size() - 1) * layer.bias.detach().view(-1, *[1] * places)

@@ -1,0 +1,66 @@
+"""Tensor-parallel training: layers split by channels, partial results merged (Shoeybi et al., arXiv:1909.08053).
+
+Every process sees the whole batch. Of two layers that follow one another, each process has some of the channels
+between them: columns of the first layer's matrix, rows of the second's, and what lies between, such as batch
+normalisation. The second layers' results are partial, and summed over the processes; so is, on the way back, the
+gradient of what goes into the first. Layers are dense or convolutions; of the attention of timm's vision transformers
+and of BERT, each process has some of the heads. torch's `parallelize_module` applies the plan that is found.
+
+Limits: pairs are found by following a network's code without data, from its first layer on, and a layer is in one pair.
+Where there is none, and where the channels do not divide by the number of processes, layers stay whole; so do
+recurrent ones, embeddings and other attention. What is whole is computed in every process. Dropout hides the same of
+each process's channels. Activations are sent, which for a large batch and a small network are more than its gradients.
+Verified on CPUs; the CUDA path has not been run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import DistributedTraining
+
+if TYPE_CHECKING:
+    from pytorch_lightning.strategies import Strategy
+    from torch import Tensor, nn
+
+    from breakeven.hardware import HardwareProfile
+
+
+@dataclass(frozen=True)
+class TensorParallel(DistributedTraining):
+    """Some of the channels, or heads, in each process."""
+
+    reference: ClassVar[str] = "https://arxiv.org/abs/1909.08053"
+    data_partition: ClassVar[str] = "none: each process has all samples"
+    model_partition: ClassVar[str] = "by columns and rows of layers' matrices: parameters, gradients, optimiser states"
+    splits_model: ClassVar[bool] = True
+
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """See `DistributedTraining`."""
+        from breakeven import ranks
+
+        return ranks.model_parallel(hardware, data_ranks=1)
+
+    def distribute(self, model: nn.Module) -> nn.Module:
+        """See `TrainingMethod`."""
+        from torch.distributed.tensor.parallel import parallelize_module
+
+        from breakeven import ranks
+
+        from ._channel_plan import plan
+
+        mesh = ranks.mesh()
+        found = plan(model, mesh.size())
+        if not found:
+            reason = f"no two of its layers follow one another with channels that divide by {mesh.size()}: use ddp"
+            raise CellFailure("unsupported", reason)
+        return parallelize_module(model, mesh, found)
+
+    def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """See `TrainingMethod`."""
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+
+        return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
