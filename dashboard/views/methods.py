@@ -93,6 +93,8 @@ def facts(found: DescribedMethod) -> list[tuple[str, str]]:
         ("Limits", linked(found.limits)),
         ("Changes", linked(found.changes)),
         ("Served by", linked(", ".join(found.served_by))),
+        ("Split of the samples", linked(found.data_partition)),
+        ("Split of the model", linked(found.model_partition)),
         ("Refuses", linked("; ".join(refused))),
     ]
 

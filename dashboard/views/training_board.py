@@ -11,7 +11,7 @@ from views.inference_board import TASK, link_to
 from views.labels import labels, show_gaps
 from views.table import Cell, Column
 
-from breakeven import leaderboard, ratios
+from breakeven import leaderboard, ratios, scaling
 from breakeven.figures import GAP, number, percent, place, quality, span, times
 from breakeven.ranking import SAME
 
@@ -54,6 +54,18 @@ def target(row: pd.Series) -> Cell:
     return table.number(seconds, lambda value: f"{value:.1f} s")
 
 
+def link(row: pd.Series) -> Cell:
+    """The link between processes; an unthrottled one sorts behind all rates."""
+    text = scaling.link(row)
+    sort = table.LARGEST if pd.isna(row["network_mbit"]) else float(row["network_mbit"])
+    return Cell(text, sort) if text else Cell(GAP)
+
+
+def megabytes(value: float) -> str:
+    """Bytes as MB, with all digits before the point."""
+    return f"{number(value / 1e6)} MB"
+
+
 COLUMNS = [
     Column(
         "#",
@@ -73,6 +85,17 @@ COLUMNS = [
     Column("95 %", lambda _: Cell(GAP, why=ONE_RUN), "The interval of the time and of the speed-up."),
     Column("Efficiency", lambda row: table.number(row["scaling_efficiency"], percent), "t(1) / (N · t(N))"),
     Column("Processes", lambda row: table.number(row["world_size"], number)),
+    Column("Link", link, "Between the processes: the rate that the profile holds it to, or that nothing throttles it."),
+    Column(
+        "Sent",
+        lambda row: table.number(row["communicated_bytes"], megabytes),
+        "By all processes together in the whole training; empty where it was not counted.",
+    ),
+    Column(
+        "Memory per process",
+        lambda row: table.number(row["rank_memory_above_baseline_bytes"], megabytes),
+        "Peak above the level after imports, of the process that held most.",
+    ),
     Column("Samples", lambda row: table.number(row["samples_per_s"], lambda value: f"{number(value)} /s")),
     Column("Energy", lambda row: table.number(row["train_energy_j"], lambda value: f"{number(value)} J")),
     Column("US$", lambda row: table.number(row["train_usd"], shared.money)),

@@ -10,7 +10,7 @@ process; its statistics are those of rank 0. Verified on CPUs; the CUDA path has
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
@@ -42,7 +42,7 @@ class FSDP(DistributedTraining):
 
         return ranks.model_parallel(hardware, data_ranks=hardware.devices * hardware.nodes)
 
-    def distribute(self, model: nn.Module) -> nn.Module:
+    def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """See `TrainingMethod`."""
         from torch.distributed.fsdp import fully_shard
 

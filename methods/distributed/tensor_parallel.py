@@ -15,6 +15,7 @@ Verified on CPUs; the CUDA path has not been run.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic.dataclasses import dataclass
@@ -44,7 +45,7 @@ class TensorParallel(DistributedTraining):
 
         return ranks.model_parallel(hardware, data_ranks=1)
 
-    def distribute(self, model: nn.Module) -> nn.Module:
+    def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """See `TrainingMethod`."""
         from torch.distributed.tensor.parallel import parallelize_module
 

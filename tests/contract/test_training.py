@@ -18,6 +18,7 @@ from breakeven.method import TrainingMethod
 METHODS = [u.name for u in registry.units("methods").values() if u.group in ("training", "distributed")]
 PROFILES = ["cpu_1", "cpu_2x1"]
 PARAMETERS = ["ddp-sent=powersgd", "ddp-bucket_mib=0.1", "fsdp-reshard=False", "local_sgd-together=0-every=2"]
+PARAMETERS += ["pipeline_parallel-schedule=1f1b"]
 # A process of its own, because a rank is forked from one that has computed nothing.
 SCRIPT = """
 import json, sys
@@ -46,8 +47,8 @@ torch.save((before, model(*task.example_inputs(64)).detach(), sent), sys.argv[4]
 """
 # Ways with the same batches and gradients as one process, but for rounding; and how many times the size of the model
 # two processes send in a step: gradients one way and back, then parameters; FSDP sends those twice, and gradients both
-# ways too, for gloo scatters a sum by giving all of it to everyone.
-SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4, "tensor_parallel": None}  # None: it sends activations
+# ways too, for gloo scatters a sum by giving all of it to everyone. None: it sends activations.
+SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4, "tensor_parallel": None, "pipeline_parallel": None}
 NEAR = 0.05  # of what was learnt: AdamW turns rounding errors of gradients near 0 into steps
 
 

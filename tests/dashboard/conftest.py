@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fixture_rows import curve_rows, write_results
+from fixture_rows import curve_rows, scaling_rows, write_results
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
 
@@ -40,3 +40,9 @@ def results(no_results: Path) -> Path:
 def with_curves(no_results: Path) -> Path:
     """The same with what methods give as they compress more."""
     return write_results(no_results, curve_rows())
+
+
+@pytest.fixture
+def with_scaling(no_results: Path) -> Path:
+    """The same with many ways of training."""
+    return write_results(no_results, trainings=scaling_rows())

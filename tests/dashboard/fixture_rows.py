@@ -212,52 +212,126 @@ def _failed(task: tuple, scenario: str) -> InferenceRow:
     )
 
 
+# task, parameters, seconds of the single-device run, its quality
+TRAINED = [
+    ("fashion_mnist", 2_800_000, 82.0, 0.912),
+    ("mandarin_initials", 150_000, 30.0, 0.78),
+    ("movie_sentiment", 11_000_000, 240.0, 0.84),
+]
+# profile, processes, Mbit/s of its link
+PROFILES = [
+    ("cpu_2x1", 2, None),
+    ("cpu_2x1_1000mbit", 2, 1000.0),
+    ("cpu_2x1_200mbit", 2, 200.0),
+    ("cpu_4x1", 4, None),
+]
+# training, times the model's bytes sent in a step by two processes, memory beside one device's, quality kept
+DISTRIBUTED = [
+    ("ddp", 2.0, 1.2, 0.999),
+    ("ddp-sent=float16", 1.0, 1.2, 0.998),
+    ("ddp-sent=powersgd", 0.25, 1.3, 0.994),
+    ("zero1", 3.0, 0.95, 0.999),
+    ("fsdp", 4.0, 0.7, 0.999),
+    ("local_sgd", 0.26, 1.2, 0.993),
+    ("diloco", 0.06, 1.4, 0.97),
+    ("tensor_parallel", 6.0, 0.65, 1.0),
+    ("pipeline_parallel", 0.8, 0.6, 1.0),
+]
+STEPS = 1400
+
+
 def training_rows() -> list[TrainingRow]:
-    single = _training("single_device", "cpu_1", 1, 82.0, 0.912, 0.0425)
-    ddp = _training("ddp", "cpu_2x1", 2, 45.0, 0.910, 0.085)
+    """One device, two, and a profile that is not there."""
+    held = {"parameters": 2_800_000, "rank_memory_above_baseline_bytes": 96_000_000}
+    single = _training("single_device", "cpu_1", 1, 82.0, 0.912, 0.0425, **held)
+    ddp = _training("ddp", "cpu_2x1", 2, 45.0, 0.910, 0.085, time_to_target_s=math.inf, **held)
     cuda = _training("single_device", "cuda_1", 1, None, None, None)
     cuda.status, cuda.reason = Status.NO_HARDWARE, "needs 1 CUDA device(s), torch sees 0: check nvidia-smi"
     return [single, ddp, cuda]
 
 
+def scaling_rows() -> list[TrainingRow]:
+    """The rows of `training_rows`, and every way of training on profiles of several devices, for three sizes of model:
+    one failed, one contended, and one method below the quality gate."""
+    own = {row.cell_id for row in training_rows()}
+    rows = [row for task in TRAINED for row in _trained(task) if row.cell_id not in own]
+    by_cell = {row.cell_id: row for row in rows}
+    by_cell["mandarin_initials/pipeline_parallel@cpu_2x1"].contended = True
+    failed = by_cell["mandarin_initials/tensor_parallel@cpu_2x1"]
+    failed.status, failed.reason = Status.UNSUPPORTED, "tensor_parallel: [the network] has no block that it can split"
+    for field in ("quality", "world_size", "train_time_s", "time_to_target_s", "communicated_bytes", "parameters"):
+        setattr(failed, field, None)
+    return training_rows() + rows
+
+
+def _trained(task: tuple) -> list[TrainingRow]:
+    """One device, and every way of training on every profile: a step computes, then it sends."""
+    name, parameters, alone, quality = task
+    size = 4 * parameters
+    memory = 40_000_000 + 5 * size
+    common = {"task": name, "parameters": parameters}
+    single = {"rank_memory_above_baseline_bytes": memory, **common}
+    rows = [_training("single_device", "cpu_1", 1, alone, quality, 0.0425, **single)]
+    for method, times, held, kept in DISTRIBUTED:
+        for hardware, world, rate in PROFILES:
+            sent = int(times * size * (world - 1)) * STEPS
+            seconds = alone / world * 1.06 + 8 * sent / (1e6 * (rate or 20_000.0))
+            figures = {"communicated_bytes": sent, "network_mbit": rate}
+            figures["rank_memory_above_baseline_bytes"] = int(memory * held)
+            rows.append(_training(method, hardware, world, seconds, quality * kept, 0.0425 * world, **common | figures))
+    return rows
+
+
 def _training(
-    method: str, hardware: str, world: int, seconds: float | None, quality: float | None, price: float | None
+    method: str,
+    hardware: str,
+    world: int,
+    seconds: float | None,
+    quality: float | None,
+    price: float | None,
+    task: str = "fashion_mnist",
+    **changes: object,
 ) -> TrainingRow:
-    return TrainingRow(
-        **{**COMMON, "usd_per_hour": price, "accelerator": "cuda" if hardware == "cuda_1" else "cpu"},
-        cell_id=f"training/{method}@{hardware}",
-        task="fashion_mnist",
-        training=f"{method}@{hardware}",
-        hardware=hardware,
-        threads=1,
-        metric="top1_accuracy",
-        higher_is_better=True,
-        quality=quality,
-        quality_ci_low=quality and quality - 0.006,
-        quality_ci_high=quality and quality + 0.006,
-        n_eval=10_000,
-        train_energy_j=seconds and 4.0 * seconds,
-        training_method=method,
-        method_params="{}",
-        timed_alone=True,
-        epochs=3,
-        global_batch_size=128,
-        steps=1400,
-        world_size=world,
-        train_time_s=seconds,
-        time_to_target_s=math.inf if method == "ddp" else seconds and seconds / 2,
-        quality_target=0.88,
-        samples_per_s=seconds and 180_000 / seconds,
-    )
+    values = {
+        **COMMON,
+        "usd_per_hour": price,
+        "accelerator": "cuda" if hardware == "cuda_1" else "cpu",
+        "cell_id": f"training/{method}@{hardware}" if task == "fashion_mnist" else f"{task}/{method}@{hardware}",
+        "task": task,
+        "training": f"{method}@{hardware}",
+        "hardware": hardware,
+        "threads": 1,
+        "metric": "top1_accuracy",
+        "higher_is_better": True,
+        "quality": quality,
+        "quality_ci_low": quality and quality - 0.006,
+        "quality_ci_high": quality and quality + 0.006,
+        "n_eval": 10_000,
+        "train_energy_j": seconds and 4.0 * seconds,
+        "training_method": method,
+        "method_params": "{}",
+        "timed_alone": True,
+        "epochs": 3,
+        "global_batch_size": 128,
+        "steps": STEPS,
+        "world_size": world,
+        "train_time_s": seconds,
+        "time_to_target_s": math.inf if method == "diloco" else seconds and seconds / 2,
+        "quality_target": 0.88,
+        "samples_per_s": seconds and 180_000 / seconds,
+    }
+    return TrainingRow(**{**values, **changes})
 
 
-def write_results(folder: Path, rows: list[InferenceRow] | None = None) -> Path:
+def write_results(
+    folder: Path, rows: list[InferenceRow] | None = None, trainings: list[TrainingRow] | None = None
+) -> Path:
     write_parquet(rows or inference_rows(), InferenceRow, folder / "inference.parquet")
-    write_parquet(training_rows(), TrainingRow, folder / "training.parquet")
+    write_parquet(trainings or training_rows(), TrainingRow, folder / "training.parquet")
     return folder
 
 
 if __name__ == "__main__":
     import sys
 
-    write_results(Path(sys.argv[1]), curve_rows())
+    write_results(Path(sys.argv[1]), curve_rows(), scaling_rows())

@@ -14,6 +14,7 @@ PAGES = {
     "Overall": "views/overall.py",
     "Pareto front": "views/pareto.py",
     "Curves": "views/curves.py",
+    "Scaling": "views/scaling.py",
     "Break-even": "views/breakeven.py",
     "Method": "views/methods.py",
     "Task": "views/tasks.py",

@@ -13,7 +13,7 @@ from typing import Literal
 from urllib.request import urlopen
 
 import pytest
-from fixture_rows import curve_rows, write_results
+from fixture_rows import curve_rows, scaling_rows, write_results
 from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,8 +43,8 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def with_curves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a dashboard whose rows have curves too."""
-    yield from serving(write_results(tmp_path_factory.mktemp("curves"), curve_rows()))
+    """The address of a dashboard whose rows have curves too, and many ways of training."""
+    yield from serving(write_results(tmp_path_factory.mktemp("curves"), curve_rows(), scaling_rows()))
 
 
 def serving(results: Path) -> Iterator[str]:
@@ -264,6 +264,24 @@ def test_curves_show_theory_beside_what_was_measured(with_curves: str, browser_p
     expect(charts.first).to_contain_text("Theoretical speed-up (FLOPs)")
 
 
+def test_scaling_says_what_wins_where(with_curves: str, browser_page: Page) -> None:
+    page = browser_page
+    page.goto(f"{with_curves}/scaling")
+    charts = page.locator("[data-testid=stVegaLiteChart]")
+    expect(charts).to_have_count(6)
+    point = "[aria-roledescription=point][aria-label*='{}']"
+    expect(charts.nth(0).locator(point.format("Training: "))).to_have_count(1 + 9 * 4)
+    expect(charts.nth(2).locator(point.format("Link: 200 Mbit/s"))).to_have_count(9)
+    expect(charts.nth(4).locator("[aria-roledescription=bar][aria-label*='Training: fsdp;']")).to_have_count(4)
+    wins = tables(page).first
+    wins.locator(".why").get_by_text("local_sgd").first.hover()
+    expect(tip(page)).to_contain_text("the speed of one device")
+    page.get_by_text("Time to target", exact=True).click()
+    expect(page.get_by_text("Missed the target, so without a time in any chart: ").first).to_be_visible()
+    expect(charts.nth(0).locator(point.format("Training: "))).to_have_count(1 + 9 * 4)
+    expect(charts.nth(1).locator(point.format("Training: "))).to_have_count(1 + 8 * 4 - 1)
+
+
 def test_a_method_is_opened_from_the_list_and_from_a_row(with_curves: str, browser_page: Page) -> None:
     page = browser_page
     page.goto(f"{with_curves}/method")
@@ -324,6 +342,7 @@ def test_every_bar_and_point_has_its_interval(address: str, browser_page: Page, 
     [
         *("", "overall", "pareto", "break-even", "row?cell=fashion_mnist/fp32", "protocol"),
         *("curves", "method", "method?method=magnitude_pruning", "task", "task?task=fashion_mnist"),
+        *("scaling", "method?method=ddp"),
     ],
 )
 def test_a_page_fits_its_window_and_the_browser_has_no_complaint(

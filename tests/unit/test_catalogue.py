@@ -129,6 +129,17 @@ def test_runtimes_serve_themselves_and_trainings_nothing() -> None:
     assert catalogue.method("ddp").changes == ""
 
 
+def test_trainings_say_how_they_split_samples_and_model() -> None:
+    found = catalogue.method("fsdp")
+    assert found.data_partition.startswith("by rows")
+    assert found.model_partition.startswith("by rows of each tensor")
+    assert catalogue.method("low_rank").data_partition == catalogue.method("low_rank").model_partition == ""
+    output = io.StringIO()
+    listing.render_method("fsdp", Console(file=output, width=120))
+    listing.render_method("low_rank", Console(file=output, width=120))
+    assert output.getvalue().count("Split of the model") == 1
+
+
 @pytest.mark.parametrize("name", catalogue.names("methods"))
 def test_every_method_says_what_it_does_and_what_it_follows(name: str) -> None:
     found = catalogue.method(name)

@@ -144,7 +144,7 @@ def alone() -> Iterator[None]:
 @pytest.mark.usefixtures("alone")
 def test_a_network_without_anything_to_split_is_refused() -> None:
     with pytest.raises(CellFailure, match=r"divide by 1: use ddp") as caught:
-        registry.method("tensor_parallel").distribute(_encoders.gru(4))
+        registry.method("tensor_parallel").distribute(_encoders.gru(4), lambda n: ())
     assert caught.value.status == "unsupported"
 
 
@@ -192,7 +192,7 @@ def rank(number: int, processes: int, folder: str) -> None:
     method = registry.method("tensor_parallel")
     for name, (network, inputs) in cases().items():
         whole, _ = cases()[name]
-        own = sum(p.numel() for p in method.distribute(network).parameters())
+        own = sum(p.numel() for p in method.distribute(network, lambda n: ()).parameters())
         assert own < sum(p.numel() for p in whole.parameters()), name
         torch.testing.assert_close(learn(network, inputs), learn(whole, inputs), msg=name)
         state = method.whole_state(network)

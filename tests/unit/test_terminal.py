@@ -113,3 +113,13 @@ def test_over_several_workloads_there_is_an_overall_table(tmp_path: Path) -> Non
         ["b", "0.000", "0/2", "–"],
     ]
     assert not any(line.startswith("Overall") for line in shown(tmp_path, cell("a", 5.0, 2.0)))
+
+
+def test_a_throttled_link_is_told_and_where_there_is_none_no_column(tmp_path: Path) -> None:
+    alone, near = training("single_device", 80.0), training("ddp", 50.0, 2)
+    trainings(tmp_path, alone, near)
+    assert not any(" Link " in line for line in shown(tmp_path))
+    trainings(tmp_path, alone, near, training("fsdp", 200.0, 2, network_mbit=200.0))
+    lines = shown(tmp_path)
+    assert any(" Link " in line for line in lines)
+    assert [line.split()[0] for line in lines if "200 Mbit/s" in line] == ["3"]

@@ -39,6 +39,8 @@ class DescribedMethod:
     parameters: tuple[Parameter, ...]
     changes: str  # of a model; empty where it compresses nothing
     served_by: tuple[str, ...]  # runtimes, with the parameter that asks for one; empty where it serves nothing
+    data_partition: str  # how a training lays samples on the processes; empty where it trains nothing
+    model_partition: str  # how it lays parameters, gradients and optimiser states
 
     @property
     def link(self) -> str | None:
@@ -125,6 +127,8 @@ def method(name: str) -> DescribedMethod:
         parameters=documentation.parameters(cls),
         changes=WHAT[cls.changes] if issubclass(cls, CompressionMethod) else "",
         served_by=_served_by(name, cls),
+        data_partition=getattr(cls, "data_partition", ""),
+        model_partition=getattr(cls, "model_partition", ""),
     )
 
 

@@ -94,6 +94,8 @@ def _method_facts(found: DescribedMethod) -> list[tuple[str, str]]:
     return [
         ("Changes", found.changes),
         ("Served by", ", ".join(found.served_by)),
+        ("Split of the samples", found.data_partition),
+        ("Split of the model", found.model_partition),
         ("Limits", found.limits),
         ("Refuses", "; ".join(refused(found.name))),
         ("After", found.paper),

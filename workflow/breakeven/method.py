@@ -132,17 +132,16 @@ class TrainingMethod(Method):
     def trainer_kwargs(self, hardware: HardwareProfile) -> dict[str, Any]:
         """Keyword arguments of Lightning's `Trainer`: strategy, devices, num_nodes, precision, callbacks."""
 
-    def distribute(self, model: nn.Module) -> nn.Module:
+    def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """The model as this process trains it, once the processes know one another; by default the whole of it.
+
+        Args:
+            example_inputs: of so many samples, for shapes: see `Task`.
 
         Raises:
             CellFailure: `unsupported`, where the network has nothing that can be distributed in this way.
         """
         return model
-
-    def distribute_traced(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
-        """As `distribute`, by a method that first has to see what the network does with some samples."""
-        return self.distribute(model)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> Optimizer:
         """What updates the parameters of this process: AdamW, as the recipe says."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from breakeven import leaderboard, overall, ratios
+from breakeven import leaderboard, overall, ratios, scaling
 from breakeven.energy import ESTIMATE
 from breakeven.figures import GAP, inferences, notes, number, percent, place, quality, size, span, times
 from breakeven.tables import Column, print_notes, print_table, print_title
@@ -111,6 +111,11 @@ def _inference_columns(by: str) -> list[Column]:
     ]
 
 
+def _link(row: pd.Series) -> str:
+    """The link between the processes, where it is throttled."""
+    return scaling.link(row) if pd.notna(row["network_mbit"]) else ""
+
+
 RANK = Column("#", place)
 NOTE = Column("Note", lambda row: ", ".join(notes(row)), 2, right=False)
 TRAINING_COLUMNS = [
@@ -121,6 +126,7 @@ TRAINING_COLUMNS = [
     Column("Time [s]", lambda row: number(row["train_time_s"])),
     Column("Speed-up", lambda row: times(row["speedup"]), 1),
     Column("Efficiency", lambda row: percent(row["scaling_efficiency"]), 2),
+    Column("Link", _link, 4, right=False),
     Column("To target [s]", lambda row: _to_target(row["time_to_target_s"]), 5),
     Column("Samples/s", lambda row: number(row["samples_per_s"]), 6),
     Column("US$", lambda row: number(row["train_usd"]), 3),

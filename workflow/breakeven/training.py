@@ -74,7 +74,7 @@ class Learner(pl.LightningModule):
         try:
             if self.method.splits_model and any(True for _ in getattr(self.criterion, "parameters", tuple)()):
                 raise CellFailure("unsupported", "the loss has weights of its own, which would not be split: use ddp")
-            self.model = self.method.distribute_traced(self.model, self.task.example_inputs)
+            self.model = self.method.distribute(self.model, self.task.example_inputs)
         except CellFailure as failure:
             ranks.leave_word(failure, self.folder)
             raise

@@ -1,0 +1,93 @@
+"""Pipeline parallelism: layers split over processes, through which micro-batches run (GPipe and 1F1B).
+
+Each process has one stage of the network. A batch is split into micro-batches, so that a stage computes one while the
+next stage has the one before; gradients add up over them. GPipe (Huang et al., arXiv:1811.06965) runs all forward
+passes, then all backward passes; 1F1B (Narayanan et al., arXiv:1806.03377) alternates them, and so holds activations
+of as many micro-batches as there are stages. Stages of p processes with m micro-batches wait (p - 1) / (m + p - 1) of
+the time, where all take the same. torch's schedules. Only activations at a cut and their gradients are sent.
+
+A cut lies at the call of any module, tried in the order of how evenly it splits the operations: the first one where
+the two parts, on two samples, give what the network does. Each stage runs the network's own forward and leaves it
+where it ends; what comes before where it begins is run on shapes alone.
+
+Limits: batch normalisation sees micro-batches, and its statistics move once for each. Dropout draws by stage. Refused
+are networks whose values pass by every place to cut them (embeddings that are used beside their encoder), that
+share weights over stages, or that leave a stage next to nothing to do. Operations are a rough measure of time. The
+first batch of a new shape (texts of another length) costs a micro-batch more. Verified on CPUs, with two and four
+processes; the CUDA path has not been run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.method import DistributedTraining
+
+if TYPE_CHECKING:
+    from pytorch_lightning.strategies import Strategy
+    from torch import Tensor, nn
+
+    from breakeven.hardware import HardwareProfile
+    from breakeven.method import Loss
+    from breakeven.task import Task
+
+TRIED_ON = 2  # samples
+
+
+@dataclass(frozen=True)
+class PipelineParallel(DistributedTraining):
+    """One stage of the network per device, a batch's parts passing through them."""
+
+    schedule: Literal["gpipe", "1f1b"] = Field("gpipe", description="all forward passes first, or one of each in turn")
+    micro_batches: int = Field(4, ge=1, description="equal parts of a batch; fewer wait more, more compute less well")
+
+    reference: ClassVar[str] = "https://arxiv.org/abs/1811.06965"
+    data_partition: ClassVar[str] = "by time: every sample passes all processes, in micro-batches"
+    model_partition: ClassVar[str] = "by layers: parameters, gradients and optimiser states of a stage"
+    splits_model: ClassVar[bool] = True
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """See `Method`."""
+        stages, batch = hardware.devices * hardware.nodes, task.recipe.batch_size
+        if reason := super().unsupported(task, hardware):
+            return reason
+        if batch % self.micro_batches:
+            parts = f"a batch of {batch} cannot be split into {self.micro_batches} equal parts"
+            return f"{parts} ({hardware.name}): use micro_batches that divide it"
+        if self.schedule == "1f1b" and self.micro_batches < stages:
+            too_few = f"1F1B needs as many micro-batches as stages, and {hardware.name} has {stages}"
+            return f"{too_few}: use micro_batches={stages} or more, or schedule=gpipe"
+        return None
+
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """See `DistributedTraining`."""
+        from breakeven import ranks
+
+        from . import _pipeline  # noqa: F401  # in the process that others are forked from: imported once
+
+        return ranks.model_parallel(hardware, data_ranks=1)
+
+    def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
+        """See `TrainingMethod`."""
+        import torch
+
+        from breakeven import ranks
+
+        from ._pipeline import Pipeline
+        from ._stages import Stage, cut
+
+        mesh = ranks.mesh()
+        order, cuts = cut(model, example_inputs(TRIED_ON), mesh.size())
+        return Pipeline(Stage(model, order, cuts, mesh.get_rank(), torch.device(mesh.device_type)))
+
+    def gradients(self, model: nn.Module, inputs: tuple[Tensor, ...], target: Tensor, loss: Loss) -> Tensor:
+        """See `TrainingMethod`."""
+        return model.gradients(self.schedule, self.micro_batches, inputs, target, loss)
+
+    def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """See `TrainingMethod`."""
+        return model.whole_state()
