@@ -67,7 +67,7 @@ def run_rank(rank: int, options: argparse.Namespace, texts: list[str], meeting: 
     distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=hardware.devices)
     pl.seed_everything(0, verbose=False)
     methods = [registry.method(text) for text in texts]
-    model = methods[0].distribute_traced(task.model().train(), task.example_inputs)
+    model = methods[0].distribute(task.model().train(), task.example_inputs)
     data = task.datamodule(0)
     data.setup("fit")
     batch = next(iter(data.train_dataloader()))
