@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
+import yaml
 
 from breakeven import grid
 from breakeven.errors import UserError
@@ -63,3 +67,63 @@ def test_a_curve_may_be_of_any_step_of_a_chain() -> None:
 def test_a_curve_that_makes_no_sense_is_refused(curve: dict, reason: str) -> None:
     with pytest.raises(UserError, match=reason):
         chains(curve=curve)
+
+
+# what a cluster is asked for
+
+PROFILE = {"accelerator": "cpu", "devices": 2, "nodes": 1, "threads": 3, "memory_gib": 4, "device_pattern": ".*"}
+ROOM_MB = grid.OVERHEAD_MB
+
+
+@pytest.fixture
+def asked(content_root: Path) -> Callable[..., dict[str, object]]:
+    """The resources of a job on a profile of one's own, in a grid that has cpu_1 beside it."""
+    (content_root / "hardware").mkdir()
+
+    def ask(change: dict, **options: object) -> dict[str, object]:
+        (content_root / "hardware" / "mine.yaml").write_text(yaml.safe_dump({**PROFILE, **change}))
+        found = grid.expand({**CONFIG, "hardware": ["cpu_1", "mine"]}).resources(lambda name: name, **options)
+        return {name: resource("mine") for name, resource in found.items() if resource("mine") is not None}
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, {"mem_mb": 2 * 4 * 1024 + ROOM_MB}),
+        ({"devices": 1}, {"mem_mb": 4 * 1024 + ROOM_MB}),
+        ({"slurm": {"memory_gib": 1.5}}, {"mem_mb": 1536}),
+        ({"accelerator": "cuda"}, {"mem_mb": 2 * 4 * 1024 + ROOM_MB, "gres": "gpu:2"}),
+        (
+            {"accelerator": "cuda", "slurm": {"gres": "gpu:a100:2", "memory_gib": 64}},
+            {"mem_mb": 65536, "gres": "gpu:a100:2"},
+        ),
+        (
+            {"slurm": {"partition": "fast", "account": "ours", "qos": "long", "constraint": "avx512", "memory_gib": 1}},
+            {"mem_mb": 1024, "slurm_partition": "fast", "slurm_account": "ours", "qos": "long", "constraint": "avx512"},
+        ),
+        ({"nodes": 4, "slurm": {"memory_gib": 1}}, {"mem_mb": 1024, "nodes": 4, "tasks": 8, "cpus_per_task": 3}),
+    ],
+)
+def test_what_a_cluster_is_asked_for(change: dict, expected: dict, asked: Callable[..., dict[str, object]]) -> None:
+    assert asked(change) == expected
+
+
+def test_a_timed_job_asks_for_its_node_alone(asked: Callable[..., dict[str, object]]) -> None:
+    assert asked({}, alone=lambda name: name == "mine")["slurm_extra"] == "--exclusive"
+    assert "slurm_extra" not in asked({}, alone=lambda name: name != "mine")
+
+
+def test_a_cell_and_its_reference_are_in_memory_at_once(asked: Callable[..., dict[str, object]]) -> None:
+    assert asked({"devices": 1}, models=2)["mem_mb"] == 2 * 4 * 1024 + ROOM_MB
+
+
+def test_what_no_profile_asks_for_is_left_to_the_defaults_of_the_run() -> None:
+    """A resource that a rule has, even without a value, hides what default-resources says."""
+    assert grid.expand(CONFIG).resources(lambda wildcards: "cpu_1").keys() == {"mem_mb"}
+
+
+def test_quality_is_evaluated_on_a_node_of_its_kind() -> None:
+    both = grid.expand({**CONFIG, "hardware": ["cpu_2", "cuda_1", "cpu_1"]})
+    assert [both.evaluated_on(kind) for kind in ("cpu", "cuda")] == ["cpu_2", "cuda_1"]

@@ -116,7 +116,7 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
     display.tally.clock.now = 60.0
     display.finish(1)
     display.start(2, "compress", {**WILDCARDS, "chain": "low_rank"}, 1, [])
-    display.fail(2, "compress", [str(log)], "python -m breakeven compress")
+    display.fail(2, "compress", [str(log)], "python -m breakeven compress", "SLURM status is: 'TIMEOUT'.")
     display.start(3, "all", {}, 1, [])
     display.finish(3)
     display.close()
@@ -125,11 +125,12 @@ def test_lines_without_a_terminal(tmp_path: Path) -> None:
     assert lines[0] == "3 steps to do, 2 of them cells; about 2 min left."
     assert lines[1] == "[1/3] train    fashion_mnist ddp@cpu_2x1 seed 1   60 s   about 40 s left"
     assert lines[2].startswith("[2/3] compress fashion_mnist low_rank seed 1   0 s   FAILED")
-    assert lines[3:5] == ["  command: python -m breakeven compress", f"  log: {log}"]
-    assert [lines[5], lines[34]] == ["  | line [70]", "  | line [99]"]
-    assert lines[35].startswith("1 of 3 steps done")
-    assert lines[36].startswith("1 failed, 1 were not tried")
-    assert len(lines) == 37
+    assert lines[3] == "  SLURM status is: 'TIMEOUT'."
+    assert lines[4:6] == ["  command: python -m breakeven compress", f"  log: {log}"]
+    assert [lines[6], lines[35]] == ["  | line [70]", "  | line [99]"]
+    assert lines[36].startswith("1 of 3 steps done")
+    assert lines[37].startswith("1 failed, 1 were not tried")
+    assert len(lines) == 38
 
 
 SNAKEFILE = """

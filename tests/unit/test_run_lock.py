@@ -36,6 +36,16 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path: Path, monkeyp
     assert forkserver.VARIABLE not in os.environ
 
 
+def test_a_run_whose_jobs_run_elsewhere_holds_the_lock_and_serves_no_forks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", os.environ["PATH"])
+    with forkserver.running(tmp_path, jobs_here=False):
+        assert forkserver.VARIABLE not in os.environ
+        with pytest.raises(UserError, match="another run is writing here"), forkserver.running(tmp_path):
+            pass
+
+
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="choose a folder you can write"), forkserver.running(tmp_path / "file"):

@@ -2,8 +2,9 @@
 
 Importing torch, Lightning and their friends takes 6–9 s; a fork of a process that has them takes milliseconds, with
 the same latencies (the same idea as the standard library's `multiprocessing.forkserver`, but shared by processes
-that do not descend from one another). The Snakefile starts one for the length of a run; a verb pasted into a shell
-finds none and imports for itself. Engine and units are not preloaded, so an edited file is always read anew.
+that do not descend from one another). The Snakefile starts one for the length of a run on this machine; a job on a
+cluster, and a verb pasted into a shell, find none and import for themselves. Engine and units are not preloaded, so
+an edited file is always read anew.
 """
 
 from __future__ import annotations
@@ -141,8 +142,8 @@ def forward(arguments: list[str]) -> int | None:
 
 
 @contextmanager
-def running(results: Path) -> Iterator[None]:
-    """One run at a time in a results folder, with a fork server for its jobs.
+def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
+    """One run at a time in a results folder, with a fork server for its jobs, where they run on this machine.
 
     The kernel releases the lock, and the server ends itself, when this process ends in whatever way.
 
@@ -163,7 +164,13 @@ def running(results: Path) -> Iterator[None]:
         ) from error
     # `python` in a rule's line is the one that runs Snakemake, whether its environment was activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with lock, tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
+    with lock, _serving() if jobs_here else contextlib.nullcontext():
+        yield
+
+
+@contextmanager
+def _serving() -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
         os.environ[VARIABLE] = str(Path(folder) / "socket")
         # One thread for libraries that would start a pool at import: a fork must find no threads.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

@@ -125,10 +125,12 @@ class Display:
             self._line(job, duration, found, "" if well else "yellow")
             self._refresh()
 
-    def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None) -> None:
-        """A job failed: its line, its command, and the end of its log."""
+    def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None, message: str | None = None) -> None:
+        """A job failed: its line, what a cluster says of it, its command, and the ends of its logs."""
         job, duration = self.tally.end(jobid, well=False) or (Job(rule, "", 1, [], 0), 0.0)
         self._line(job, duration, "FAILED", "bold red")
+        if message:
+            self.say(f"  {message}")
         if command:
             self.say(f"  command: {command.strip()}")
         for log in logs:

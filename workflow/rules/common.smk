@@ -21,6 +21,18 @@ MODEL = "{task}/{training}@{train_hardware}/seed={seed}"
 TIMED = {training.key for training in GRID.trainings}
 
 
+def all_cores(hardware):
+    """Threads of a timed job, which is alone: here it takes all cores, whatever number it needs; a cluster is asked."""
+    return workflow.cores if workflow.local_exec else grid.threads(hardware)
+
+
+# The login node of a cluster does these itself: its compute nodes may have no internet.
+localrules:
+    data,
+    collect_training,
+    collect_inference,
+
+
 wildcard_constraints:
     task="[^/]+",
     training="[^/@]+",
@@ -33,7 +45,7 @@ wildcard_constraints:
 
 onstart:
     try:
-        RUN.enter_context(running(Path(RESULTS)))
+        RUN.enter_context(running(Path(RESULTS), jobs_here=workflow.local_exec))
     except UserError as error:
         sys.exit(f"breakeven: {error}")
     if workflow.local_exec:

@@ -15,10 +15,12 @@ rule compress:
         "../envs/breakeven.yaml"
     threads: lambda w: grid.threads(w.train_hardware)
     resources:
-        runtime=TIMEOUT_MIN,
+        **GRID.resources(lambda w: w.train_hardware),
+        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        timeout_min=TIMEOUT_MIN,
     params:
         step=lambda w: grid.last_step(w.chain),
     shell:
         "python -m breakeven compress --task {wildcards.task:q} --step {params.step:q} --seed {wildcards.seed}"
         " --hardware {wildcards.train_hardware:q} --source {input.source:q} --output {output:q}"
-        " --timeout-min {resources.runtime} > {log:q} 2>&1"
+        " --timeout-min {resources.timeout_min} > {log:q} 2>&1"

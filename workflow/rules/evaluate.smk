@@ -13,8 +13,10 @@ rule evaluate:
     conda:
         "../envs/breakeven.yaml"
     resources:
-        runtime=TIMEOUT_MIN,
+        **GRID.resources(lambda w: GRID.evaluated_on(w.accelerator)),
+        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        timeout_min=TIMEOUT_MIN,
     shell:
         "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"
         " --accelerator {wildcards.accelerator} --source {input.artifact:q} --output {output:q}"
-        " --timeout-min {resources.runtime} > {log:q} 2>&1"
+        " --timeout-min {resources.timeout_min} > {log:q} 2>&1"

@@ -1,4 +1,4 @@
-# A cell timed beside its reference, alone on the machine: it takes all cores, whatever number it needs.
+# A cell timed beside its reference, alone on the machine.
 
 
 rule measure:
@@ -16,9 +16,11 @@ rule measure:
         f"{RESULTS}/logs/measure/{MODEL}/{{chain}}@{{hardware}}.log",
     conda:
         "../envs/breakeven.yaml"
-    threads: workflow.cores
+    threads: lambda w: all_cores(w.hardware)
     resources:
-        runtime=TIMEOUT_MIN,
+        **GRID.resources(lambda w: w.hardware, alone=lambda w: True, models=2),
+        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,
         hardware=lambda w: grid.execution(w.hardware),
@@ -28,4 +30,4 @@ rule measure:
         " --seed {wildcards.seed} --chain {wildcards.chain:q} --hardware {wildcards.hardware:q} --mode {params.timing}"
         " --artifact {input.artifact:q} --reference {input.reference:q} --evaluation {input.evaluation:q}"
         " --reference-evaluation {input.reference_evaluation:q} --data {input.data:q} --output {output:q}"
-        " --timeout-min {resources.runtime} > {log:q} 2>&1"
+        " --timeout-min {resources.timeout_min} > {log:q} 2>&1"

@@ -28,9 +28,11 @@ rule train:
     conda:
         "../envs/breakeven.yaml"
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
-    threads: lambda w: workflow.cores if grid.training_of(w).key in TIMED else grid.threads(w.train_hardware)
+    threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else grid.threads)(w.train_hardware)
     resources:
-        runtime=TIMEOUT_MIN,
+        **GRID.resources(lambda w: w.train_hardware, alone=lambda w: grid.training_of(w).key in TIMED),
+        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,
         hardware=lambda w: grid.execution(w.train_hardware),
@@ -38,4 +40,4 @@ rule train:
     shell:
         "python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
         " --hardware {wildcards.train_hardware:q} --seed {wildcards.seed} --data {input.data:q}"
-        " --output {output:q} --timeout-min {resources.runtime} {params.timed} > {log:q} 2>&1"
+        " --output {output:q} --timeout-min {resources.timeout_min} {params.timed} > {log:q} 2>&1"

@@ -17,6 +17,7 @@ NOISE = re.compile(
     r"Assuming unrestricted|Config file .* is extended|Building DAG|Using shell|Provided |Rules claiming|Select jobs"
     r"|Conda environments: ignored|Execute \d+ jobs|Exiting because a job|Shutting down|Complete log|Elapsed time"
     r"|WorkflowError:\nAt least one job|RuleException:\nCalledProcess|Removing output files of failed job"
+    r"|Job \d+ has been submitted|No SLURM account given|No account was given|Unable to guess SLURM account|Cleaning up"
 )
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),
@@ -63,7 +64,8 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_FINISHED:
             self.display.finish(fields["job_id"])
         elif event == LogEvent.JOB_ERROR:
-            self.display.fail(fields["jobid"], fields["rule_name"], fields["log"], fields["shellcmd"])
+            names = ("jobid", "rule_name", "log", "shellcmd", "rule_msg")
+            self.display.fail(*(fields.get(name) for name in names))
         elif event not in SILENT and not NOISE.match(str(record.msg)):
             self._say(record)
 

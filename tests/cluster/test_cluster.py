@@ -1,0 +1,241 @@
+"""Runs on a real cluster: complete, alone where they are timed, and none the worse for what befalls their jobs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from checkout import ROOT, make_checkout
+from cluster import CPUS, Cluster
+
+from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
+
+TASK = "planted_initials"
+GRID = {
+    "tasks": [TASK],
+    "seeds": [0],
+    "training": ["single_device@planted_node"],
+    "trained_by": "single_device@planted_node",
+    "chains": ["planted_step"],
+    "hardware": ["planted_node"],
+    "timing": "brief",
+    "results": "results",
+}
+WAITING = f"{TASK}-cause=wait_if_told"
+TRAININGS = {**GRID, "chains": [], "hardware": []}  # nothing but the training board
+TIMED = ("rule_train", "rule_measure")
+
+
+@dataclass
+class Login:
+    """A checkout on the cluster's login node."""
+
+    cluster: Cluster
+    path: Path
+    waits: Path  # a job whose cause is to wait takes a file from here, if there is one
+    earlier: int  # jobs that SLURM had before
+
+    @property
+    def results(self) -> Path:
+        return self.path / "results"
+
+    def command(self, *arguments: str) -> list[str]:
+        profile = ["--workflow-profile", "workflow/profiles/slurm", "--slurm-init-seconds-before-status-checks", "5"]
+        return [sys.executable, "-m", "snakemake", *profile, "--configfile", "grid.yaml", *arguments]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        units = os.pathsep.join(map(str, [self.path / "units", ROOT / "tests/planted"]))
+        return {**self.cluster.environment, "BREAKEVEN_PATH": units, "PLANTED_WAITS": str(self.waits)}
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
+        """A run to its end."""
+        return subprocess.run(
+            self.command(*arguments), cwd=self.path, env=self.environment, capture_output=True, text=True
+        )
+
+    @contextmanager
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen]:
+        """A run on its way."""
+        with (self.path / "driver.log").open("w") as log:
+            run = subprocess.Popen(
+                self.command(*arguments), cwd=self.path, env=self.environment, stdout=log, stderr=log
+            )
+            try:
+                yield run
+            finally:
+                run.terminate()
+                run.wait()
+
+    def log(self, task: str, seed: int) -> Path:
+        """Of a training."""
+        return self.results / f"logs/train/{task}/single_device@planted_node/seed={seed}.log"
+
+    def jobs(self) -> list[dict[str, str]]:
+        """SLURM's jobs of the runs from here."""
+        return self.cluster.jobs()[self.earlier :]
+
+    def at_work(self, task: str) -> dict[int, dict[str, str]]:
+        """The trainings that are under way, by seed."""
+        running = {seed_of(job): job for job in self.jobs() if job["JobState"] == "RUNNING"}
+        logs = {seed: self.log(task, seed) for seed in running}
+        return {seed: running[seed] for seed, log in logs.items() if log.exists() and "at work" in log.read_text()}
+
+    def trained(self) -> list[TrainingRow]:
+        return read_rows(self.results / "training.parquet", TrainingRow)
+
+    def leftovers(self) -> list[Path]:
+        return [path for path in self.results.rglob(".*") if path.name not in (".lock", ".snakemake_timestamp")]
+
+
+def seed_of(job: dict[str, str]) -> int:
+    return int(job["Comment"].rpartition("_")[2])
+
+
+def login(cluster: Cluster, path: Path, grid: dict) -> Login:
+    """A checkout with a grid in it."""
+    checkout = make_checkout(path)
+    (path / "grid.yaml").write_text(yaml.safe_dump(grid))
+    (path / "waits").mkdir()
+    return Login(cluster, checkout.path, path / "waits", len(cluster.jobs()))
+
+
+@dataclass
+class Run:
+    """A run that has ended, and SLURM's jobs for it."""
+
+    login: Login
+    finished: subprocess.CompletedProcess
+    jobs: list[dict[str, str]]
+
+
+@pytest.fixture(scope="module")
+def run(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    here = login(cluster, tmp_path_factory.mktemp("cluster") / "checkout", GRID)
+    finished = here.snakemake()
+    return Run(here, finished, here.jobs())
+
+
+def test_it_ends_well(run: Run) -> None:
+    assert run.finished.returncode == 0, run.finished.stdout[-5000:] + run.finished.stderr[-5000:]
+    assert [job["JobState"] for job in run.jobs] == ["COMPLETED"] * len(run.jobs)
+    assert not run.login.leftovers()
+
+
+def test_every_row_is_there_and_says_which_job_made_it(run: Run) -> None:
+    (trained,) = run.login.trained()
+    measured = read_rows(run.login.results / "inference.parquet", InferenceRow)
+    assert sorted(row.chain for row in measured) == ["fp32"] * 2 + ["planted_step"] * 2  # in two scenarios
+    for row in (trained, *measured):
+        assert (row.status, row.executor) == (Status.OK, "slurm"), row.reason
+    assert len({trained.job_id, *(row.job_id for row in measured)}) == 3
+    comments = {job["JobId"]: job["Comment"] for job in run.jobs}
+    assert comments[trained.job_id].startswith("rule_train")
+    for row in measured:
+        assert comments[row.job_id].startswith("rule_measure")
+        assert comments[row.job_id].endswith(f"_{row.chain}_{row.hardware}")
+
+
+def test_every_job_but_data_and_boards_went_to_the_cluster(run: Run) -> None:
+    rules = [job["Comment"].split("_")[1] for job in run.jobs]
+    assert sorted(rules) == ["compress", "evaluate", "evaluate", "measure", "measure", "train"]
+    assert {job["Partition"] for job in run.jobs} == {"planted"}  # which is not the cluster's default
+
+
+def test_timed_jobs_are_alone_on_their_node(run: Run) -> None:
+    timed = [job for job in run.jobs if job["Comment"].startswith(TIMED)]
+    assert len(timed) == 3
+    for job in timed:
+        assert (job["OverSubscribe"], job["NumCPUs"]) == ("NO", str(CPUS))  # all of the node's
+        beside = [
+            other["JobId"]
+            for other in run.jobs
+            if other is not job
+            and other["NodeList"] == job["NodeList"]
+            and other["StartTime"] < job["EndTime"]
+            and job["StartTime"] < other["EndTime"]
+        ]
+        assert not beside, f"{job['JobId']} beside {beside}"
+    assert [job["NumCPUs"] for job in run.jobs if job not in timed] == ["1"] * 3
+
+
+def test_jobs_are_told_more_time_than_they_take_for_themselves(run: Run) -> None:
+    """Else SLURM would end a job before it has recorded that its time ran out."""
+    assert {job["TimeLimit"] for job in run.jobs} == {"01:15:00"}
+
+
+def test_running_again_submits_nothing(run: Run) -> None:
+    assert run.login.snakemake().returncode == 0
+    assert len(run.login.jobs()) == len(run.jobs)
+
+
+def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> None:
+    """One is cancelled, one loses its node, one outlives its time limit, one ends well; then the same command again."""
+    here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING], "seeds": [0, 1, 2, 3]})
+    for name in "abc":
+        (here.waits / name).touch()
+    with here.started("--set-resources", "train:runtime=1") as first:
+        cluster.until(lambda: len(here.at_work(WAITING)) == 2, "two jobs at work", 180)
+        cancelled, bereft = here.at_work(WAITING).values()
+        cluster.ask("scancel", cancelled["JobId"])
+        cluster.crash(bereft["NodeList"])
+        cluster.repair(bereft["NodeList"])
+        assert first.wait(300) == 1
+    states = {seed_of(job): job["JobState"] for job in here.jobs()}
+    said = (here.path / "driver.log").read_text()
+    assert states.pop(seed_of(cancelled)) == "CANCELLED"
+    assert states.pop(seed_of(bereft)) == "NODE_FAIL"
+    assert sorted(states.values()) == ["COMPLETED", "TIMEOUT"]
+    (well,) = [seed for seed, state in states.items() if state == "COMPLETED"]
+    for seed in {0, 1, 2, 3} - {well}:
+        assert f"log: {here.log(WAITING, seed).relative_to(here.path)}\n" in said
+    for status in ("CANCELLED", "NODE_FAIL", "TIMEOUT"):
+        assert f"SLURM status is: '{status}'" in said
+    assert "3 failed" in said
+
+    kept = here.results / f"models/{WAITING}/single_device@planted_node/seed={well}/rows.json"
+    written = kept.stat().st_mtime_ns
+    again = here.snakemake()
+    assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
+    assert kept.stat().st_mtime_ns == written
+    rows = here.trained()
+    assert sorted(row.seed for row in rows) == [0, 1, 2, 3]
+    assert len({row.cell_id for row in rows}) == 4
+    assert {row.status for row in rows} == {Status.OK}
+    assert not here.leftovers()
+
+
+def test_an_interrupted_run_takes_its_jobs_along(cluster: Cluster, tmp_path: Path) -> None:
+    here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING]})
+    (here.waits / "a").touch()
+    with here.started() as run:
+        cluster.until(lambda: here.at_work(WAITING), "job at work", 180)
+        run.send_signal(signal.SIGINT)
+        assert run.wait(120) == 1
+    cluster.until(cluster.idle, "idle nodes")
+    assert [job["JobState"] for job in here.jobs()] == ["CANCELLED"]
+
+
+def test_a_job_out_of_the_memory_it_was_given_is_named_and_made_up_for(cluster: Cluster, tmp_path: Path) -> None:
+    """And one that fails by itself, with memory enough, is a row: nothing is left to be tried again."""
+    trainings = {"training": ["single_device@planted_starved"], "trained_by": "single_device@planted_starved"}
+    tasks = [TASK, f"{TASK}-cause=raise"]
+    here = login(cluster, tmp_path / "checkout", {**TRAININGS, **trainings, "tasks": tasks})
+    starved = here.snakemake()
+    said = starved.stdout + starved.stderr
+    assert starved.returncode == 1
+    assert "2 failed" in said
+    assert said.count("SLURM status is: ") == 2
+    assert not (here.results / "training.parquet").exists()
+    again = here.snakemake("--set-resources", "train:mem_mb=5000")
+    assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
+    assert {row.task: row.status for row in here.trained()} == {TASK: Status.OK, tasks[1]: Status.METHOD_ERROR}
+    assert not here.leftovers()
