@@ -188,9 +188,9 @@ def trainings() -> None:
   interval. **To target** [s]: until the task's quality target; *missed* where the run ended below it.
 - **Efficiency**: t(1) / (N · t(N)) on the same kind of device with the same global batches. *Null* without the
   single-device run.
-- **Link** [Mbit/s] between the processes, where the hardware profile throttles it; what they **sent** [B], read from the
-  counters of a network of their own, *null* where the machine gives none; **memory per process** [B], of the one that
-  held most while training, above the imports.
+- **Link** [Mbit/s] between the processes, where the hardware profile throttles it; what they **sent** [B], read from
+  the counters of a network of their own, *null* where the machine gives none; **memory per process** [B], of the one
+  that held most while training, above the imports.
 - Ranked are runs whose quality lies within {percent(1 - leaderboard.GATE)} of the single-device run's.
 - **Energy** [J] of the training; *null* where others ran beside it.
 """
