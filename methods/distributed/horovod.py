@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic.dataclasses import dataclass
 
+from breakeven.errors import CellFailure
 from breakeven.method import DistributedTraining
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
+
+GONE = "Horovod 0.28.1, its last release, does not build against this torch"
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ class Horovod(DistributedTraining):
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         """See `Method`."""
-        return f"Horovod 0.28.1, its last release, does not build against this torch ({hardware.name}): use ddp"
+        return f"{GONE} ({hardware.name}): use ddp"
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        raise NotImplementedError("Lightning has no strategy for Horovod")
+        raise CellFailure("unsupported", f"{GONE}: use ddp")
