@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 import numpy as np
 
 from breakeven import forkserver, registry, training
-from breakeven.training import Fit
+from breakeven.clock import Fit
 
 TASKS = ["fashion_mnist", "movie_sentiment", "mandarin_initials"]
 WAYS = ["ddp", "ddp-sent=float16", "ddp-sent=powersgd", "zero1", "fsdp", "local_sgd-together=0", "diloco"]

@@ -6,28 +6,19 @@ import math
 
 import pandas as pd
 import streamlit as st
-from views import scaling_charts, shared, table, training_board
-from views.inference_board import TASK
-from views.labels import not_drawn, show_gaps, why_missing
+from views import scaling_charts, scaling_wins, shared, table, training_board
+from views.labels import not_drawn, show_gaps
 from views.scaling_charts import TIMES, Look
-from views.table import Cell, Column
 
 from breakeven import leaderboard, ratios, scaling
-from breakeven.figures import GAP, number, times
-from breakeven.ranking import SAME
 from breakeven.ratios import SINGLE
-from breakeven.scaling import UNTHROTTLED, Win
+from breakeven.scaling import Win
 
 HOW_TO_MAKE_ONE = (
     "**No training on several devices here yet.** Add `ddp@cpu_2x1` to the `training` of a grid of yours, or run the"
     " one that has every way of it, with and without a slow link:"
 )
 COMMAND = "snakemake --cores all --configfile workflow/config/distributed.yaml"
-KEY = ["source", *ratios.TRAINING_KEY]
-COMPARED = (
-    f"Compared are runs timed alone, without foreign load, whose quality lies within {1 - leaderboard.GATE:.0%} of the"
-    " single-device run's."
-)
 
 
 def show() -> None:
@@ -50,7 +41,7 @@ def show() -> None:
         key="scaling_by",
         help="Of the fixed budget that every method trains for, or until the task's quality target is reached.",
     )
-    show_wins(training, by)
+    scaling_wins.show(training, by)
     st.header("One task", divider="gray")
     board = leaderboard.rank_trainings(choose(training))
     look = Look.of(training)
@@ -68,123 +59,13 @@ def choose(training: pd.DataFrame) -> pd.DataFrame:
     """The rows of one board, all of whose key is equal."""
     left, right = st.columns(2)
     task = left.selectbox("Task", sorted(training["task"].unique()), key="scaling_task")
-    found = [rows for _, rows in leaderboard.boards(training[training["task"] == task], KEY)]
+    found = [rows for _, rows in leaderboard.boards(training[training["task"] == task], scaling_wins.KEY)]
     found.sort(key=lambda rows: int(ratios.succeeded(rows).sum()), reverse=True)
     if len(found) == 1:
         return found[0]
-    names = [told_apart(rows, pd.concat(found)) for rows in found]
+    names = [scaling_wins.told_apart(rows, pd.concat(found)) for rows in found]
     picked = right.selectbox("Board", range(len(found)), format_func=names.__getitem__, key=f"scaling_board_{task}")
     return found[picked]
-
-
-def told_apart(board: pd.DataFrame, among: pd.DataFrame) -> str:
-    """What tells a board from the others of `among`."""
-    differing = [field for field in KEY if field != "task" and among[field].nunique(dropna=False) > 1]
-    values = {field: board[field].iloc[0] for field in differing}
-    return " · ".join(f"{field.replace('_', ' ')} {GAP if pd.isna(v) else v}" for field, v in values.items())
-
-
-def won(training: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The boards that have something to compare, small models first: each with its ranked rows, what wins on each
-    profile, and what tells it from others of its task."""
-    lines = []
-    for key, rows in leaderboard.boards(training, KEY):
-        board = leaderboard.rank_trainings(rows)
-        if wins := {win.hardware: win for win in scaling.wins(board, by)}:
-            lines.append({"task": key["task"], "parameters": board["parameters"].max(), "board": board, "wins": wins})
-    found = pd.DataFrame(lines)
-    same = {task: pd.concat(list(boards)) for task, boards in found.groupby("task")["board"]}
-    found["which"] = [told_apart(board, same[task]) for task, board in zip(found["task"], found["board"], strict=True)]
-    return found.sort_values(["parameters", "task"], kind="stable")
-
-
-def show_wins(training: pd.DataFrame, by: str) -> None:
-    """The fastest on each profile, a line for each task."""
-    found = won(training, by)
-    every = sorted((win for wins in found["wins"] for win in wins.values()), key=lambda win: win.order, reverse=True)
-    profiles = {win.hardware: win for win in every}  # of each the first in order: one that knows its processes
-    ordered = sorted(profiles.values(), key=lambda win: win.order)
-    columns = [task_column(), PARAMETERS, *(winner(win, by) for win in ordered)]
-    table.show(columns, found, "scaling_wins")
-    st.caption(
-        f"The fastest by {TIMES[by].lower()}, small models first; = is a tie: times that differ by under {SAME:.0%}."
-        f" Below, the speed-up over one device, and what comes next, with its time over the winner's. {COMPARED}"
-        " One run has no interval. Hover a gap for its reason."
-    )
-
-
-def task_column() -> Column:
-    """The task, and below it what tells its board from others of it."""
-
-    def cell(line: pd.Series) -> Cell:
-        found = TASK.cell(line)
-        return Cell(found.text, found.sort, line["which"] or None, link=found.link, page=found.page)
-
-    return Column("Task", cell, right=False)
-
-
-PARAMETERS = Column(
-    "Parameters",
-    lambda line: table.number(line["parameters"] / 1e6, lambda value: f"{value:.3g} M"),
-    "Of the task's model.",
-)
-
-
-def winner(profile: Win, by: str) -> Column:
-    """The column of a hardware profile."""
-
-    def cell(line: pd.Series) -> Cell:
-        win = line["wins"].get(profile.hardware)
-        if win is None:
-            return Cell(GAP, why="not run")
-        if not win.fastest:
-            return Cell(GAP, why=why_none(line["board"], win.hardware, by))
-        behind = f"; next {win.runner_up}, {times(win.behind)}" if win.runner_up else ""
-        names = " = ".join(win.fastest)
-        return Cell(names, names, f"{times(win.speedup)}{behind}", why=told(win, by))
-
-    return Column(profile.hardware, cell, place(profile), right=False, wrap=True)
-
-
-def place(win: Win) -> str:
-    """A profile in words."""
-    if win.processes is None:
-        return "nothing has been trained there"
-    return f"{win.processes} × {counted(win.threads)}, {link_of(win)}"
-
-
-def counted(threads: int) -> str:
-    """How many threads each process has."""
-    return f"{threads} thread{'' if threads == 1 else 's'}"
-
-
-def link_of(win: Win) -> str:
-    """The link in words."""
-    return UNTHROTTLED if math.isinf(win.rate) else f"{number(win.rate)} Mbit/s"
-
-
-def told(win: Win, by: str) -> str:
-    """A win as a sentence."""
-    tied = "is fastest" if len(win.fastest) == 1 else "tie"
-    over = "" if math.isnan(win.speedup) else f", {times(win.speedup)} the speed of one device"
-    if win.fastest == (SINGLE,):
-        tied, over = "is fastest (no way of distributing beats one of the devices)", ""
-    then = f"; next {win.runner_up}, {times(win.behind)} its time" if win.runner_up else ""
-    *others, last = win.fastest
-    names = f"{', '.join(others)} and {last}" if others else last
-    return f"{names} {tied}: {number(win.seconds)} s {TIMES[by].lower()}{over}{then}"
-
-
-def why_none(board: pd.DataFrame, hardware: str, by: str) -> str:
-    """Why nothing on a profile can be compared."""
-    rows = board[board["hardware"] == hardware]
-    said = [f"{row['training_method']}: {', '.join(why(row, by))}" for _, row in rows.iterrows()]
-    return "; ".join(said)
-
-
-def why(row: pd.Series, by: str) -> list[str]:
-    """Why a row is not compared."""
-    return ["missed the target"] if row[by] == math.inf else why_missing(row)
 
 
 def show_devices(board: pd.DataFrame, by: str, look: Look) -> None:
@@ -204,7 +85,7 @@ def show_devices(board: pd.DataFrame, by: str, look: Look) -> None:
             st.info(f"No run has a {TIMES[by].lower()}.")
     st.caption(
         "Efficiency: t(1) / (N · t(N)), of the training time; dashed, the ideal. Each line starts at the single-device"
-        f" run of as many threads per process. Hollow: not compared. {COMPARED} One run has no interval."
+        f" run of as many threads per process. Hollow: not compared. {scaling_wins.COMPARED} One run has no interval."
     )
     say_missing(board, by)
 
@@ -228,7 +109,7 @@ def show_links(board: pd.DataFrame, by: str, look: Look) -> None:
     shapes: dict[str, list[Win]] = {}
     for win in scaling.wins(board, by):
         if win.processes:
-            shapes.setdefault(f"{win.processes} × {counted(win.threads)}", []).append(win)
+            shapes.setdefault(f"{win.processes} × {scaling_wins.counted(win.threads)}", []).append(win)
     if not shapes:
         st.info("No run on several devices has succeeded here.")
         return
@@ -254,8 +135,12 @@ def show_links(board: pd.DataFrame, by: str, look: Look) -> None:
 
 def line_of(win: Win, board: pd.DataFrame, by: str) -> str:
     """What wins over a link, as an item of a list."""
-    said = told(win, by) if win.fastest else f"nothing can be compared ({why_none(board, win.hardware, by)})"
-    return f"- **{link_of(win)}:** {shared.plain(said)}."
+    said = (
+        scaling_wins.told(win, by)
+        if win.fastest
+        else f"nothing can be compared ({scaling_wins.why_none(board, win.hardware, by)})"
+    )
+    return f"- **{scaling.link_of(win.rate)}:** {shared.plain(said)}."
 
 
 def show_cost(board: pd.DataFrame, by: str, look: Look) -> None:
@@ -279,22 +164,23 @@ def show_memory_and_bytes(board: pd.DataFrame, by: str, look: Look) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Memory per process")
-        if board["rank_memory_above_baseline_bytes"].notna().any():
-            chart = scaling_charts.bars(board, "memory", "MB, of the process that held most", by, look)
-            st.altair_chart(chart, width="stretch", key="scaling_memory")
-        else:
-            st.info("No run here has recorded it.")
+        show_bars(board, "memory", "MB, of the process that held most", by, look, "No run here has recorded it.")
         st.caption("Peak above the level after imports, with the task's data. Dashed: the single-device run. Sharding"
                    " is worth the bytes it sends where memory is short.")  # fmt: skip
     with right:
         st.subheader("Bytes sent per step")
-        if scaling.bytes_per_step(board).notna().any():
-            chart = scaling_charts.bars(board, "sent", "MB a step, of all processes together", by, look)
-            st.altair_chart(chart, width="stretch", key="scaling_bytes")
-        else:
-            st.info("Nothing was counted here: that needs a network namespace, which root has on Linux.")
+        why = "Nothing was counted here: that needs a network namespace, which root has on Linux."
+        show_bars(board, "sent", "MB a step, of all processes together", by, look, why)
         st.caption("All that was sent on the training clock, over its steps, with what TCP adds. One process sends"
                    " nothing.")  # fmt: skip
+
+
+def show_bars(board: pd.DataFrame, field: str, title: str, by: str, look: Look, none: str) -> None:
+    """A figure of each row as a bar, or why no row has it."""
+    if scaling_charts.prepared(board, by)[field].notna().any():
+        st.altair_chart(scaling_charts.bars(board, field, title, by, look), width="stretch", key=f"scaling_{field}")
+    else:
+        st.info(none)
 
 
 show()

@@ -125,7 +125,9 @@ def _by_devices(
     board: pd.DataFrame, field: str, y: alt.Y, by: str, look: Look, below: list[alt.Chart]
 ) -> alt.LayerChart:
     rows, lines = prepared(board, by), scaling.lines(board)
-    drawn = prepared(lines, by).assign(method=lines["method"], line=lines["line"], over=_links(lines["rate"]))
+    drawn = prepared(lines, by).assign(
+        method=lines["method"], line=lines["line"], over=lines["rate"].map(scaling.link_of)
+    )
     sizes = sorted(rows["world_size"].dropna().unique())
     scale = alt.Scale(type="log", base=2, nice=False, padding=18)
     x = alt.X("world_size:Q", title="Processes", scale=scale, axis=alt.Axis(values=sizes, format="d"))
@@ -133,12 +135,6 @@ def _by_devices(
     line = line.encode(x=x, y=y, color=look.colour(), strokeDash=look.dash(), detail="line:N")
     dots = points(alt.Chart(rows.dropna(subset=field)), look, x=x, y=y, tooltip=tooltips(by))
     return alt.layer(*below, line, dots).properties(height=340, usermeta=charts.SVG)
-
-
-def _links(rates: pd.Series) -> list[str]:
-    """The links of lines, by their rates."""
-    rows = pd.DataFrame({"network_mbit": rates.replace(math.inf, math.nan), "world_size": 2})
-    return [scaling.link(row) for _, row in rows.iterrows()]
 
 
 def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from breakeven import grid
+from breakeven import grid, slurm
 from breakeven.errors import UserError
 
 CONFIG = {
@@ -72,7 +72,7 @@ def test_a_curve_that_makes_no_sense_is_refused(curve: dict, reason: str) -> Non
 # what a cluster is asked for
 
 PROFILE = {"accelerator": "cpu", "devices": 2, "nodes": 1, "threads": 3, "memory_gib": 4, "device_pattern": ".*"}
-ROOM_MB = grid.OVERHEAD_MB
+ROOM_MB = slurm.OVERHEAD_MB
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ LIGHT = [
     *("files", "task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
     *("cost", "statistics", "ratios", "leaderboard", "figures", "terminal", "progress"),
     *("ranking", "overall", "cheapest", "tables", "answer", "curves", "catalogue", "documentation", "listing"),
-    "scaling",
+    *("scaling", "slurm"),
 ]
 STAGES = {"training", "compression", "evaluation", "measurement"}
 

@@ -9,18 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION, registry, schema
+from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION, registry, schema, slurm
 from breakeven import chain as chains
 from breakeven.chain import Chain
 from breakeven.errors import UserError
-from breakeven.hardware import HardwareProfile
 from breakeven.method import TrainingMethod
 
 CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config, in the environment of its jobs
-MARGIN_MIN = 15  # minutes that a cluster gives a job beyond its own limit: to start, to try again, to record its end
-OVERHEAD_MB = (
-    2500  # of a job on a cluster beside its work: Snakemake, which starts it, and the imports of its processes
-)
 VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
 
 
@@ -63,30 +58,28 @@ class Grid:
     config_sha256: str  # of what is to be measured, wherever the results go
 
     def resources(
-        self,
-        profile: Callable[[Any], str],
-        alone: Callable[[Any], bool] | None = None,
-        models: int = 1,
-    ) -> dict[str, Callable[[Any], int | str | None]]:
+        self, profile: Callable[[Any], str], alone: Callable[[Any], bool] | None = None, models: int = 1
+    ) -> dict[str, Callable[[Any], slurm.Asked]]:
         """What a rule asks a cluster for: resources, each a function of a job's wildcards, as Snakemake takes them.
 
-        Args:
-            profile: Names the hardware profile of a job.
-            alone: Whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
-            models: How many processes may fill the memory of the profile at once.
-
         What no profile of the grid asks for is not among them, so that a default of the run's own holds.
+
+        Args:
+            profile: names the hardware profile of a job.
+            alone: whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
+            models: how many processes may fill the memory of the profile at once.
         """
 
-        def of(wildcards: Any) -> dict[str, int | str | None]:
-            return _asked(registry.hardware(profile(wildcards)), alone is not None and alone(wildcards), models)
+        def asked(name: str) -> Callable[[Any], slurm.Asked]:
+            def of(wildcards: Any) -> slurm.Asked:
+                timed = alone is not None and alone(wildcards)
+                return slurm.asked(registry.hardware(profile(wildcards)), timed, models)[name]
 
-        def asked(name: str) -> Callable[[Any], int | str | None]:
-            return lambda wildcards: of(wildcards)[name]
+            return of
 
         trained = {training.hardware for training in [*self.trainings, *(cell.training for cell in self.cells)]}
         profiles = trained | {cell.hardware for cell in self.cells}
-        every = [_asked(registry.hardware(name), alone is not None, models) for name in profiles]
+        every = [slurm.asked(registry.hardware(name), alone is not None, models) for name in profiles]
         return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n])}
 
     def evaluated_on(self, accelerator: str) -> str:
@@ -152,6 +145,11 @@ def runtime_sources(chain: str) -> list[str]:
     return method_sources(chains.parse(chain).runtime)
 
 
+def runtime_min(timeout_min: int) -> int:
+    """Minutes that a cluster gives a job whose own limit is `timeout_min`."""
+    return timeout_min + slurm.MARGIN_MIN
+
+
 def execution(name: str) -> str:
     """What of a hardware profile matters to its jobs: all but its price, which the boards take as it is now."""
     p = registry.hardware(name)
@@ -201,25 +199,6 @@ def accelerator(hardware: str) -> str:
 def threads(hardware: str) -> int:
     """Cores that a job on this profile keeps busy."""
     return registry.hardware(hardware).cores
-
-
-def _asked(hardware: HardwareProfile, alone: bool, models: int) -> dict[str, int | str | None]:
-    """Names and values as the executor plugin `slurm` reads them; None: nothing is asked for."""
-    slurm, work_gib = hardware.slurm, hardware.memory_gib * max(hardware.devices, models)
-    gpus = f"gpu:{hardware.devices}" if hardware.accelerator == "cuda" else None
-    several = hardware.nodes > 1
-    return {
-        "mem_mb": round(slurm.memory_gib * 1024) if slurm.memory_gib else round(work_gib * 1024) + OVERHEAD_MB,
-        "nodes": hardware.nodes if several else None,
-        "tasks": hardware.nodes * hardware.devices if several else None,
-        "cpus_per_task": hardware.threads if several else None,  # else the job's threads
-        "gres": slurm.gres or gpus,
-        "slurm_partition": slurm.partition,
-        "slurm_account": slurm.account,
-        "qos": slurm.qos,
-        "constraint": slurm.constraint,
-        "slurm_extra": "--exclusive" if alone else None,
-    }
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -16,22 +16,11 @@ import psutil
 from breakeven import network
 from breakeven.errors import UserError
 from breakeven.schema import read_yaml
+from breakeven.slurm import Slurm
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
 UNLIMITED = 1 << 60  # bytes: what the first version of cgroups writes for no limit is above this
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slurm:
-    """What a cluster is asked for beside what the profile says: `slurm:` in its file."""
-
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None  # features of the nodes
-    gres: str | None = None  # generic resources; None: as many GPUs as the profile has devices
-    memory_gib: float | None = None  # per node and job; None: what follows from the profile's own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +40,7 @@ class HardwareProfile:
     usd_per_hour: float | None = None
     price_source: str | None = None
     price_date: date | None = None
-    slurm: Slurm = Slurm()
+    slurm: Slurm = field(default_factory=Slurm)
 
     @property
     def cores(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -18,7 +19,7 @@ from torch.multiprocessing import ProcessExitedException, ProcessRaisedException
 from torch.nn.parallel import DistributedDataParallel
 
 from breakeven import memory
-from breakeven.errors import CellFailure, death
+from breakeven.errors import CellFailure, death, failure_of
 from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile
 
@@ -38,7 +39,7 @@ class DataParallel(DDPStrategy):
             cast(DistributedDataParallel, self.model).register_comm_hook(self.hook_state, self.hook)
 
 
-class ForkedModelParallel(ModelParallelStrategy):
+class ModelParallel(ModelParallelStrategy):
     """Lightning's strategy for models that `TrainingMethod.distribute` splits, its processes started as DDP's are."""
 
     def __init__(self, start_method: str, **options: Any) -> None:
@@ -54,11 +55,11 @@ def data_parallel(hardware: HardwareProfile, **options: Any) -> DataParallel:
     return DataParallel(**_common(hardware), **options)
 
 
-def model_parallel(hardware: HardwareProfile, data_ranks: int) -> ForkedModelParallel:
+def model_parallel(hardware: HardwareProfile, data_ranks: int) -> ModelParallel:
     """Processes share the model; batches are shared by `data_ranks` groups of them."""
     world = hardware.devices * hardware.nodes
     options = {**_common(hardware), "data_parallel_size": data_ranks, "tensor_parallel_size": world // data_ranks}
-    return ForkedModelParallel(**options)
+    return ModelParallel(**options)
 
 
 def mesh() -> DeviceMesh:
@@ -83,7 +84,7 @@ def watched(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
     """Say which rank a training failed for, and why.
 
     Raises:
-        CellFailure: a rank ended from outside, crashed, or left word of why it cannot go on.
+        CellFailure: a rank raised an exception, ended from outside, crashed, or left word of why it cannot go on.
     """
     oom_kills = memory.oom_kills()
     try:
@@ -93,7 +94,9 @@ def watched(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
             raise CellFailure(**read_json(word)) from error
         rank, code = _ended(trainer, error)
         if code is None:
-            raise
+            print(error, file=sys.stderr)  # the rank's own traceback
+            failure = failure_of(error)
+            raise CellFailure(failure.status, f"rank {rank}: {failure.reason}") from error
         raise death(f"the process of rank {rank}", code, memory.oom_kills() - oom_kills) from error
 
 

@@ -38,10 +38,15 @@ class Win:
         return self.processes or math.inf, self.threads, -self.rate, self.hardware
 
 
+def link_of(rate: float) -> str:
+    """A link by its rate [Mbit/s], in words."""
+    return UNTHROTTLED if math.isinf(rate) else f"{number(rate)} Mbit/s"
+
+
 def link(row: pd.Series) -> str:
     """The link between the processes of a row: its rate, or that nothing throttles it; empty for a single process."""
     if pd.notna(row["network_mbit"]):
-        return f"{number(row['network_mbit'])} Mbit/s"
+        return link_of(row["network_mbit"])
     return UNTHROTTLED if row["world_size"] > 1 else ""
 
 

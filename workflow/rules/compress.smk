@@ -16,7 +16,7 @@ rule compress:
     threads: lambda w: grid.threads(w.train_hardware)
     resources:
         **GRID.resources(lambda w: w.train_hardware),
-        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        runtime=grid.runtime_min(TIMEOUT_MIN),
         timeout_min=TIMEOUT_MIN,
     params:
         step=lambda w: grid.last_step(w.chain),

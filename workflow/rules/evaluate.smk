@@ -14,7 +14,7 @@ rule evaluate:
         "../envs/breakeven.yaml"
     resources:
         **GRID.resources(lambda w: GRID.evaluated_on(w.accelerator)),
-        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        runtime=grid.runtime_min(TIMEOUT_MIN),
         timeout_min=TIMEOUT_MIN,
     shell:
         "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"

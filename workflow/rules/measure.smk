@@ -19,7 +19,7 @@ rule measure:
     threads: lambda w: all_cores(w.hardware)
     resources:
         **GRID.resources(lambda w: w.hardware, alone=lambda w: True, models=2),
-        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        runtime=grid.runtime_min(TIMEOUT_MIN),
         timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,

@@ -31,7 +31,7 @@ rule train:
     threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else grid.threads)(w.train_hardware)
     resources:
         **GRID.resources(lambda w: w.train_hardware, alone=lambda w: grid.training_of(w).key in TIMED),
-        runtime=TIMEOUT_MIN + grid.MARGIN_MIN,
+        runtime=grid.runtime_min(TIMEOUT_MIN),
         timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,
