@@ -18,6 +18,7 @@ from breakeven.calibration import planted
 from breakeven.calibration.bench import Bench
 from breakeven.provenance import is_contended
 
+pytestmark = pytest.mark.alone
 REPETITIONS = 12
 CLOCKED = {"the same model again", "5 ms of sleep"}  # their verdict is on the machine as much as on the harness
 
