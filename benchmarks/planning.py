@@ -1,24 +1,144 @@
-"""How long a person waits before anything starts: planning a grid, listing the units. The fastest of three each."""
+"""How long a person waits before anything starts: planning grids, and beside them a bare Snakefile of as many jobs.
 
+The grids cross every fourth task of full.yaml with its chains, trainings and hardware profiles, by as many seeds as the
+cells need. The bare Snakefile makes the same files by the same rules, each a string pattern with a shell command: no
+functions, parameters, resources, logs or profile. Both are planned from nothing, by turns: `snakemake -n --quiet` is
+what a run takes before its first job, `snakemake -n` also says of each job what it would do.
+"""
+
+import argparse
+import os
+import re
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
+from pathlib import Path
 
-COMMANDS = {
-    "plan the default grid (snakemake -n)": [sys.executable, "-m", "snakemake", "-n", "--quiet", "all"],
-    "list the units (breakeven list)": [sys.executable, "-m", "breakeven", "list"],
-    "python alone": [sys.executable, "-c", "pass"],
-}
+import yaml
+
+from breakeven import grid
+
+ROOT = Path(__file__).parents[1]
+SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "1"]
+DRY = {"snakemake -n": ["-n"], "snakemake -n --quiet": ["-n", "--quiet"]}
+LIST = [sys.executable, "-m", "breakeven", "list"]
+BARE = """
+MODEL = "{{task}}/{{training}}@{{train_hardware}}/seed={{seed}}"
+
+wildcard_constraints: chain="[^/@]+", accelerator="cpu|cuda"
+
+rule all:
+    input: "training", "inference"
+
+rule data:
+    input: "Snakefile"
+    output: "data/{{task}}"
+    shell: "touch {{output}}"
+
+rule train:
+    input: "data/{{task}}", "Snakefile"
+    output: directory("models/" + MODEL)
+    shell: "mkdir {{output}}"
+
+rule compress:
+    input: "models/" + MODEL, "Snakefile"
+    output: directory("artifacts/" + MODEL + "/{{chain}}")
+    shell: "mkdir {{output}}"
+
+rule evaluate:
+    input: "artifacts/" + MODEL + "/{{chain}}", "Snakefile"
+    output: directory("evaluations/" + MODEL + "/{{chain}}@{{accelerator}}")
+    shell: "mkdir {{output}}"
+
+rule measure:
+    input:
+        "artifacts/" + MODEL + "/{{chain}}",
+        "models/" + MODEL,
+        "evaluations/" + MODEL + "/{{chain}}@{{accelerator}}",
+        "evaluations/" + MODEL + "/fp32@{{accelerator}}",
+        "data/{{task}}",
+    output: directory("cells/" + MODEL + "/{{chain}}@{{accelerator}}_{{number}}")
+    shell: "mkdir {{output}}"
+
+rule collect_training:
+    input: expand("models/{{key}}", key={trainings})
+    output: "training"
+    shell: "touch {{output}}"
+
+rule collect_inference:
+    input: expand("cells/{{key}}", key={cells})
+    output: "inference"
+    shell: "touch {{output}}"
+"""
+
+
+@dataclass
+class Done:
+    """What a command took."""
+
+    output: str
+    seconds: float
+    memory_mb: float  # at its peak
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s, {self.memory_mb:.0f} MB"
+
+
+def run(command: list[str], folder: Path) -> Done:
+    """Run a command in a folder to its end."""
+    began = time.perf_counter()
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(output)
+    return Done(output, time.perf_counter() - began, usage.ru_maxrss * 1024 / 1e6)
+
+
+def config_of(cells: int) -> dict:
+    """About as many cells of full.yaml as asked for."""
+    full = grid.read_config(ROOT / "workflow" / "config" / "full.yaml")
+    some = {**full, "tasks": full["tasks"][::4], "seeds": [0]}
+    return {**some, "seeds": list(range(max(1, round(cells / len(grid.expand(some).cells)))))}
 
 
 def main() -> None:
-    for name, command in COMMANDS.items():
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            times.append(time.perf_counter() - began)
-        print(f"{name}: {min(times):.2f} s")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, nargs="+", default=[1000, 10000])
+    parser.add_argument("--repetitions", type=int, default=3)
+    options = parser.parse_args()
+    listed = min(run(LIST, ROOT).seconds for _ in range(options.repetitions))
+    print(f"list the units (breakeven list): {listed:.2f} s")
+    for cells in options.cells:
+        with tempfile.TemporaryDirectory() as folder:
+            compare(config_of(cells), Path(folder), options.repetitions)
+
+
+def compare(config: dict, folder: Path, repetitions: int) -> None:
+    """Plan a grid and its bare Snakefile by turns."""
+    found = grid.expand(config)
+    (folder / "grid.yaml").write_text(yaml.safe_dump(config))
+    keys = {"trainings": [each.key for each in found.trainings], "cells": [each.key for each in found.cells]}
+    (folder / "Snakefile").write_text(BARE.format(**keys))
+    ours = ["--configfile", str(folder / "grid.yaml"), "--config", f"results={folder / 'results'}"]
+    print(f"{len(found.cells):,} cells")
+    jobs = {}
+    for _ in range(repetitions):
+        for name, dry in DRY.items():
+            done = {"breakeven": run([*SNAKEMAKE, *dry, *ours], ROOT), "bare": run([*SNAKEMAKE, *dry], folder)}
+            jobs = jobs or {each: planned(one.output) for each, one in done.items()}
+            per_job = [one.seconds / jobs[each] for each, one in done.items()]
+            told = "; ".join(f"{each} {jobs[each]:,} jobs, {one}" for each, one in done.items())
+            print(f"  {name}: {told}; {per_job[0] / per_job[1]:.2f} times the seconds per job", flush=True)
+
+
+def planned(output: str) -> int:
+    """The jobs that a dry run would run."""
+    return int(re.findall(r"^total\s+(\d+)", output, re.MULTILINE)[-1])
 
 
 if __name__ == "__main__":

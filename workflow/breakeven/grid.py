@@ -186,9 +186,15 @@ def _artifact(key: str, chain: Chain) -> str:
     return f"artifacts/{key}/{chain}" if chain.steps else f"models/{key}"
 
 
-def evaluation(wildcards: Any, chain: str) -> str:
-    """The folder of a chain's evaluation on the kind of accelerator that a measuring job's wildcards name."""
-    return f"evaluations/{training_of(wildcards).key}/{chain}@{accelerator(wildcards.hardware)}"
+def measured_from(results: str, wildcards: Any) -> dict[str, str]:
+    """The folders that a cell is measured from: artifact and evaluation, of its own and of its reference."""
+    key, kind = training_of(wildcards).key, accelerator(wildcards.hardware)
+    return {
+        "artifact": f"{results}/{artifact(key, wildcards.chain)}",
+        "reference": f"{results}/{artifact(key, chains.REFERENCE)}",
+        "evaluation": f"{results}/evaluations/{key}/{wildcards.chain}@{kind}",
+        "reference_evaluation": f"{results}/evaluations/{key}/{chains.REFERENCE}@{kind}",
+    }
 
 
 def accelerator(hardware: str) -> str:

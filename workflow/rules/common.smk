@@ -1,4 +1,5 @@
 # What the rules share: the grid of the config, where results go, and what lives as long as the run does.
+import gc
 import os
 import sys
 from contextlib import ExitStack
@@ -16,7 +17,9 @@ except UserError as error:
 RESULTS = config.get("results", "results")
 TIMEOUT_MIN = config.get("timeout_min", 60)
 os.environ[grid.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
+gc.disable()  # till the plan is made: its objects all stay, and to look through them for cycles takes a third of its time
 RUN = ExitStack()  # what lives as long as the run does
+# Of each file, only the first jobs that need it have it as input: what others make of it is made again after them.
 MODEL = "{task}/{training}@{train_hardware}/seed={seed}"
 TIMED = {training.key for training in GRID.trainings}
 
@@ -44,6 +47,8 @@ wildcard_constraints:
 
 
 onstart:
+    gc.freeze()  # the plan
+    gc.enable()
     try:
         RUN.enter_context(running(Path(RESULTS), jobs_here=workflow.local_exec))
     except UserError as error:

@@ -4,7 +4,6 @@
 rule compress:
     input:
         source=lambda w: f"{RESULTS}/{grid.prefix_artifact(grid.training_of(w).key, w.chain)}",
-        task=lambda w: grid.task_sources(w.task),
         method=lambda w: grid.step_sources(w.chain),
         fine_tuning=grid.method_sources("single_device"),
     output:

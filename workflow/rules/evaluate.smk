@@ -4,7 +4,6 @@
 rule evaluate:
     input:
         artifact=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, w.chain)}",
-        task=lambda w: grid.task_sources(w.task),
         runtime=lambda w: grid.runtime_sources(w.chain),
     output:
         directory(f"{RESULTS}/evaluations/{MODEL}/{{chain}}@{{accelerator}}"),

@@ -3,13 +3,8 @@
 
 rule measure:
     input:
-        artifact=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, w.chain)}",
-        reference=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, 'fp32')}",
-        evaluation=lambda w: f"{RESULTS}/{grid.evaluation(w, w.chain)}",
-        reference_evaluation=lambda w: f"{RESULTS}/{grid.evaluation(w, 'fp32')}",
+        unpack(lambda w: grid.measured_from(RESULTS, w)),
         data=f"{RESULTS}/data/{{task}}.json",
-        task=lambda w: grid.task_sources(w.task),
-        runtime=lambda w: grid.runtime_sources(w.chain),
     output:
         directory(f"{RESULTS}/cells/{MODEL}/{{chain}}@{{hardware}}"),
     log:
