@@ -14,6 +14,10 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.distributed.tensor.parallel import ParallelStyle
 
+from breakeven.crew import Rank
+
+Mesh = DeviceMesh | Rank  # the processes of a training, or of a model that is served
+
 
 class Slice(ParallelStyle):
     """A layer's tensors, sliced: parameters, and what batch normalisation keeps. Its state is whole for who gathers it.
@@ -26,7 +30,7 @@ class Slice(ParallelStyle):
     def __init__(self, dim: int = 0, parts: int = 1) -> None:
         self.dim, self.parts = dim, parts
 
-    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+    def _apply(self, module: nn.Module, device_mesh: Mesh) -> nn.Module:
         self.mesh = device_mesh
         for _, tensor in self._sliced(module):
             own = self._apart(tensor.data).chunk(self.mesh.size(), self.dim + 1)[self.mesh.get_local_rank()]
@@ -52,7 +56,7 @@ class Slice(ParallelStyle):
 class Columns(Slice):
     """A layer that makes some of the channels of what is whole."""
 
-    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+    def _apply(self, module: nn.Module, device_mesh: Mesh) -> nn.Module:
         _sum_gradients(module, device_mesh)
         return super()._apply(module, device_mesh)
 
@@ -63,7 +67,7 @@ class Rows(Slice):
     def __init__(self) -> None:
         super().__init__(dim=1)
 
-    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+    def _apply(self, module: nn.Module, device_mesh: Mesh) -> nn.Module:
         module.register_forward_hook(lambda module, _, outputs: _merged(module, outputs, device_mesh))
         return super()._apply(module, device_mesh)
 
@@ -78,15 +82,17 @@ class Heads(ParallelStyle):
     def __init__(self, counts: tuple[str, ...]) -> None:
         self.counts = counts
 
-    def _apply(self, module: nn.Module, device_mesh: DeviceMesh) -> nn.Module:
+    def _apply(self, module: nn.Module, device_mesh: Mesh) -> nn.Module:
         for name in self.counts:
             setattr(module, name, getattr(module, name) // device_mesh.size())
         _sum_gradients(module, device_mesh)
         return module
 
 
-def _sum_gradients(module: nn.Module, mesh: DeviceMesh) -> None:
+def _sum_gradients(module: nn.Module, mesh: Mesh) -> None:
     """Sum the gradient of what goes in first over the processes: each has that by its own channels."""
+    if not isinstance(mesh, DeviceMesh):
+        return
 
     def entered(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
         x = DTensor.from_local(inputs[0], mesh, [Replicate()], run_check=False)
@@ -95,10 +101,17 @@ def _sum_gradients(module: nn.Module, mesh: DeviceMesh) -> None:
     module.register_forward_pre_hook(entered)
 
 
-def _merged(layer: Any, outputs: Tensor, mesh: DeviceMesh) -> Tensor:
+def _merged(layer: Any, outputs: Tensor, mesh: Mesh) -> Tensor:
     """The sum over the processes, in it once the bias that each of them has added."""
-    whole = DTensor.from_local(outputs, mesh, [Partial()], run_check=False).redistribute(placements=[Replicate()])
+    whole = _summed(outputs, mesh)
     if layer.bias is None:
-        return whole.to_local()
+        return whole
     places = 0 if isinstance(layer, nn.Linear) else outputs.dim() - 2  # dimensions behind that of the channels
-    return whole.to_local() - (mesh.size() - 1) * layer.bias.detach().view(-1, *[1] * places)
+    return whole - (mesh.size() - 1) * layer.bias.detach().view(-1, *[1] * places)
+
+
+def _summed(outputs: Tensor, mesh: Mesh) -> Tensor:
+    if not isinstance(mesh, DeviceMesh):
+        return mesh.sum(outputs)
+    partial = DTensor.from_local(outputs, mesh, [Partial()], run_check=False)
+    return partial.redistribute(placements=[Replicate()]).to_local()

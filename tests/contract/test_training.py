@@ -15,7 +15,7 @@ from breakeven import network, registry
 from breakeven.hardware import HardwareProfile
 from breakeven.method import TrainingMethod
 
-METHODS = [u.name for u in registry.units("methods").values() if u.group in ("training", "distributed")]
+METHODS = [name for name in registry.units("methods") if issubclass(registry.load("methods", name), TrainingMethod)]
 PROFILES = ["cpu_1", "cpu_2x1"]
 PARAMETERS = ["ddp-sent=powersgd", "ddp-bucket_mib=0.1", "fsdp-reshard=False", "local_sgd-together=0-every=2"]
 PARAMETERS += ["pipeline_parallel-schedule=1f1b"]

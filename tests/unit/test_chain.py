@@ -69,3 +69,10 @@ def test_a_step_brings_the_runtime_that_it_needs() -> None:
     assert served(own).runtime == "torchscript-onednn=True"
     with pytest.raises(UserError, match="is served by 'torchscript' alone: leave 'onnxruntime' out"):
         parse("int8_static-backend=fx+onnxruntime")
+
+
+def test_what_eager_alone_serves_processes_that_call_modules_serve_too() -> None:
+    assert parse("int8_dynamic-backend=torch+data_parallel_inference").runtime == "data_parallel_inference"
+    assert parse("low_rank+pipeline_inference-micro_batches=2").runtime == "pipeline_inference-micro_batches=2"
+    with pytest.raises(UserError, match="is served by 'onnxruntime' alone: leave 'tensor_parallel_inference' out"):
+        parse("int8_qat+tensor_parallel_inference")

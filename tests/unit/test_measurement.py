@@ -137,6 +137,15 @@ def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> Non
 
 
 @pytest.mark.slow
+def test_the_memory_of_two_processes_is_that_of_both(served: Served) -> None:
+    one = measurement.measure_memory(served, TASK, CPU, 0)
+    by_two = Served(served.path, "data_parallel_inference")
+    both = measurement.measure_memory(by_two, TASK, registry.hardware("cpu_2x1"), 0)
+    assert both.peak_bytes > 1.3 * one.peak_bytes
+    assert one.above_baseline_bytes < both.above_baseline_bytes < (both.peak_bytes - one.peak_bytes) / 2
+
+
+@pytest.mark.slow
 def test_a_process_that_fails_to_load_is_a_failure_with_its_reason(
     tmp_path: Path, capfd: pytest.CaptureFixture
 ) -> None:

@@ -78,6 +78,34 @@ def test_running_children_count_with_what_they_once_held() -> None:
     assert abs(during - before - 200 * MB) < NEAR
 
 
+def test_what_a_forked_process_held_before_its_work_is_no_growth() -> None:
+    def work() -> tuple[int, int]:
+        held = hold(200)  # which a fork has too
+        context = multiprocessing.get_context("fork")
+        ours, theirs = context.Pipe()
+
+        def follow() -> None:
+            theirs.send(memory.resident_bytes())
+            more = hold(100)
+            theirs.send(len(more))
+            theirs.recv()
+
+        memory.reset_peak()
+        before = memory.resident_bytes()
+        process = context.Process(target=follow)
+        process.start()
+        memory.note_held(process.pid, ours.recv())
+        ours.recv()
+        found = memory.peak_above_bytes(before), memory.peak_bytes() - before
+        ours.send(len(held))
+        process.join()
+        return found
+
+    above, more = forked(work)
+    assert abs(above - 100 * MB) < NEAR
+    assert more > 300 * MB  # the process as a whole
+
+
 @pytest.mark.parametrize("wanted", [100, 300])
 def test_a_limit_is_above_what_is_held_already(wanted: int) -> None:
     def work() -> bool:

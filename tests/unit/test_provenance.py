@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import psutil
@@ -223,6 +224,32 @@ def test_another_process_is_foreign_until_it_is_named_as_ours() -> None:
     finally:
         burner.kill()
         burner.wait()
+
+
+GRANDCHILD = """
+import subprocess, sys
+subprocess.Popen([sys.executable, "-c", "print('here', flush=True)\nwhile True: pass"]).wait()
+"""
+
+
+def test_what_a_named_process_has_started_is_ours() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", GRANDCHILD], stdout=subprocess.PIPE)
+    assert parent.stdout.readline() == b"here\n"
+    (burner,) = psutil.Process(parent.pid).children()
+    try:
+        with ForeignLoad([parent.pid]) as load:
+            before, own = burner.cpu_times().user, load._own_s()
+            while burner.cpu_times().user - before < 0.5:
+                pass
+            assert load._own_s() - own > 0.9 * 0.5
+            burner.kill()
+            parent.wait()
+            assert load._own_s() >= own
+    finally:
+        for process in (burner, parent):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        parent.wait()
 
 
 def test_a_child_that_has_ended_is_ours() -> None:

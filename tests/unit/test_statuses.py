@@ -216,6 +216,14 @@ def test_a_crash_of_a_serving_process(jobs: Jobs, model: Path) -> None:
     assert done.attempts == 1
 
 
+def test_quality_is_evaluated_by_the_processes_that_serve(jobs: Jobs, model: Path) -> None:
+    chain = "data_parallel_inference"
+    artifact, _ = jobs.compress(model, chain)
+    found = read_json(jobs.evaluate(artifact, chain) / "evaluation.json")
+    assert (found["status"], found["reason"]) == (Status.OK, None)
+    assert found["quality"] == read_json(jobs.evaluate(model, "fp32") / "evaluation.json")["quality"]
+
+
 def test_what_follows_a_failed_step_carries_its_reason(jobs: Jobs, model: Path) -> None:
     artifact, _ = jobs.compress(model, "planted_step-cause=raise")
     following, later = jobs.compress(artifact, "planted_step-cause=none")

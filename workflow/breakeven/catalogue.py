@@ -39,8 +39,8 @@ class DescribedMethod:
     parameters: tuple[Parameter, ...]
     changes: str  # of a model; empty where it compresses nothing
     served_by: tuple[str, ...]  # runtimes, with the parameter that asks for one; empty where it serves nothing
-    data_partition: str  # how a training lays samples on the processes; empty where it trains nothing
-    model_partition: str  # how it lays parameters, gradients and optimiser states
+    data_partition: str  # how samples lie on the processes of a training or a runtime; empty where it has no such
+    model_partition: str  # how parameters do, and in training gradients and optimiser states
 
     @property
     def link(self) -> str | None:

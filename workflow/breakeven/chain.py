@@ -10,7 +10,7 @@ from typing import cast, get_args
 from breakeven import registry
 from breakeven.errors import UserError
 from breakeven.hardware import HardwareProfile
-from breakeven.method import Change, CompressionMethod, Method, Runtime
+from breakeven.method import Change, CompressionMethod, DistributedRuntime, Method, Runtime
 from breakeven.task import Task
 
 REFERENCE = "fp32"  # the trained model itself, served by eager torch: what every other chain is compared with
@@ -129,7 +129,8 @@ class _Building:
             raise self._error(f"'{step}' follows the runtime '{self.runtime}': a chain has one runtime")
         if self.runtime is None:
             needed = _compression(self.steps[-1]).runtime if self.steps else None
-            if needed not in (None, step.partition("-")[0]):  # whatever the runtime's own parameters
+            calls_modules = isinstance(registry.method(step), DistributedRuntime) and needed == DEFAULT_RUNTIME
+            if needed not in (None, step.partition("-")[0]) and not calls_modules:  # whatever the runtime's parameters
                 raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
             if step != DEFAULT_RUNTIME:
                 self.steps.append(step)

@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 
 VMSTAT = Path("/proc/vmstat")
+_held: dict[int, int] = {}  # by process, see `note_held`
 
 
 def resident_bytes() -> int:
@@ -20,11 +21,18 @@ def resident_bytes() -> int:
 
 def peak_bytes() -> int:
     """The most that this process has held since it began or since `reset_peak` (`VmHWM`), and those it has started."""
-    children = 0
-    for child in psutil.Process().children(recursive=True):
-        with suppress(OSError):  # it has ended since
-            children += _status("VmHWM", child.pid)
-    return _status("VmHWM") + children
+    return sum(_peaks().values())
+
+
+def peak_above_bytes(held_bytes: int) -> int:
+    """The same, above what this process held before its work, and what those it has started did: see `note_held`."""
+    peaks = _peaks()
+    return sum(peaks.values()) - held_bytes - sum(_held.get(pid, 0) for pid in peaks)
+
+
+def note_held(pid: int, held_bytes: int) -> None:
+    """Note what a process that was forked from this one held before its work: pages that it got from here."""
+    _held[pid] = held_bytes
 
 
 def reset_peak() -> None:
@@ -43,6 +51,15 @@ def limit(above_bytes: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _status("VmData") + above_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _peaks() -> dict[int, int]:
+    """Of this process, and of those it has started."""
+    found = {os.getpid(): _status("VmHWM")}
+    for child in psutil.Process().children(recursive=True):
+        with suppress(OSError):  # it has ended since
+            found[child.pid] = _status("VmHWM", child.pid)
+    return found
 
 
 def _status(field: str, pid: int | None = None) -> int:

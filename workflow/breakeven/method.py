@@ -106,6 +106,7 @@ class Runtime(Method):
     """Serves a model from a file."""
 
     suffix: ClassVar[str]  # of the exported file: ".onnx"
+    least_devices: ClassVar[int] = 1  # that it serves on
     package: ClassVar[str] = "torch"  # whose version is the runtime's
     precision: ClassVar[str | None] = None  # it computes in, where it is not what the file has
 
@@ -117,8 +118,31 @@ class Runtime(Method):
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
         """A callable of the model's own signature, float32 CPU or CUDA tensors in and out, in this process.
 
-        It uses exactly `hardware.threads` threads on a CPU.
+        It uses exactly `hardware.threads` threads on a CPU; on several devices, in each of as many processes.
         """
+
+
+class DistributedRuntime(Runtime):
+    """Calls a module in several processes of one machine, one per device."""
+
+    data_partition: ClassVar[str]  # how the samples of a batch lie on the processes
+    model_partition: ClassVar[str]  # how parameters do
+    least_devices: ClassVar[int] = 2
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """See `Method`."""
+        if hardware.devices < self.least_devices:
+            return f"needs two devices or more; {hardware.name} has one: use eager there"
+        if hardware.accelerator != "cpu" or hardware.network_mbit is not None:
+            what = "serves from processes that share a CPU's memory"
+            return f"{what}, which is not what {hardware.name} is: use a CPU profile of several devices and no link"
+        return None
+
+    def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
+        """See `Runtime`. The module as it is: how many processes will serve it is not known yet."""
+        import torch
+
+        torch.save(model, path)
 
 
 class TrainingMethod(Method):

@@ -9,6 +9,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -70,11 +71,12 @@ def package_version(name: str) -> str | None:
 class ForeignLoad:
     """Share of the machine that other processes used during a block, in percent of all its cores.
 
-    Ours are this process, the children it has waited for, and the running ones in `pids`.
+    Ours are this process, the children it has waited for, and the running ones in `pids` with those they have started.
     """
 
     def __init__(self, pids: Sequence[int] = ()) -> None:
-        self.processes = [psutil.Process(pid) for pid in (os.getpid(), *pids)]
+        named = [psutil.Process(pid) for pid in pids]
+        self.processes = [psutil.Process(), *named, *(child for p in named for child in p.children(recursive=True))]
         self.percent = 0.0
 
     def __enter__(self) -> ForeignLoad:
@@ -88,7 +90,11 @@ class ForeignLoad:
             self.percent = max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
 
     def _own_s(self) -> float:
-        return sum(sum(process.cpu_times()[:4]) for process in self.processes)
+        total = 0.0
+        for process in self.processes:
+            with suppress(psutil.NoSuchProcess):  # it has ended: its parent, which has waited for it, counts it
+                total += sum(process.cpu_times()[:4])
+        return total
 
 
 def is_contended(foreign_load_percent: float, machine_cores: float | None = None) -> bool:

@@ -42,10 +42,10 @@ class Served:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory of a process that loads and runs a model."""
+    """Peak memory of a process that loads and runs a model, and of those it starts for that."""
 
     peak_bytes: int
-    above_baseline_bytes: int  # above the level after imports
+    above_baseline_bytes: int  # above the level after imports, of each process
     cuda_allocated_bytes: int | None = None
     cuda_reserved_bytes: int | None = None
 
@@ -128,8 +128,7 @@ class Model:
         for batch_size in batch_sizes:
             for _ in range(MEMORY_CALLS):
                 self._timed(self._next(batch_size))
-        peak = memory.peak_bytes()
-        above = peak - self.baseline
+        peak, above = memory.peak_bytes(), memory.peak_above_bytes(self.baseline)
         if not self.cuda:
             return Memory(peak, above)
         return Memory(peak, above, torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved())

@@ -8,7 +8,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +172,8 @@ def evaluate(
         with recorded(failed):
             attempt.begin()
             require(hardware.missing(), "no_hardware")
+            # Nothing is timed here: where a runtime needs several devices, they may share the cores of one.
+            hardware = replace(hardware, devices=chain.served_by.least_devices)
             require(chain.unsupported(task, hardware), "unsupported")
             model = artifacts.read(source)
             path = artifacts.model_file(source, model)
