@@ -228,7 +228,7 @@ def test_another_process_is_foreign_until_it_is_named_as_ours() -> None:
 
 GRANDCHILD = """
 import subprocess, sys
-subprocess.Popen([sys.executable, "-c", "print('here', flush=True)\nwhile True: pass"]).wait()
+subprocess.Popen([sys.executable, "-c", "print('here', flush=True)\\nwhile True: pass"]).wait()
 """
 
 
