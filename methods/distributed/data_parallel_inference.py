@@ -1,9 +1,10 @@
-"""Data-parallel inference: a batch is split over processes that each hold the whole model, their outputs gathered.
+"""Data-parallel inference: a batch is split over processes that each hold the whole model, their outputs gathered. A
+batch of one sample has nothing to split: one process serves it, and gains nothing. Speed-ups are over eager in one
+process of the same profile, which leaves the cores of the others idle.
 
-One process per device of the profile, of its number of threads each. The first is the one that is asked: it computes
-a share of the batch too, and puts the others' inputs into memory that they share. A batch of one sample has nothing
-to split and runs in the first process alone: its latency is that of eager, and more processes then serve more requests
-at a time, which is not measured here. The speed-up is over eager in one such process, on the same profile.
+One process per device of the profile, each with its number of threads. The first is the one that is asked: it computes
+a share of the batch too, and puts the others' inputs into memory that they share. More processes also serve more
+requests at a time, which is not measured here.
 
 Reference: https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html, with processes in place of
 threads.

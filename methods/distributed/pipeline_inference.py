@@ -1,11 +1,12 @@
-"""Pipelined inference: layers lie in stages on processes, through which micro-batches run (GPipe).
+"""Pipelined inference: layers lie in stages on processes, through which a batch's parts run (Huang et al.,
+arXiv:1811.06965). A batch of one sample passes stage after stage: it is answered no sooner than by one process, and
+later by the hand-over. Speed-ups are over eager in one process of the same profile, which leaves the cores of the
+others idle.
 
-The stages are those of `pipeline_parallel` (Huang et al., arXiv:1811.06965): cut where each has about as many
-operations, and the two parts give what the network does. One process per device of the profile. A batch is split into
-micro-batches, so that a stage computes one while the next stage has the one before: throughput grows with the number
-of stages, less what they wait for the first micro-batch and for the slowest stage. A batch of one sample passes one
-stage after the other: its latency is no better than eager's, and worse by the hand-over. What a pipeline is for is a
-model that one device cannot hold. The speed-up is over eager in one process, on the same profile.
+The stages are those of `pipeline_parallel`: cut where each has about as many operations, and the two parts give what
+the network does. One process per device of the profile. A stage computes one micro-batch while the next stage has the
+one before: throughput grows with the number of stages, less what they wait for the first micro-batch and for the
+slowest stage. What a pipeline is for is a model that one device cannot hold.
 
 Limits: as of `pipeline_parallel`: refused are networks whose values pass by every place to cut them. What comes before
 its stage each process runs on shapes, which takes time in every micro-batch. Two samples lie in the file beside the

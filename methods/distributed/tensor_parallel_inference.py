@@ -1,10 +1,10 @@
-"""Tensor-parallel inference: layers split by channels, partial results merged (Shoeybi et al., arXiv:1909.08053).
+"""Tensor-parallel inference: layers split by channels, partial results merged (Shoeybi et al., arXiv:1909.08053). One
+sample is split too, so that a request may be answered sooner, where a layer computes for longer than its result takes
+to be merged. Speed-ups are over eager in one process of the same profile, which leaves the cores of the others idle.
 
 The plan is that of `tensor_parallel`: of two layers that follow one another each process has some of the channels
-between them, and of attention some of the heads; what the second layer makes is summed over the processes. Every
-process, one per device of the profile, has the whole batch, so that a batch of one sample is split too: the latency of
-one request can fall, where a layer has more to compute than its result has to send. Sums pass through memory that the
-processes share. The speed-up is over eager in one process, on the same profile.
+between them, and of attention some of the heads; what the second layer makes is summed over the processes, through
+memory that they share. Every process, one per device of the profile, has the whole batch.
 
 Limits: as of `tensor_parallel`; what stays whole is computed in every process, and a network without such layers, as
 quantised ones are, is refused. Every process loads the whole model and then keeps its part. Processes of one machine,
