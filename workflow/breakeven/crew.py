@@ -117,6 +117,8 @@ Make = Callable[[Rank], Callable[..., Any]]
 def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
     """A model that `hardware.devices` processes serve together, this one among them, until what is returned is dropped.
 
+    Call it where nothing was computed on several threads yet: a process forked after that hangs when it uses several.
+
     Args:
         make: called once in every process with its rank, for what that does with a batch: rank 0 gives the outputs for
             the inputs, the others are called with what it sends them, again and again.
