@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/bundles.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/evaluate.smk"

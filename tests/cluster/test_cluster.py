@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from checkout import ROOT, make_checkout
 from cluster import CPUS, Cluster
 
+from breakeven.files import read_json, write_json
 from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
 
 TASK = "planted_initials"
@@ -79,6 +82,10 @@ class Login:
         """Of a training."""
         return self.results / f"logs/train/{task}/single_device@planted_node/seed={seed}.log"
 
+    def model(self, task: str, seed: int) -> Path:
+        """Of a training."""
+        return self.results / f"models/{task}/single_device@planted_node/seed={seed}"
+
     def jobs(self) -> list[dict[str, str]]:
         """SLURM's jobs of the runs from here."""
         return self.cluster.jobs()[self.earlier :]
@@ -89,11 +96,21 @@ class Login:
         logs = {seed: self.log(task, seed) for seed in running}
         return {seed: running[seed] for seed, log in logs.items() if log.exists() and "at work" in log.read_text()}
 
+    def pids_at_work(self) -> dict[int, int]:
+        """Of the processes of trainings that have begun, by seed."""
+        logs = {path: path.read_text() for path in (self.results / "logs/train").glob("*/*/*.log")}
+        begun = {path: re.search(r"^at work (\d+)$", text, re.MULTILINE) for path, text in logs.items()}
+        return {int(path.stem.partition("=")[2]): int(said[1]) for path, said in begun.items() if said}
+
     def trained(self) -> list[TrainingRow]:
         return read_rows(self.results / "training.parquet", TrainingRow)
 
     def leftovers(self) -> list[Path]:
-        return [path for path in self.results.rglob(".*") if path.name not in (".lock", ".snakemake_timestamp")]
+        return [
+            path
+            for path in self.results.rglob(".*")
+            if path.name not in (".lock", ".slurm_run", ".snakemake_timestamp")
+        ]
 
 
 def seed_of(job: dict[str, str]) -> int:
@@ -136,23 +153,28 @@ def test_every_row_is_there_and_says_which_job_made_it(run: Run) -> None:
     assert sorted(row.chain for row in measured) == ["fp32"] * 2 + ["planted_step"] * 2  # in two scenarios
     for row in (trained, *measured):
         assert (row.status, row.executor) == (Status.OK, "slurm"), row.reason
-    assert len({trained.job_id, *(row.job_id for row in measured)}) == 3
     comments = {job["JobId"]: job["Comment"] for job in run.jobs}
     assert comments[trained.job_id].startswith("rule_train")
-    for row in measured:
-        assert comments[row.job_id].startswith("rule_measure")
-        assert comments[row.job_id].endswith(f"_{row.chain}_{row.hardware}")
+    assert {comments[row.job_id].partition("-")[0] for row in measured} == {"rule_measure"}
+
+
+def test_short_cells_share_a_job_and_take_turns(run: Run) -> None:
+    records = [read_json(path) for path in run.login.results.glob("cells/**/job.json")]
+    assert len(records) == 2
+    assert len({row.job_id for row in read_rows(run.login.results / "inference.parquet", InferenceRow)}) == 1
+    first, second = sorted((record["started_at"], record["finished_at"]) for record in records)
+    assert first[1] <= second[0]
 
 
 def test_every_job_but_data_and_boards_went_to_the_cluster(run: Run) -> None:
-    rules = [job["Comment"].split("_")[1] for job in run.jobs]
-    assert sorted(rules) == ["compress", "evaluate", "evaluate", "measure", "measure", "train"]
+    rules = [re.split("[_-]", job["Comment"])[1] for job in run.jobs]
+    assert sorted(rules) == ["compress", "evaluate", "measure", "train"]
     assert {job["Partition"] for job in run.jobs} == {"planted"}  # which is not the cluster's default
 
 
 def test_timed_jobs_are_alone_on_their_node(run: Run) -> None:
     timed = [job for job in run.jobs if job["Comment"].startswith(TIMED)]
-    assert len(timed) == 3
+    assert len(timed) == 2
     for job in timed:
         assert (job["OverSubscribe"], job["NumCPUs"]) == ("NO", str(CPUS))  # all of the node's
         beside = [
@@ -164,12 +186,14 @@ def test_timed_jobs_are_alone_on_their_node(run: Run) -> None:
             and job["StartTime"] < other["EndTime"]
         ]
         assert not beside, f"{job['JobId']} beside {beside}"
-    assert [job["NumCPUs"] for job in run.jobs if job not in timed] == ["1"] * 3
+    assert [job["NumCPUs"] for job in run.jobs if job not in timed] == ["1"] * 2
 
 
 def test_jobs_are_told_more_time_than_they_take_for_themselves(run: Run) -> None:
     """Else SLURM would end a job before it has recorded that its time ran out."""
-    assert {job["TimeLimit"] for job in run.jobs} == {"01:15:00"}
+    bundled = {job["TimeLimit"] for job in run.jobs if "-" in job["Comment"]}
+    assert {job["TimeLimit"] for job in run.jobs} - bundled == {"01:15:00"}
+    assert bundled == {"01:26:00"}  # and ten minutes for both members, who add up whole minutes
 
 
 def test_running_again_submits_nothing(run: Run) -> None:
@@ -201,7 +225,7 @@ def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> Non
         assert f"SLURM status is: '{status}'" in said
     assert "3 failed" in said
 
-    kept = here.results / f"models/{WAITING}/single_device@planted_node/seed={well}/rows.json"
+    kept = here.model(WAITING, well) / "rows.json"
     written = kept.stat().st_mtime_ns
     again = here.snakemake()
     assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
@@ -210,6 +234,46 @@ def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> Non
     assert sorted(row.seed for row in rows) == [0, 1, 2, 3]
     assert len({row.cell_id for row in rows}) == 4
     assert {row.status for row in rows} == {Status.OK}
+    assert not here.leftovers()
+
+
+def test_a_member_of_a_bundle_that_is_killed_takes_no_other_along(cluster: Cluster, tmp_path: Path) -> None:
+    """Three trainings in one job, since an earlier one was short."""
+    here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING], "seeds": [1, 2, 3]})
+    earlier = here.model(WAITING, 0) / "job.json"
+    write_json({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:03+00:00"}, earlier)
+    (here.waits / "a").touch()
+    with here.started() as first:
+        cluster.until(here.pids_at_work, "member at work", 180)
+        ((killed, pid),) = here.pids_at_work().items()
+        psutil.Process(pid).parent().kill()
+        assert first.wait(300) == 1
+    assert "1 failed" in (here.path / "driver.log").read_text()
+    assert not here.model(WAITING, killed).exists()
+    kept = {seed: here.model(WAITING, seed).stat().st_mtime_ns for seed in {1, 2, 3} - {killed}}
+    again = here.snakemake()
+    assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
+    assert {seed: here.model(WAITING, seed).stat().st_mtime_ns for seed in kept} == kept
+    assert [job["JobState"] for job in here.jobs()] == ["FAILED", "COMPLETED"]
+    assert sorted((row.seed, row.status) for row in here.trained()) == [(seed, Status.OK) for seed in (1, 2, 3)]
+
+
+def test_jobs_of_a_run_whose_driver_was_killed_are_gone_before_the_next_submits(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING]})
+    (here.waits / "a").touch()
+    with here.started() as run:
+        cluster.until(lambda: here.at_work(WAITING), "job at work", 180)
+        run.kill()
+        run.wait()
+    again = here.snakemake()
+    assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
+    old, new = here.jobs()
+    assert (old["JobState"], new["JobState"]) == ("CANCELLED", "COMPLETED")
+    assert old["EndTime"] <= new["SubmitTime"]
+    assert f"whose driver is gone: {old['JobId']}: cancelled\n" in again.stderr
+    assert [row.status for row in here.trained()] == [Status.OK]
     assert not here.leftovers()
 
 

@@ -17,7 +17,7 @@ LIGHT = [
     *("files", "task", "method", "hardware", "record", "grid", "registry", "chain", "schema", "errors"),
     *("cost", "statistics", "ratios", "leaderboard", "figures", "terminal", "progress"),
     *("ranking", "overall", "cheapest", "tables", "answer", "curves", "catalogue", "documentation", "listing"),
-    *("scaling", "slurm"),
+    *("scaling", "slurm", "bundles", "cluster"),
 ]
 STAGES = {"training", "compression", "evaluation", "measurement"}
 
@@ -111,13 +111,15 @@ def test_the_dashboard_imports_only_what_reads_rows() -> None:
         assert {name for name in imports(path) if name.startswith("breakeven")} <= allowed, path
 
 
-def test_rules_know_the_grid_only() -> None:
+def test_rules_know_the_grid_and_how_a_run_lives() -> None:
     lines = [line for path in ROOT.glob("workflow/rules/*.smk") for line in path.read_text().splitlines()]
     found = {line for line in lines if line.startswith(("import breakeven", "from breakeven"))}
     assert found == {
-        "from breakeven import grid",
+        "from breakeven import cluster, grid",
+        "from breakeven.bundles import TURN, Bundles",
         "from breakeven.errors import UserError",
         "from breakeven.forkserver import running",
+        "from breakeven.forkserver import serving",
     }
 
 

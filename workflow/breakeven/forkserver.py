@@ -2,9 +2,9 @@
 
 Importing torch, Lightning and their friends takes 6–9 s; a fork of a process that has them takes milliseconds, with
 the same latencies (the same idea as the standard library's `multiprocessing.forkserver`, but shared by processes
-that do not descend from one another). The Snakefile starts one for the length of a run on this machine; a job on a
-cluster, and a verb pasted into a shell, find none and import for themselves. Engine and units are not preloaded, so
-an edited file is always read anew.
+that do not descend from one another). The Snakefile starts one for the length of a run on this machine, and of a job
+on one node of a cluster; a verb pasted into a shell finds none and imports for itself. Engine and units are not
+preloaded, so an edited file is always read anew.
 """
 
 from __future__ import annotations
@@ -164,12 +164,13 @@ def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
         ) from error
     # `python` in a rule's line is the one that runs Snakemake, whether its environment was activated or not.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    with lock, _serving() if jobs_here else contextlib.nullcontext():
+    with lock, serving() if jobs_here else contextlib.nullcontext():
         yield
 
 
 @contextmanager
-def _serving() -> Iterator[None]:
+def serving() -> Iterator[None]:
+    """A fork server that jobs find by their environment, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
         os.environ[VARIABLE] = str(Path(folder) / "socket")
         # One thread for libraries that would start a pool at import: a fork must find no threads.

@@ -55,7 +55,7 @@ class Grid:
     trainings: list[Training]  # of the training board: timed alone
     cells: list[Cell]
     timing: str  # brief, quick or full
-    config_sha256: str  # of what is to be measured, wherever the results go
+    config_sha256: str  # of what is to be measured, wherever the results go and however a cluster is asked
 
     def resources(
         self, profile: Callable[[Any], str], alone: Callable[[Any], bool] | None = None, models: int = 1
@@ -115,7 +115,7 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
         for hardware in config["hardware"]
         for chain in names
     ]
-    what = {key: value for key, value in config.items() if key != "results"}
+    what = {key: value for key, value in config.items() if key not in ("results", "bundle_min")}
     config_sha256 = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
     return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"], config_sha256)
 
@@ -143,11 +143,6 @@ def step_sources(chain: str) -> list[str]:
 def runtime_sources(chain: str) -> list[str]:
     """The files of the runtime that serves a chain."""
     return method_sources(chains.parse(chain).runtime)
-
-
-def runtime_min(timeout_min: int) -> int:
-    """Minutes that a cluster gives a job whose own limit is `timeout_min`."""
-    return timeout_min + slurm.MARGIN_MIN
 
 
 def execution(name: str) -> str:

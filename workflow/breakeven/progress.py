@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
@@ -126,7 +126,14 @@ class Display:
             self._refresh()
 
     def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None, message: str | None = None) -> None:
-        """A job failed: its line, what a cluster says of it, its command, and the ends of its logs."""
+        """A job failed: its line, what a cluster says of it, its command, and the ends of its logs.
+
+        Of a bundle that failed, Snakemake calls all members failed: those that left their record did well.
+        """
+        running = self.tally.running.get(jobid)
+        if running and any(recorded(running.output)):
+            self.finish(jobid)
+            return
         job, duration = self.tally.end(jobid, well=False) or (Job(rule, "", 1, [], 0), 0.0)
         self._line(job, duration, "FAILED", "bold red")
         if message:
@@ -195,9 +202,14 @@ def label(wildcards: Mapping[str, str]) -> str:
     return " ".join(part for part in parts if part)
 
 
+def recorded(outputs: Iterable[str]) -> Iterator[Path]:
+    """The records in the folders of a step."""
+    return (path for output in outputs for name in RECORDS if (path := Path(output) / name).exists())
+
+
 def headline(outputs: Iterable[str]) -> tuple[str, bool]:
     """What a step found, by the record in its folder, and whether it went well; nothing where there is none."""
-    for path in (Path(output) / name for output in outputs for name in RECORDS):
+    for path in recorded(outputs):
         try:
             record = json.loads(path.read_text())
         except (OSError, ValueError):

@@ -5,7 +5,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from breakeven import grid
+from breakeven import cluster, grid
 from breakeven.errors import UserError
 from breakeven.forkserver import running
 
@@ -51,6 +51,7 @@ onstart:
     gc.enable()
     try:
         RUN.enter_context(running(Path(RESULTS), jobs_here=workflow.local_exec))
+        cluster.begin(workflow, Path(RESULTS))
     except UserError as error:
         sys.exit(f"breakeven: {error}")
     if workflow.local_exec:

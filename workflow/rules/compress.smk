@@ -10,12 +10,15 @@ rule compress:
         directory(f"{RESULTS}/artifacts/{MODEL}/{{chain}}"),
     log:
         f"{RESULTS}/logs/compress/{MODEL}/{{chain}}.log",
+    group:
+        BUNDLES.group("compress")
     conda:
         "../envs/breakeven.yaml"
     threads: lambda w: grid.threads(w.train_hardware)
     resources:
         **GRID.resources(lambda w: w.train_hardware),
-        runtime=grid.runtime_min(TIMEOUT_MIN),
+        runtime=BUNDLES.runtime("compress"),
+        turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
         step=lambda w: grid.last_step(w.chain),

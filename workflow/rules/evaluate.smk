@@ -9,11 +9,14 @@ rule evaluate:
         directory(f"{RESULTS}/evaluations/{MODEL}/{{chain}}@{{accelerator}}"),
     log:
         f"{RESULTS}/logs/evaluate/{MODEL}/{{chain}}@{{accelerator}}.log",
+    group:
+        BUNDLES.group("evaluate")
     conda:
         "../envs/breakeven.yaml"
     resources:
         **GRID.resources(lambda w: GRID.evaluated_on(w.accelerator)),
-        runtime=grid.runtime_min(TIMEOUT_MIN),
+        runtime=BUNDLES.runtime("evaluate"),
+        turn=1,
         timeout_min=TIMEOUT_MIN,
     shell:
         "python -m breakeven evaluate --task {wildcards.task:q} --chain {wildcards.chain:q}"

@@ -9,12 +9,15 @@ rule measure:
         directory(f"{RESULTS}/cells/{MODEL}/{{chain}}@{{hardware}}"),
     log:
         f"{RESULTS}/logs/measure/{MODEL}/{{chain}}@{{hardware}}.log",
+    group:
+        BUNDLES.group("measure")
     conda:
         "../envs/breakeven.yaml"
     threads: lambda w: all_cores(w.hardware)
     resources:
         **GRID.resources(lambda w: w.hardware, alone=lambda w: True, models=2),
-        runtime=grid.runtime_min(TIMEOUT_MIN),
+        runtime=BUNDLES.runtime("measure"),
+        turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,

@@ -25,13 +25,16 @@ rule train:
         f"{RESULTS}/logs/train/{MODEL}.log",
     # Before all that is short, or the longest training ends after all others with a core idle beside it.
     priority: 1
+    group:
+        BUNDLES.group("train")
     conda:
         "../envs/breakeven.yaml"
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else grid.threads)(w.train_hardware)
     resources:
         **GRID.resources(lambda w: w.train_hardware, alone=lambda w: grid.training_of(w).key in TIMED),
-        runtime=grid.runtime_min(TIMEOUT_MIN),
+        runtime=BUNDLES.runtime("train"),
+        turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
         versions=grid.VERSIONS,

@@ -17,7 +17,8 @@ NOISE = re.compile(
     r"Assuming unrestricted|Config file .* is extended|Building DAG|Using shell|Provided |Rules claiming|Select jobs"
     r"|Conda environments: ignored|Execute \d+ jobs|Exiting because a job|Shutting down|Complete log|Elapsed time"
     r"|WorkflowError:\nAt least one job|RuleException:\nCalledProcess|Removing output files of failed job"
-    r"|Job \d+ has been submitted|No SLURM account given|No account was given|Unable to guess SLURM account|Cleaning up"
+    r"|Job [\w-]+ has been submitted|No SLURM account given|No account was given|Unable to guess SLURM account"
+    r"|Cleaning up|Group jobs: inactive|--keep-incomplete mode"
 )
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),
@@ -66,6 +67,8 @@ class LogHandler(LogHandlerBase):
         elif event == LogEvent.JOB_ERROR:
             names = ("jobid", "rule_name", "log", "shellcmd", "rule_msg")
             self.display.fail(*(fields.get(name) for name in names))
+        elif event == LogEvent.GROUP_ERROR:
+            self.display.say(f"{record.msg}: SLURM job {fields.get('external_jobid')}", "red")
         elif event not in SILENT and not NOISE.match(str(record.msg)):
             self._say(record)
 

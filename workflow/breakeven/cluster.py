@@ -1,0 +1,72 @@
+"""How a run on a cluster begins: nothing of a run before it is at work any more, and no old result is taken for new."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from breakeven.errors import UserError
+
+RUN = ".slurm_run"  # in the results folder: the name of all SLURM jobs of the last run on a cluster
+PATIENCE_S = 120.0  # for jobs to be gone that were cancelled
+PAUSE_S = 1.0
+
+
+def begin(workflow: Any, results: Path) -> None:
+    """Before the first job; the caller holds the lock of the results folder.
+
+    Raises:
+        UserError: jobs of an earlier run cannot be asked for, or do not end.
+    """
+    record = results / RUN
+    if record.exists() and shutil.which("squeue"):
+        cancel(record.read_text().strip(), results)
+    if workflow.local_exec:
+        return
+    record.write_text(getattr(workflow.scheduler._executor, "run_uuid", ""))
+    # Results are written aside and renamed: one that is there is whole. When a bundle fails, those of its members that
+    # ended well are to stay, and so none may be there that is of an earlier run, and is to be made again.
+    workflow.execution_settings.keep_incomplete = True
+    for job in workflow.dag.needrun_jobs():
+        if not job.is_local:
+            workflow.async_run(job.remove_existing_output())
+
+
+def cancel(name: str, results: Path) -> None:
+    """Cancel this user's SLURM jobs of that name, if there are any, and wait until they are gone.
+
+    Raises:
+        UserError: SLURM does not answer, or they do not end.
+    """
+    found = _queued(name) if name else []
+    if not found:
+        return
+    which = f"{results}: SLURM jobs of an earlier run, whose driver is gone: {', '.join(found)}"
+    _ask("scancel", *_selection(name))
+    deadline = time.monotonic() + PATIENCE_S
+    while _queued(name):
+        if time.monotonic() > deadline:
+            raise UserError(f"{which}: cancelled, but still in the queue: run again when squeue shows them no more")
+        time.sleep(PAUSE_S)
+    print(f"{which}: cancelled", file=sys.stderr)
+
+
+def _queued(name: str) -> list[str]:
+    return _ask("squeue", "--noheader", "--format=%A", *_selection(name)).split()
+
+
+def _selection(name: str) -> list[str]:
+    return [f"--user={os.getuid()}", f"--name={name}"]
+
+
+def _ask(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        said = f"{' '.join(command)}: {done.stderr.strip()}"
+        raise UserError(f"{said}: jobs of an earlier run may be at work: run again when SLURM answers")
+    return done.stdout
