@@ -42,7 +42,7 @@ def main() -> None:
         sys.exit(reason)
     with clusters.running() as cluster, tempfile.TemporaryDirectory() as folder:
         cluster.ask("scontrol", "update", f"NodeName={clusters.NODES[-1]}", "State=drain", "Reason=benchmark")
-        for name, cells, minutes in (("one job per cell", options.single, 0), ("bundles", options.cells, 10)):
+        for name, cells, minutes in (("bundles", options.cells, 10), ("one job per cell", options.single, 0)):
             path = make_checkout(Path(folder) / name.replace(" ", "_")).path
             run(cluster, path, minutes, [0])
             before = len(cluster.jobs())

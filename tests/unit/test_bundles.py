@@ -31,13 +31,15 @@ def cell(seed: int, chain: str = "fp32") -> SimpleNamespace:
     return SimpleNamespace(**vars(training(seed)), chain=chain, hardware="cpu_1")
 
 
-def bundles(results: Path, jobs: list[tuple[str, SimpleNamespace]], minutes: float = 10, **here: bool) -> Bundles:
+def bundles(
+    results: Path, jobs: list[tuple[str, SimpleNamespace]], minutes: float = 10, **here: bool | None
+) -> Bundles:
     waiting = [SimpleNamespace(rule=SimpleNamespace(name=rule), wildcards=wildcards) for rule, wildcards in jobs]
     workflow = SimpleNamespace(
         dag=SimpleNamespace(needrun_jobs=lambda: waiting),
         group_settings=SimpleNamespace(),
         global_resources={},
-        **{"local_exec": False, "remote_exec": False, **here},
+        **{"local_exec": False, "remote_exec": False, "nodes": 50, **here},
     )
     return Bundles(workflow, grid.expand(CONFIG), results, minutes, timeout_min=60)
 
@@ -73,10 +75,14 @@ def test_trainings_nobody_has_seen_get_a_job_each_until_their_like_was_short(tmp
     assert None in short  # the one that is left over
 
 
-@pytest.mark.parametrize("how", [{"minutes": 0}, {"local_exec": True}])
-def test_every_job_by_itself(tmp_path: Path, how: dict) -> None:
+@pytest.mark.parametrize("how", [{"minutes": 0}, {"remote_exec": True}, {"nodes": None}])
+def test_there_are_no_bundles(tmp_path: Path, how: dict) -> None:
+    assert bundles(tmp_path, [], **how).group("measure") is None
+
+
+def test_in_a_dry_run_every_job_is_seen_by_itself(tmp_path: Path) -> None:
     jobs = [("measure", cell(seed)) for seed in range(3)]
-    assert groups(bundles(tmp_path, jobs, **how), jobs) == [None] * 3
+    assert groups(bundles(tmp_path, jobs, local_exec=True), jobs) == [None] * 3
 
 
 def test_steps_of_a_chain_that_wait_for_one_another_are_not_in_one_bundle(tmp_path: Path) -> None:

@@ -52,8 +52,12 @@ class Bundles:
         self.sizes: dict[str | None, int] = {}
 
     def group(self, rule: str) -> Callable[[Any], str | None] | None:
-        """The `group:` of a rule: names the bundle of a job, given its wildcards. On a node there are none."""
-        return None if self.workflow.remote_exec else lambda wildcards: self._bundle(rule, wildcards)
+        """The `group:` of a rule: names the bundle of a job, given its wildcards. None where there can be none.
+
+        That is on a node, and without a limit to the jobs in a queue: in a local run no plan asks for groups in vain.
+        """
+        none = self.workflow.remote_exec or self.workflow.nodes is None or not self.minutes
+        return None if none else lambda wildcards: self._bundle(rule, wildcards)
 
     def runtime(self, rule: str) -> Callable[[Any], int]:
         """The minutes that a cluster gives a job: Snakemake adds up those of a bundle, so each has its part.
@@ -69,7 +73,7 @@ class Bundles:
         return of
 
     def _bundle(self, rule: str, wildcards: Any) -> str | None:
-        if self.workflow.local_exec or not self.minutes:
+        if self.workflow.local_exec:  # a dry run
             return None
         if _identity(rule, wildcards) not in self.members:
             self._plan()
