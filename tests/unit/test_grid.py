@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from breakeven import grid, slurm
+from breakeven import grid, registry, slurm
 from breakeven.errors import UserError
 
 CONFIG = {
@@ -81,8 +81,10 @@ def asked(content_root: Path) -> Callable[..., dict[str, object]]:
     (content_root / "hardware").mkdir()
 
     def ask(change: dict, **options: object) -> dict[str, object]:
+        registry.hardware.cache_clear()
         (content_root / "hardware" / "mine.yaml").write_text(yaml.safe_dump({**PROFILE, **change}))
-        found = grid.expand({**CONFIG, "hardware": ["cpu_1", "mine"]}).resources(lambda name: name, **options)
+        used = {"training": ["ddp@mine"]} if "nodes" in change else {"hardware": ["cpu_1", "mine"]}
+        found = grid.expand({**CONFIG, **used}).resources(lambda name: name, **options)
         return {name: resource("mine") for name, resource in found.items() if resource("mine") is not None}
 
     return ask
@@ -103,11 +105,39 @@ def asked(content_root: Path) -> Callable[..., dict[str, object]]:
             {"slurm": {"partition": "fast", "account": "ours", "qos": "long", "constraint": "avx512", "memory_gib": 1}},
             {"mem_mb": 1024, "slurm_partition": "fast", "slurm_account": "ours", "qos": "long", "constraint": "avx512"},
         ),
-        ({"nodes": 4, "slurm": {"memory_gib": 1}}, {"mem_mb": 1024, "nodes": 4, "tasks": 8, "cpus_per_task": 3}),
     ],
 )
 def test_what_a_cluster_is_asked_for(change: dict, expected: dict, asked: Callable[..., dict[str, object]]) -> None:
     assert asked(change) == expected
+
+
+SEVERAL = {"nodes": 4, "devices": 2, "slurm": {"memory_gib": 1}}
+TASKS = {"nodes": 4, "tasks": 8, "cpus_per_task": 3, "mpi": "srun", "slurm_extra": "--ntasks-per-node=2"}
+
+
+def test_a_training_asks_for_all_nodes_of_a_profile(asked: Callable[..., dict[str, object]]) -> None:
+    assert asked(SEVERAL, spread=lambda: True) == {"mem_mb": 1024, **TASKS}
+    gpus = {**TASKS, "gres": "gpu:2", "tasks_per_gpu": 0}
+    assert asked({**SEVERAL, "accelerator": "cuda"}, spread=lambda: True) == {"mem_mb": 1024, **gpus}
+    timed = asked(SEVERAL, spread=lambda: True, alone=lambda name: True)
+    assert timed["slurm_extra"] == "--exclusive --ntasks-per-node=2"
+    assert asked({**SEVERAL, "slurm": {}}, spread=lambda: True)["mem_mb"] == 2 * (4 * 1024 + ROOM_MB)
+
+
+def test_what_is_no_training_or_not_on_a_cluster_asks_for_one(asked: Callable[..., dict[str, object]]) -> None:
+    assert asked(SEVERAL) == asked(SEVERAL, spread=lambda: False) == {"mem_mb": 1024}
+
+
+def test_a_training_on_several_nodes_is_started_on_each(asked: Callable[..., dict[str, object]]) -> None:
+    asked(SEVERAL)
+    size = "--nodes=4 --ntasks=8 --ntasks-per-node=2 --cpus-per-task=3"
+    assert grid.launcher("mine", TASKS) == f"srun {size} --kill-on-bad-exit=1 --wait=0 --label "
+    assert grid.launcher("mine", {}) == ""  # elsewhere, its row says no_hardware
+
+
+def test_no_model_is_served_on_several_nodes() -> None:
+    with pytest.raises(UserError, match="hardware 'cpu_2nodes': has 2 nodes, a model is served on one"):
+        grid.expand({**CONFIG, "hardware": ["cpu_2nodes"]})
 
 
 def test_a_timed_job_asks_for_its_node_alone(asked: Callable[..., dict[str, object]]) -> None:

@@ -48,7 +48,7 @@ class Meter:
         if not found:
             watts = hardware.watts
             self.method = NONE if watts is None else ESTIMATE
-            found = [] if watts is None else [Counter(lambda: time.perf_counter() * watts)]
+            found = [] if watts is None else [Counter(lambda: time.perf_counter() * watts / hardware.nodes)]
         self.counters = found
 
     def read(self) -> list[float]:

@@ -58,7 +58,11 @@ class Grid:
     config_sha256: str  # of what is to be measured, wherever the results go and however a cluster is asked
 
     def resources(
-        self, profile: Callable[[Any], str], alone: Callable[[Any], bool] | None = None, models: int = 1
+        self,
+        profile: Callable[[Any], str],
+        alone: Callable[[Any], bool] | None = None,
+        models: int = 1,
+        spread: Callable[[], bool] | None = None,
     ) -> dict[str, Callable[[Any], slurm.Asked]]:
         """What a rule asks a cluster for: resources, each a function of a job's wildcards, as Snakemake takes them.
 
@@ -68,18 +72,21 @@ class Grid:
             profile: names the hardware profile of a job.
             alone: whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
             models: how many processes may fill the memory of the profile at once.
+            spread: whether this run has jobs on all nodes of a profile; None: no job of the rule needs more than one.
         """
 
         def asked(name: str) -> Callable[[Any], slurm.Asked]:
             def of(wildcards: Any) -> slurm.Asked:
                 timed = alone is not None and alone(wildcards)
-                return slurm.asked(registry.hardware(profile(wildcards)), timed, models)[name]
+                everywhere = spread is not None and spread()
+                return slurm.asked(registry.hardware(profile(wildcards)), timed, models, everywhere)[name]
 
             return of
 
         trained = {training.hardware for training in [*self.trainings, *(cell.training for cell in self.cells)]}
         profiles = trained | {cell.hardware for cell in self.cells}
-        every = [slurm.asked(registry.hardware(name), alone is not None, models) for name in profiles]
+        needs = (alone is not None, models, spread is not None)
+        every = [slurm.asked(registry.hardware(name), *needs) for name in profiles]
         return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n])}
 
     def evaluated_on(self, accelerator: str) -> str:
@@ -107,7 +114,10 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
     # In each runtime the uncompressed model too: what the runtime gives is told from what the compression gives.
     names = dict.fromkeys([chains.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
     for hardware in config["hardware"]:
-        registry.hardware(hardware)
+        if (nodes := registry.hardware(hardware).nodes) > 1:
+            raise UserError(
+                f"hardware '{hardware}': has {nodes} nodes, a model is served on one: list it by 'training'"
+            )
     cells = [
         Cell(Training(task, *source, seed), chain, hardware)
         for task in tasks
@@ -150,6 +160,11 @@ def execution(name: str) -> str:
     p = registry.hardware(name)
     link = f" {p.network_mbit:g} Mbit/s" if p.network_mbit else ""
     return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}{link}"
+
+
+def launcher(hardware: str, resources: Any) -> str:
+    """What a training's line begins with, where its job has been given several nodes."""
+    return slurm.launcher(registry.hardware(hardware)) if resources.get("mpi") else ""
 
 
 def hardware_sources(names: Iterable[str]) -> list[str]:

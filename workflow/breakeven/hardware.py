@@ -16,7 +16,7 @@ import psutil
 from breakeven import network
 from breakeven.errors import UserError
 from breakeven.schema import read_yaml
-from breakeven.slurm import Slurm
+from breakeven.slurm import Slurm, place
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -48,12 +48,17 @@ class HardwareProfile:
         return self.threads * (self.devices if self.accelerator == "cpu" else 1)
 
     def missing(self) -> str | None:
-        """Why this machine cannot give the profile, or None. Never falls back to something slower."""
-        if self.nodes > 1:
-            return f"needs {self.nodes} nodes; this run has one: run it on a cluster"
+        """Why this machine cannot give the profile, or None. Never falls back to something slower.
+
+        On several nodes: this process's share of them, where one `srun` has started all of the profile's processes.
+        """
+        if self.nodes > 1 and not self.spread:
+            how = "run with --workflow-profile workflow/profiles/slurm, on a cluster that has them"
+            return f"needs {self.nodes} nodes, and {self.devices} task(s) of srun on each: {how}"
+        busy = self.threads if self.spread else self.cores  # SLURM may bind each task to its own
         cores, memory_gib = cores_allowed(), memory_allowed_bytes() / 2**30
-        if cores < self.cores:
-            return f"needs {self.cores} cores, this process may use {cores:g}: run on a larger machine"
+        if cores < busy:
+            return f"needs {busy} cores, this process may use {cores:g}: run on a larger machine"
         if self.network_mbit is not None and (reason := self._missing_network()):
             return reason
         if self.accelerator == "cpu":
@@ -63,7 +68,15 @@ class HardwareProfile:
             return self._mismatch(cpu_model())
         return self._missing_cuda()
 
+    @property
+    def spread(self) -> bool:
+        """Whether one `srun` has started this process as one of the profile's on all its nodes."""
+        found = place()
+        return self.nodes > 1 and (found.nodes, found.ranks) == (self.nodes, self.nodes * self.devices)
+
     def _missing_network(self) -> str | None:
+        if self.nodes > 1:
+            return "a link of a known rate between nodes cannot be made: take a profile without network"
         if self.accelerator != "cpu":
             return "a link of a known rate between GPUs cannot be made: GPUs of one machine do not meet on its network"
         if reason := network.unavailable():

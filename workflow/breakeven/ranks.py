@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytorch_lightning as pl
+from pytorch_lightning.plugins.environments import ClusterEnvironment, LightningEnvironment, SLURMEnvironment
 from pytorch_lightning.strategies import DDPStrategy, ModelParallelStrategy
 from pytorch_lightning.strategies.launchers import _MultiProcessingLauncher
 from torch import distributed
@@ -23,6 +24,7 @@ from breakeven.errors import CellFailure, death, failure_of
 from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile
 
+STARTED = "popen"  # Lightning's start method that starts nothing where SLURM has
 TIMEOUT = timedelta(minutes=5)  # of a collective operation: a process that others wait for longer is dead or hangs
 
 
@@ -42,12 +44,13 @@ class DataParallel(DDPStrategy):
 class ModelParallel(ModelParallelStrategy):
     """Lightning's strategy for models that `TrainingMethod.distribute` splits, its processes started as DDP's are."""
 
-    def __init__(self, start_method: str, **options: Any) -> None:
+    def __init__(self, start_method: str, cluster_environment: ClusterEnvironment, **options: Any) -> None:
         super().__init__(**options)
-        self.start_method = start_method
+        self.start_method, self.cluster_environment = start_method, cluster_environment
 
     def _configure_launcher(self) -> None:
-        self._launcher = _MultiProcessingLauncher(self, start_method=self.start_method)  # type: ignore[arg-type]
+        if self.start_method != STARTED:
+            self._launcher = _MultiProcessingLauncher(self, start_method=self.start_method)  # type: ignore[arg-type]
 
 
 def data_parallel(hardware: HardwareProfile, **options: Any) -> DataParallel:
@@ -60,6 +63,11 @@ def model_parallel(hardware: HardwareProfile, data_ranks: int) -> ModelParallel:
     world = hardware.devices * hardware.nodes
     options = {**_common(hardware), "data_parallel_size": data_ranks, "tensor_parallel_size": world // data_ranks}
     return ModelParallel(**options)
+
+
+def backend(hardware: HardwareProfile) -> str:
+    """What ranks communicate by."""
+    return "gloo" if hardware.accelerator == "cpu" else "nccl"
 
 
 def mesh() -> DeviceMesh:
@@ -116,6 +124,10 @@ def _ended(trainer: pl.Trainer, error: ProcessExitedException | ProcessRaisedExc
 def _common(hardware: HardwareProfile) -> dict[str, Any]:
     # A CPU rank is forked from this process, which has imported everything but computed nothing: no second import.
     # CUDA does not survive a fork.
-    on_cpu = hardware.accelerator == "cpu"
-    backend, start_method = ("gloo", "fork") if on_cpu else ("nccl", "spawn")
-    return {"process_group_backend": backend, "start_method": start_method, "timeout": TIMEOUT}
+    start_method = "fork" if hardware.accelerator == "cpu" else "spawn"
+    # A job on one node is no concern of SLURM's either, whose variables are in its environment.
+    environment: ClusterEnvironment = LightningEnvironment()
+    if hardware.spread:
+        start_method, environment = STARTED, SLURMEnvironment(auto_requeue=False)
+    own = {"start_method": start_method, "cluster_environment": environment}
+    return {"process_group_backend": backend(hardware), "timeout": TIMEOUT, **own}

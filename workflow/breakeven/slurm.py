@@ -1,7 +1,9 @@
-"""What jobs ask a SLURM cluster for; it follows from their hardware profile and its `slurm:`."""
+"""What jobs ask a SLURM cluster for, by their hardware profile and its `slurm:`; where a process is in its job."""
 
 from __future__ import annotations
 
+import os
+import socket
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -26,26 +28,59 @@ class Slurm:
     memory_gib: float | None = None  # per node and job; None: what follows from the profile's own
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where this process is among those that one `srun` has started."""
+
+    nodes: int
+    ranks: int
+    rank: int
+    local_rank: int  # among those of its node
+    node: str
+
+
+def place() -> Place:
+    """As `srun` tells its tasks; a process that it did not start is alone."""
+    counts = [("STEP_NUM_NODES", 1), ("STEP_NUM_TASKS", 1), ("PROCID", 0), ("LOCALID", 0)]
+    nodes, ranks, rank, local_rank = (int(os.environ.get(f"SLURM_{name}", default)) for name, default in counts)
+    return Place(nodes, ranks, rank, local_rank, os.environ.get("SLURMD_NODENAME", socket.gethostname()))
+
+
+def launcher(hardware: HardwareProfile) -> str:
+    """What starts a job on all nodes of a profile: a task for each of its processes.
+
+    A rank that has finished may wait for none (`--wait=0`); one that fails takes the others along.
+    """
+    ranks = hardware.nodes * hardware.devices
+    size = f"--nodes={hardware.nodes} --ntasks={ranks} --ntasks-per-node={hardware.devices}"
+    return f"srun {size} --cpus-per-task={hardware.threads} --kill-on-bad-exit=1 --wait=0 --label "
+
+
 @cache  # a plan asks for each resource of each job
-def asked(hardware: HardwareProfile, alone: bool, models: int) -> dict[str, Asked]:
+def asked(hardware: HardwareProfile, alone: bool, models: int, spread: bool) -> dict[str, Asked]:
     """Names and values as the executor plugin `slurm` reads them.
 
     Args:
         alone: whether the job must have its nodes to itself.
         models: how many processes may fill the memory of the profile at once.
+        spread: whether the job runs on all nodes of the profile; else on one of them.
     """
     slurm, work_gib = hardware.slurm, hardware.memory_gib * max(hardware.devices, models)
     gpus = f"gpu:{hardware.devices}" if hardware.accelerator == "cuda" else None
-    several = hardware.nodes > 1
+    several = spread and hardware.nodes > 1
+    overhead_mb = OVERHEAD_MB * (hardware.devices if several else 1)  # each task imports for itself
+    per_node = f"--ntasks-per-node={hardware.devices}" if several else None
     return {
-        "mem_mb": round(slurm.memory_gib * 1024) if slurm.memory_gib else round(work_gib * 1024) + OVERHEAD_MB,
+        "mem_mb": round(slurm.memory_gib * 1024) if slurm.memory_gib else round(work_gib * 1024) + overhead_mb,
         "nodes": hardware.nodes if several else None,
         "tasks": hardware.nodes * hardware.devices if several else None,
         "cpus_per_task": hardware.threads if several else None,  # else the job's threads
+        "mpi": "srun" if several else None,  # or the plug-in would start the job by an `srun` of its own
+        "tasks_per_gpu": 0 if several and gpus else None,  # or the plug-in takes `tasks` for it
         "gres": slurm.gres or gpus,
         "slurm_partition": slurm.partition,
         "slurm_account": slurm.account,
         "qos": slurm.qos,
         "constraint": slurm.constraint,
-        "slurm_extra": "--exclusive" if alone else None,
+        "slurm_extra": " ".join(filter(None, ["--exclusive" if alone else None, per_node])) or None,
     }

@@ -89,7 +89,7 @@ def train(
     attempt: Attempt = FIRST,
 ) -> None:
     """Train a task's model; leave the model, its record and the row of the training board."""
-    from breakeven import compression, evaluation
+    from breakeven import compression, evaluation, nodes
     from breakeven import training as trainings
 
     task, hardware, method = (
@@ -112,20 +112,21 @@ def train(
     )
     model = Artifact()
     with artifacts.folder_aside(output) as folder:
-        with recorded(lambda failure: _fail(row, model, failure)):
+        with recorded(lambda failure: _fail(row, model, failure)), nodes.met(hardware, attempt) as peers:
             attempt.begin()
             require(method.unsupported(task, hardware), "unsupported")
             require(hardware.missing(), "no_hardware")
             baseline = trainings.start(seed, hardware)
             module, meter = task.model(), Meter(hardware)
             before = meter.read()
-            with provenance.ForeignLoad() as load:
+            with provenance.ForeignLoad(peers.beside) as load:
                 fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
-            if timed or meter.method == ESTIMATE:  # a counter would count what runs beside
-                row.energy_method, row.train_energy_j = meter.method, meter.used(before)
+            spent = peers.part(nodes.Spent(meter.method, meter.used(before), load.percent))
+            if timed or spent.energy_method == ESTIMATE:  # a counter would count what runs beside
+                row.energy_method, row.train_energy_j = spent.energy_method, spent.energy_j
             _fill_training(row, fit, baseline)
-            row.foreign_load_percent = load.percent
-            row.contended = provenance.is_contended(load.percent)
+            row.foreign_load_percent = spent.foreign_load_percent
+            row.contended = provenance.is_contended(spent.foreign_load_percent)
             compression.describe_module(model, module, task)
             row.parameters, model.train_time_s = model.parameters, fit.train_time_s
             job.work_s = fit.wall_s
@@ -136,6 +137,29 @@ def train(
         artifacts.write(model, folder)
         write_json([asdict(row)], folder / ROWS)
         job.write(folder)
+
+
+def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt: Attempt = FIRST) -> None:
+    """Be one of the other ranks in a training over several nodes, which rank 0 records; see `train`.
+
+    Raises:
+        SystemExit: the process that did it died; its end takes the job along, as nothing else would tell rank 0.
+    """
+    from breakeven import nodes
+    from breakeven import training as trainings
+
+    if attempt.failure is not None:
+        print(f"{attempt.failure.status}: {attempt.failure.reason}", file=sys.stderr)
+        raise SystemExit(attempt.failure.status != Status.TIMEOUT)  # rank 0 has recorded its own
+    task, hardware, method = registry.task(task_text), registry.hardware(hardware_name), registry.method(training)
+    with recorded(lambda failure: None), nodes.met(hardware, attempt) as peers:
+        require(method.unsupported(task, hardware), "unsupported")
+        trainings.start(seed, hardware)
+        module, meter = task.model(), Meter(hardware)
+        before = meter.read()
+        with provenance.ForeignLoad(peers.beside) as load:
+            trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
+        peers.part(nodes.Spent(meter.method, meter.used(before), load.percent))
 
 
 def compress(

@@ -32,6 +32,7 @@ class Limits:
 
     seconds: float | None = None
     memory_bytes: int | None = None  # above what its process holds after the imports
+    among: str | None = None  # who it is among others that were started together; None: alone
 
 
 @dataclass(frozen=True)
@@ -52,11 +53,12 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
 
     A stage records the failures that it meets itself. It does not live to see its process killed, or its time run out,
     and a broken disk or network it leaves to be tried again: those are recorded by running it once more, with the
-    failure given.
+    failure given. One among others cannot try again alone: it ends, and takes them along.
 
     Raises:
         UserError: as the stage raised it.
-        SystemExit: the stage raised what no cell can be blamed for; its traceback is printed.
+        SystemExit: the stage raised what no cell can be blamed for; its traceback is printed. Or the infrastructure
+            failed one among others.
     """
     for number in range(1, ATTEMPTS + 1):
         failure = _attempt(stage, Attempt(number), limits)
@@ -64,6 +66,9 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
             return
         if failure.status != "infra_error":
             break
+        if limits.among is not None:
+            print(f"{failure.status}: {limits.among}: {failure.reason}", file=sys.stderr, flush=True)
+            raise SystemExit(1)
         print(f"attempt {number} of {ATTEMPTS}: {failure.reason}", file=sys.stderr, flush=True)
         if number < ATTEMPTS:
             time.sleep(pause_s)

@@ -21,6 +21,7 @@ from breakeven.errors import CellFailure
 from breakeven.files import read_json
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Teaching, TrainingMethod
+from breakeven.slurm import place
 from breakeven.task import Task
 
 VALIDATIONS = 4  # per training: how finely time_to_target is seen
@@ -136,6 +137,7 @@ def fit(
         folder = Path(name)
         learner = Learner(task, model, method, learning_rate or task.recipe.learning_rate, folder, teaching)
         how = method.trainer_kwargs(hardware)
+        clock = Clock(counts_bytes)
         trainer = pl.Trainer(
             accelerator=hardware.accelerator,
             max_epochs=-1,
@@ -148,16 +150,21 @@ def fit(
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
-            **{**how, "callbacks": [*how.get("callbacks", []), Clock(counts_bytes)]},
+            **{**how, "callbacks": [*how.get("callbacks", []), clock]},
         )
         resident = memory.resident_bytes()
         with ranks.watched(trainer, folder):
             trainer.fit(learner, datamodule=data)
-        result = Fit(**read_json(folder / REPORT))
+        assists = hardware.spread and place().rank > 0  # rank 0 alone has the report and the weights, on its node
+        result = clock.fit if assists else Fit(**read_json(folder / REPORT))
         result.resident_bytes = resident
         if (weights := folder / WEIGHTS).exists():
+            if hardware.spread and method.splits_model:  # in this process, in place: it is of no more use
+                whole = task.model()
+                model.__class__, model.__dict__ = type(whole), vars(whole)
             model.load_state_dict(torch.load(weights, weights_only=True))
-    model.to("cpu").eval()
+    if not assists:
+        model.to("cpu").eval()
     if result.diverged_at_step is not None:
         reason = f"the loss was not finite at step {result.diverged_at_step}: lower the recipe's learning_rate"
         raise CellFailure("diverged", reason)

@@ -11,6 +11,7 @@ import typer
 
 app = typer.Typer()
 STAGES = "Stages, called by the workflow's rules"
+LATER_MIN = 1  # of a training's other ranks: rank 0 is to see its own time run out, and records it
 
 Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -42,9 +43,12 @@ def train(
     timeout_min: Timeout = None,
 ) -> None:
     """Train the model of a task."""
-    from breakeven import stages
+    from breakeven import registry, slurm, stages
 
-    _supervised(partial(stages.train, task, method, hardware, seed, data, timed, output), hardware, timeout_min)
+    stage: Callable[..., None] = partial(stages.train, task, method, hardware, seed, data, timed, output)
+    if registry.hardware(hardware).spread and slurm.place().rank > 0:
+        stage = partial(stages.assist, task, method, hardware, seed)
+    _supervised(stage, hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -117,13 +121,16 @@ def collect(
 def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
     """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
     from breakeven import forkserver as server
-    from breakeven import registry, supervision
+    from breakeven import registry, slurm, supervision
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
     server.preload()  # in a run it is there; by hand, it would count against the memory
+    here = slurm.place() if profile and profile.spread else None
+    later = LATER_MIN if here and here.rank else 0
     limits = supervision.Limits(
-        seconds=None if timeout_min is None else 60 * timeout_min,
+        seconds=None if timeout_min is None else 60 * (timeout_min + later),
         memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
+        among=f"rank {here.rank} on {here.node}" if here else None,
     )
     supervision.supervise(stage, limits)

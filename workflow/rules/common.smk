@@ -29,6 +29,11 @@ def all_cores(hardware):
     return workflow.cores if workflow.local_exec else grid.threads(hardware)
 
 
+def on_cluster():
+    """Whether jobs go to a cluster, or this is one of them there."""
+    return workflow.remote_exec or not workflow.local_exec
+
+
 # The login node of a cluster does these itself: its compute nodes may have no internet.
 localrules:
     data,

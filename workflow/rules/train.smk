@@ -32,7 +32,11 @@ rule train:
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
     threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else grid.threads)(w.train_hardware)
     resources:
-        **GRID.resources(lambda w: w.train_hardware, alone=lambda w: grid.training_of(w).key in TIMED),
+        **GRID.resources(
+            lambda w: w.train_hardware,
+            alone=lambda w: grid.training_of(w).key in TIMED,
+            spread=lambda: on_cluster(),
+        ),
         runtime=BUNDLES.runtime("train"),
         turn=1,
         timeout_min=TIMEOUT_MIN,
@@ -40,7 +44,8 @@ rule train:
         versions=grid.VERSIONS,
         hardware=lambda w: grid.execution(w.train_hardware),
         timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
+        launcher=lambda w, resources: grid.launcher(w.train_hardware, resources),
     shell:
-        "python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
+        "{params.launcher}python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
         " --hardware {wildcards.train_hardware:q} --seed {wildcards.seed} --data {input.data:q}"
         " --output {output:q} --timeout-min {resources.timeout_min} {params.timed} > {log:q} 2>&1"

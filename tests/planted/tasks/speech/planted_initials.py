@@ -42,6 +42,8 @@ class PlantedInitials(MandarinInitials):
 
     def loss(self, outputs: Tensor, target: Tensor) -> Tensor:
         """See `Task`."""
+        from torch import distributed
+
         if self.cause == "rank_wait":
             os.write(1, f"rank {os.getpid()}\n".encode())  # in one piece: the other rank writes too
             time.sleep(MINUTES)
@@ -49,6 +51,8 @@ class PlantedInitials(MandarinInitials):
             os.kill(os.getpid(), signal.SIGKILL)
         if self.cause == "rank_memory":
             raise MemoryError("planted in a rank")
+        if self.cause.startswith("rank_1_") and distributed.get_rank() == 1:
+            getattr(self, f"_{self.cause}")()
         return MandarinInitials.loss(self, outputs, target)
 
     def _raise(self) -> None:
@@ -67,6 +71,12 @@ class PlantedInitials(MandarinInitials):
             with suppress(FileNotFoundError):  # another job was faster
                 told.unlink()
                 self._wait()
+
+    def _rank_1_waits_if_told(self) -> None:
+        self._wait_if_told()
+
+    def _rank_1_memory(self) -> None:
+        raise MemoryError("planted in a rank")
 
     def _be_killed(self) -> None:
         signal.pause()

@@ -1,0 +1,69 @@
+"""A training over both nodes of the cluster: it comes to what one node comes to, or ends with a word of which rank."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from cluster import Cluster
+from test_cluster import TASK, TRAININGS, login
+
+from breakeven import compression
+from breakeven.record import Status
+
+TWO_NODES, ONE_NODE = "ddp@planted_two_nodes", "ddp@planted_two_ranks"
+WAITING, STARVED = f"{TASK}-cause=rank_1_waits_if_told", f"{TASK}-cause=rank_1_memory"
+
+
+@pytest.fixture(autouse=True)
+def both_nodes_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their names lead nowhere, and they meet on its loopback device."""
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+
+
+def test_two_nodes_train_what_one_node_does(cluster: Cluster, tmp_path: Path) -> None:
+    grid = {**TRAININGS, "training": [TWO_NODES, ONE_NODE], "trained_by": TWO_NODES}
+    here = login(cluster, tmp_path / "checkout", grid)
+    model = here.results / f"models/{TASK}"
+    step = here.results / f"artifacts/{TASK}/{TWO_NODES}/seed=0/planted_step"
+    targets = [str(path.relative_to(here.path)) for path in (here.results / "training.parquet", step)]
+    done = here.snakemake(*targets)
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    two, one = sorted(here.trained(), key=lambda row: row.hardware)
+    assert (two.hardware, one.hardware) == ("planted_two_nodes", "planted_two_ranks")
+    for row in (two, one):
+        assert (row.status, row.world_size, row.executor) == (Status.OK, 2, "slurm"), row.reason
+    assert two.quality == pytest.approx(one.quality, abs=0.01)
+    assert two.steps == one.steps > 0
+    weights = [compression.load_module(model / each / "seed=0/model.pt").state_dict() for each in (TWO_NODES, ONE_NODE)]
+    torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
+    nodes = {job["Comment"].split("_")[1]: job["NumNodes"] for job in here.jobs() if TWO_NODES in job["Comment"]}
+    assert nodes == {"train": "2", "compress": "1"}  # a model of both is compressed on one
+    assert not here.leftovers()
+
+
+def test_a_rank_that_dies_ends_its_job_and_one_that_fails_is_a_row(cluster: Cluster, tmp_path: Path) -> None:
+    grid = {**TRAININGS, "tasks": [WAITING, STARVED], "training": [TWO_NODES], "trained_by": TWO_NODES}
+    here = login(cluster, tmp_path / "checkout", grid)
+    log = here.results / f"logs/train/{WAITING}/{TWO_NODES}/seed=0.log"
+    (here.waits / "a").touch()
+    with here.started() as first:
+        cluster.until(lambda: not list(here.waits.iterdir()), "rank that waits", 240)
+        os.kill(int(re.search(r"^1: at work (\d+)$", log.read_text(), re.MULTILINE)[1]), signal.SIGKILL)
+        assert first.wait(300) == 1
+    assert f"log: {log.relative_to(here.path)}\n" in (here.path / "driver.log").read_text()
+    assert "rank 1 on n2: the job's process was ended from outside (SIGKILL)" in log.read_text()
+    assert re.search(r"error: n2: task 1: Exited with exit code 1", log.read_text())
+    assert sorted(job["JobState"] for job in here.jobs()) == ["COMPLETED", "FAILED"]
+    again = here.snakemake()
+    assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
+    rows = {row.task: row for row in here.trained()}
+    assert {task: row.status for task, row in rows.items()} == {WAITING: Status.OK, STARVED: Status.OUT_OF_MEMORY}
+    assert rows[STARVED].reason.startswith("rank 1 on n2: planted in a rank: use a profile with more memory_gib")
+    assert len(here.jobs()) == 3
+    assert not here.leftovers()
