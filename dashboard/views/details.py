@@ -29,7 +29,7 @@ GROUPS = {
         " reference_latency_p50_ms reference_latency_p90_ms reference_latency_p99_ms latency_cv"
         " throughput_samples_per_s mode processes warmup_calls timed_calls timed_s load_time_s foreign_load_percent"
         " contended unstable train_time_s time_to_target_s samples_per_s scaling_efficiency world_size network_mbit"
-        " communicated_bytes timed_alone"
+        " communicated_bytes timed_alone resumed_parts"
     ),
     "Memory, arithmetic and size": (
         "peak_memory_bytes memory_above_baseline_bytes memory_ratio cuda_allocated_bytes cuda_reserved_bytes"

@@ -4,8 +4,9 @@ The global batch stays the task's, so each process gets its share of it. Gradien
 backward pass still runs, as they are, rounded to 16 bits, or as PowerSGD's two thin factors of each gradient matrix
 with the error fed back (Vogels et al., arXiv:1905.13727). Backend: gloo on CPUs, nccl on GPUs.
 
-Limits: every process holds the whole model, its gradients and its optimiser states. Batch normalisation sees the
-share of its process. Verified on CPUs; the CUDA path has not been run on more than one GPU.
+Limits: every process holds the whole model, its gradients and its optimiser states. Batch normalisation sees the share
+of its process. A killed training with PowerSGD starts again. Verified on CPUs; the CUDA path has not been run on more
+than one GPU.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ class DDP(DistributedTraining):
     reference: ClassVar[str] = "https://arxiv.org/abs/2006.15704"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
     model_partition: ClassVar[str] = "none: each process has the whole"
+
+    @property
+    def resumes(self) -> bool:
+        """See `TrainingMethod`. PowerSGD has factors and errors of each process."""
+        return self.sent != "powersgd"
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""

@@ -4,8 +4,8 @@ Each process takes many AdamW steps from a common model. What the processes chan
 gradient, and an outer SGD with Nesterov momentum steps from the common model: the next one. The least traffic of all.
 
 Limits: the outer rate and momentum are those of the paper, which trained language models for tens of thousands of
-steps; a training of some hundred steps holds few meetings. The moments of AdamW stay each process's own. Verified on
-CPUs; the CUDA path has not been run on more than one GPU.
+steps; a training of some hundred steps holds few meetings. The moments of AdamW stay each process's own: a killed
+training starts again. Verified on CPUs; the CUDA path has not been run on more than one GPU.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ before it computes it, and gets its share of the averaged gradients afterwards. 
 outermost lists of layers. This is what ZeRO calls stage 3, or 2 with `reshard=False`.
 
 Limits: three times the parameters are sent in a step, and in small pieces. Batch normalisation sees the share of its
-process; its statistics are those of rank 0. Verified on CPUs; the CUDA path has not been run on more than one GPU.
+process; its statistics are those of rank 0. A killed training starts again. Verified on CPUs; the CUDA path has not
+been run on more than one GPU.
 """
 
 from __future__ import annotations
@@ -35,6 +36,11 @@ class FSDP(DistributedTraining):
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
     model_partition: ClassVar[str] = "by rows of each tensor: parameters, gradients and optimiser states"
     splits_model: ClassVar[bool] = True
+
+    @property
+    def resumes(self) -> bool:
+        """See `TrainingMethod`."""
+        return True
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""

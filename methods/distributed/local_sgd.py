@@ -4,7 +4,8 @@ As `ddp` for the first steps; from then on each process steps by its own gradien
 average their parameters. torch's post-local-SGD hook and its model averaging. The case for a cheap network.
 
 Limits: processes drift apart between meetings, which costs quality where they meet too seldom. The moments of AdamW
-stay each process's own. Verified on CPUs; the CUDA path has not been run on more than one GPU.
+stay each process's own: a killed training starts again. Verified on CPUs; the CUDA path has not been run on more than
+one GPU.
 """
 
 from __future__ import annotations

@@ -11,10 +11,10 @@ the two parts, on two samples, give what the network does. Each stage runs the n
 where it ends; what comes before where it begins is run on shapes alone.
 
 Limits: batch normalisation sees micro-batches, and its statistics move once for each. Dropout draws by stage. Refused
-are networks whose values pass by every place to cut them (embeddings that are used beside their encoder), that
-share weights over stages, or that leave a stage next to nothing to do. Operations are a rough measure of time. The
-first batch of a new shape (texts of another length) costs a micro-batch more. Verified on CPUs, with two and four
-processes; the CUDA path has not been run.
+are networks whose values pass by every place to cut them (embeddings that are used beside their encoder), that share
+weights over stages, or that leave a stage next to nothing to do. Operations are a rough measure of time. The first
+batch of a new shape (texts of another length) costs a micro-batch more. A killed training starts again. Verified on
+CPUs, with two and four processes; the CUDA path has not been run.
 """
 
 from __future__ import annotations

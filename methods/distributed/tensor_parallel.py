@@ -7,10 +7,10 @@ gradient of what goes into the first. Layers are dense or convolutions; of the a
 and of BERT, each process has some of the heads. torch's `parallelize_module` applies the plan that is found.
 
 Limits: pairs are found by following a network's code without data, from its first layer on, and a layer is in one pair.
-Where there is none, and where the channels do not divide by the number of processes, layers stay whole; so do
-recurrent ones, embeddings and other attention. What is whole is computed in every process. Dropout hides the same of
-each process's channels. Activations are sent, which for a large batch and a small network are more than its gradients.
-Verified on CPUs; the CUDA path has not been run.
+Where there is none, and where the channels do not divide by the number of processes, layers stay whole; so do recurrent
+ones, embeddings and other attention. What is whole is computed in every process. Dropout hides the same of each
+process's channels. Activations are sent, which for a large batch and a small network are more than its gradients. A
+killed training starts again. Verified on CPUs; the CUDA path has not been run.
 """
 
 from __future__ import annotations

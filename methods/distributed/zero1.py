@@ -32,6 +32,11 @@ class Zero1(DistributedTraining):
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
     model_partition: ClassVar[str] = "optimiser states by parameters; parameters and gradients whole"
 
+    @property
+    def resumes(self) -> bool:
+        """See `TrainingMethod`."""
+        return True
+
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
         from breakeven import ranks

@@ -21,6 +21,11 @@ class SingleDevice(TrainingMethod):
     model_partition: ClassVar[str] = "none: one process has the whole"
     reference: ClassVar[str] = "https://lightning.ai/docs/pytorch/stable/common/trainer.html"
 
+    @property
+    def resumes(self) -> bool:
+        """See `TrainingMethod`."""
+        return True
+
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.devices * hardware.nodes > 1:
             return f"uses one device; {hardware.name} has {hardware.devices * hardware.nodes}: use ddp there"

@@ -60,7 +60,7 @@ def training(machine: str = "a", method: str = "single_device", hardware: str = 
         "hardware_fingerprint": digest(f"{machine} {hardware}"), "method_params": "{}", "timed_alone": True,
         "epochs": 2, "global_batch_size": 64, "steps": 100, "world_size": 1, "train_time_s": 10.0,
         "time_to_target_s": 5.0, "quality_target": 0.85, "samples_per_s": 640.0, "train_energy_j": 40.0,
-        "rank_memory_above_baseline_bytes": 20_000_000,
+        "rank_memory_above_baseline_bytes": 20_000_000, "resumed_parts": 1,
     }  # fmt: skip
     return TrainingRow(**{**common(machine), **own, **changes})
 

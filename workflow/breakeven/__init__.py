@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-SCHEMA_VERSION = 5  # of the rows' columns
+SCHEMA_VERSION = 6  # of the rows' columns
 PROTOCOL_VERSION = 3  # of how they are measured; a change measures everything again
 
 ENVIRONMENT = {

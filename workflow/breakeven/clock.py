@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+import os
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import psutil
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
 
 from breakeven import memory, network, ranks
+from breakeven.checkpoint import Checkpoint, random_state, set_random_state
+from breakeven.energy import Meter
 from breakeven.files import write_json
+from breakeven.hardware import HardwareProfile
+from breakeven.provenance import ForeignLoad
 
 REPORT, WEIGHTS = "fit.json", "weights.pt"  # what rank 0 leaves
 
@@ -34,6 +40,9 @@ class Fit:
     rank_grown_bytes: int = 0  # the same, of the process that grew most
     communicated_bytes: int | None = None  # by all processes, on the training clock; None where it cannot be counted
     diverged_at_step: int | None = None
+    earlier_energy_j: float = 0.0  # of the parts before the last, with validation; 0 where nothing counts it
+    earlier_load_percent: float = 0.0  # foreign, of the part before the last that had most
+    parts: int = 1  # it took, from checkpoint to checkpoint; what was lost between is in none of these figures
 
 
 class Clock(pl.Callback):
@@ -43,13 +52,28 @@ class Clock(pl.Callback):
 
     Args:
         counts_bytes: whether all that passes the loopback device is sent by the ranks.
+        hardware: whose energy a checkpoint holds.
+        checkpoint: where to leave the state at each validation but the last, if anywhere.
     """
 
-    def __init__(self, counts_bytes: bool) -> None:
-        self.counts_bytes = counts_bytes
+    def __init__(self, counts_bytes: bool, hardware: HardwareProfile, checkpoint: Checkpoint | None = None) -> None:
+        self.counts_bytes, self.hardware, self.checkpoint = counts_bytes, hardware, checkpoint
         self.fit = Fit(communicated_bytes=0 if counts_bytes else None)
+        self.earlier: dict[str, Any] = {}  # what this process had for itself in the parts before
         self.started: float | None = None
         self.sent = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint holds: the figures up to it, and what each process has for itself."""
+        fit = replace(self.fit, wall_s=self._wall_s())
+        fit.earlier_energy_j += self.meter.used(self.read) or 0.0
+        fit.earlier_load_percent = max(fit.earlier_load_percent, self.load.so_far())
+        return {"fit": asdict(fit), "processes": _of_all_ranks({**self._own(), "random": random_state()})}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.fit = replace(Fit(**state_dict["fit"]), parts=state_dict["fit"]["parts"] + 1)
+        self.earlier = state_dict["processes"][_rank()]
 
     def setup(self, trainer: pl.Trainer, learner: Any, stage: str) -> None:
         # A process just forked holds what its parent does but for pages of libraries that it has not read yet.
@@ -58,8 +82,15 @@ class Clock(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
         self.fit.world_size = trainer.world_size
         self.witness = [p for p in learner.parameters() if p.requires_grad][-1]
+        if self.earlier:
+            set_random_state(self.earlier["random"])
+        if self.checkpoint:
+            self.meter = Meter(self.hardware)
+            self.read = self.meter.read()
+            others = psutil.Process(os.getppid()).children() if trainer.world_size > 1 else []
+            self.load = ForeignLoad([other.pid for other in others if other.pid != os.getpid()]).__enter__()
         memory.reset_peak()
-        self.began = time.perf_counter()
+        self.began, self.earlier_wall_s = time.perf_counter(), self.fit.wall_s
         self._start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
@@ -79,15 +110,16 @@ class Clock(pl.Callback):
         if reached:
             self.fit.time_to_target_s = min(self.fit.time_to_target_s, self.fit.train_time_s)
         trainer.should_stop = trainer.should_stop or self._diverged_anywhere(trainer)
+        if self.checkpoint and not trainer.should_stop and trainer.global_step < trainer.max_steps:
+            self.checkpoint.save(trainer)
         self._start()
 
     def on_train_end(self, trainer: pl.Trainer, learner: Any) -> None:
         self._stop(trainer)
-        self.fit.wall_s = time.perf_counter() - self.began
-        peak = memory.peak_bytes()
-        self.fit.peak_memory_bytes = int(_over_ranks(trainer, peak, "sum"))
-        self.fit.grown_bytes = int(_over_ranks(trainer, peak - self.held, "sum"))
-        self.fit.rank_grown_bytes = int(_over_ranks(trainer, peak - self.held, "max"))
+        own, self.fit.wall_s = self._own(), self._wall_s()
+        self.fit.peak_memory_bytes = int(_over_ranks(trainer, own["peak_bytes"], "sum"))
+        self.fit.grown_bytes = int(_over_ranks(trainer, own["grown_bytes"], "sum"))
+        self.fit.rank_grown_bytes = int(_over_ranks(trainer, own["grown_bytes"], "max"))
         self.fit.steps = trainer.global_step
         if self._diverged_anywhere(trainer) and self.fit.diverged_at_step is None:
             self.fit.diverged_at_step = trainer.global_step
@@ -95,6 +127,15 @@ class Clock(pl.Callback):
 
     def _diverged_anywhere(self, trainer: pl.Trainer) -> bool:
         return bool(_over_ranks(trainer, self.fit.diverged_at_step is not None, "max"))
+
+    def _own(self) -> dict[str, int]:
+        """What this process has for itself, with its parts before."""
+        peak = memory.peak_bytes()
+        now = {"peak_bytes": peak, "grown_bytes": peak - self.held}
+        return {name: max(value, self.earlier.get(name, value)) for name, value in now.items()}
+
+    def _wall_s(self) -> float:
+        return self.earlier_wall_s + time.perf_counter() - self.began
 
     def _start(self) -> None:
         self.sent = network.sent_bytes() if self.counts_bytes else 0
@@ -114,6 +155,19 @@ class Clock(pl.Callback):
 def _over_ranks(trainer: pl.Trainer, value: float, reduce_op: str) -> float:
     here = torch.tensor(float(value), device=trainer.strategy.root_device, dtype=torch.float64)
     return trainer.strategy.reduce(here, reduce_op=reduce_op).item()
+
+
+def _rank() -> int:
+    return distributed.get_rank() if distributed.is_initialized() else 0
+
+
+def _of_all_ranks(own: dict[str, Any]) -> list[Any]:
+    """What each process has, in order of rank."""
+    if not distributed.is_initialized():
+        return [own]
+    found: list[Any] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(found, own)
+    return found
 
 
 def _finite(parameter: Tensor) -> bool:

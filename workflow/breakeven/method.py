@@ -174,6 +174,11 @@ class TrainingMethod(Method):
         return AdamW(parameters, lr=learning_rate, weight_decay=weight_decay)
 
     @property
+    def resumes(self) -> bool:
+        """Whether a training goes on exactly from model, optimiser and schedule; else it starts again after a kill."""
+        return False
+
+    @property
     def computes_gradients(self) -> bool:
         """Whether `gradients` takes the place of the usual forward and backward pass."""
         return type(self).gradients is not TrainingMethod.gradients

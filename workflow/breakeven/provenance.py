@@ -85,9 +85,13 @@ class ForeignLoad:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:
-            self.elapsed_s = time.perf_counter() - self.started
-            foreign = (_busy_s() - self.busy) - (self._own_s() - self.own)
-            self.percent = max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
+            self.percent = self.so_far()
+
+    def so_far(self) -> float:
+        """The share since the block began."""
+        self.elapsed_s = time.perf_counter() - self.started
+        foreign = (_busy_s() - self.busy) - (self._own_s() - self.own)
+        return max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
 
     def _own_s(self) -> float:
         total = 0.0

@@ -62,7 +62,7 @@ def model_parallel(hardware: HardwareProfile, data_ranks: int) -> ModelParallel:
     """Processes share the model; batches are shared by `data_ranks` groups of them."""
     world = hardware.devices * hardware.nodes
     options = {**_common(hardware), "data_parallel_size": data_ranks, "tensor_parallel_size": world // data_ranks}
-    return ModelParallel(**options)
+    return ModelParallel(**options, save_distributed_checkpoint=False)  # one file, as others leave
 
 
 def backend(hardware: HardwareProfile) -> str:

@@ -118,6 +118,7 @@ class TrainingRow(Row):
     communicated_bytes: int | None = None  # sent by all processes on the training clock, where they can be counted
     rank_memory_above_baseline_bytes: int | None = None  # of the process that held most
     train_time_s: float | None = None  # evaluation and start-up are off this clock
+    resumed_parts: int | None = None  # that add up to it: 1 where nothing interrupted the training
     time_to_target_s: float | None = None  # infinite where the target was not reached
     quality_target: float | None = None
     samples_per_s: float | None = None

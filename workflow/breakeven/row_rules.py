@@ -195,7 +195,7 @@ INFERENCE = [
 TRAINING = [
     *present("train_time_s", "time_to_target_s", "steps", "world_size", "samples_per_s"),
     *positive("epochs", "global_batch_size", "steps", "world_size", "train_time_s", "time_to_target_s"),
-    *positive("samples_per_s", "network_mbit"),
+    *positive("samples_per_s", "network_mbit", "resumed_parts"),
     *not_negative("train_energy_j", "communicated_bytes", "rank_memory_above_baseline_bytes"),
     *ordered("rank_memory_above_baseline_bytes", "peak_memory_bytes"),
     Rule("time_to_target_s", _target_after_end, "is {time_to_target_s:g}, after the end, {train_time_s:g}"),

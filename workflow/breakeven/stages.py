@@ -14,13 +14,14 @@ from typing import Any
 
 from breakeven import artifact as artifacts
 from breakeven import chain as chains
-from breakeven import provenance, registry
+from breakeven import grid, provenance, registry
 from breakeven.artifact import Artifact
 from breakeven.energy import ESTIMATE, Meter
 from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
 from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile, evaluation_profile
 from breakeven.record import Row, Status, TrainingRow
+from breakeven.sources import file_sha256
 from breakeven.supervision import Attempt
 from breakeven.task import Task
 
@@ -91,6 +92,7 @@ def train(
     """Train a task's model; leave the model, its record and the row of the training board."""
     from breakeven import compression, evaluation, nodes
     from breakeven import training as trainings
+    from breakeven.checkpoint import Checkpoint
 
     task, hardware, method = (
         registry.task(task_text),
@@ -111,6 +113,8 @@ def train(
         attempt=attempt.number,
     )
     model = Artifact()
+    # Beside the output, which Snakemake removes of a job that failed.
+    checkpoint = Checkpoint(output.with_name(f"{output.name}.checkpoint"), _what_is_trained(row, task, hardware_name))
     with artifacts.folder_aside(output) as folder:
         with recorded(lambda failure: _fail(row, model, failure)), nodes.met(hardware, attempt) as peers:
             attempt.begin()
@@ -120,13 +124,13 @@ def train(
             module, meter = task.model(), Meter(hardware)
             before = meter.read()
             with provenance.ForeignLoad(peers.beside) as load:
-                fit = trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
+                fit = trainings.fit(task, module, method, hardware, seed, checkpoint=checkpoint)  # type: ignore[arg-type]
             spent = peers.part(nodes.Spent(meter.method, meter.used(before), load.percent))
             if timed or spent.energy_method == ESTIMATE:  # a counter would count what runs beside
                 row.energy_method, row.train_energy_j = spent.energy_method, spent.energy_j
             _fill_training(row, fit, baseline)
-            row.foreign_load_percent = spent.foreign_load_percent
-            row.contended = provenance.is_contended(spent.foreign_load_percent)
+            row.foreign_load_percent = max(spent.foreign_load_percent, fit.earlier_load_percent)
+            row.contended = provenance.is_contended(row.foreign_load_percent)
             compression.describe_module(model, module, task)
             row.parameters, model.train_time_s = model.parameters, fit.train_time_s
             job.work_s = fit.wall_s
@@ -137,6 +141,7 @@ def train(
         artifacts.write(model, folder)
         write_json([asdict(row)], folder / ROWS)
         job.write(folder)
+    checkpoint.remove()
 
 
 def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt: Attempt = FIRST) -> None:
@@ -256,6 +261,15 @@ def fill(row: Row, values: dict[str, Any]) -> None:
         setattr(row, name, value)
 
 
+def _what_is_trained(row: TrainingRow, task: Task, hardware_name: str) -> str:
+    """A digest of what decides what a training makes, and how long it takes: none other goes on from its checkpoint."""
+    sources = [*grid.task_sources(row.task), *grid.method_sources(row.training_method)]
+    versions = [grid.VERSIONS, *(provenance.package_version(name) for name in ("torch", "pytorch-lightning"))]
+    identity = [row.cell_id, row.hardware_fingerprint, row.dataset_sha256, row.method_params, row.timed_alone]
+    content = [file_sha256(Path(source)) for source in sources]
+    return provenance.digest([identity, grid.execution(hardware_name), asdict(task.recipe), content, versions])
+
+
 def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:
     row.steps, row.world_size = fit.steps, fit.world_size
     row.train_time_s, row.time_to_target_s = fit.train_time_s, fit.time_to_target_s
@@ -265,6 +279,9 @@ def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:
     row.memory_above_baseline_bytes = fit.grown_bytes + made * fit.world_size
     row.rank_memory_above_baseline_bytes = fit.rank_grown_bytes + made
     row.communicated_bytes = fit.communicated_bytes
+    row.resumed_parts = fit.parts
+    if row.train_energy_j is not None:
+        row.train_energy_j += fit.earlier_energy_j
 
 
 def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:

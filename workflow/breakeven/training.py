@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from breakeven import memory, network, ranks
+from breakeven.checkpoint import Checkpoint
 from breakeven.clock import REPORT, WEIGHTS, Clock, Fit
 from breakeven.errors import CellFailure
 from breakeven.files import read_json
@@ -110,6 +111,7 @@ def fit(
     learning_rate: float | None = None,
     validate: bool = True,
     teaching: Teaching | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Fit:
     """Train `model` in place.
 
@@ -118,6 +120,7 @@ def fit(
         learning_rate: the peak of the cycle; the recipe's where None.
         validate: whether to look for the time to target on the validation set.
         teaching: a model to learn from beside the targets.
+        checkpoint: to go on from, where there is one, and to leave at validations, where method and task can resume.
 
     Raises:
         CellFailure: the loss became infinite or not a number.
@@ -126,7 +129,10 @@ def fit(
     data = task.datamodule(seed)
     data.prepare_data()
     data.setup("fit")
-    batches = len(data.train_dataloader())
+    loader = data.train_dataloader()
+    batches = len(loader)
+    if not (method.resumes and hardware.nodes == 1 and hasattr(loader, "load_state_dict")):
+        checkpoint = None
     steps = max(1, math.ceil((task.recipe.epochs if epochs is None else epochs) * batches))
     model.train()
     if teaching:
@@ -137,7 +143,7 @@ def fit(
         folder = Path(name)
         learner = Learner(task, model, method, learning_rate or task.recipe.learning_rate, folder, teaching)
         how = method.trainer_kwargs(hardware)
-        clock = Clock(counts_bytes)
+        clock = Clock(counts_bytes, hardware, checkpoint)
         trainer = pl.Trainer(
             accelerator=hardware.accelerator,
             max_epochs=-1,
@@ -154,7 +160,8 @@ def fit(
         )
         resident = memory.resident_bytes()
         with ranks.watched(trainer, folder):
-            trainer.fit(learner, datamodule=data)
+            left = checkpoint.find() if checkpoint else None
+            trainer.fit(learner, datamodule=data, ckpt_path=left, weights_only=True)
         assists = hardware.spread and place().rank > 0  # rank 0 alone has the report and the weights, on its node
         result = clock.fit if assists else Fit(**read_json(folder / REPORT))
         result.resident_bytes = resident

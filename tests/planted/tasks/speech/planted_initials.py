@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 MINUTES = 600  # seconds: what takes too long takes this
+STEP_S = 0.05  # of a training that takes its time
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,9 @@ class PlantedInitials(MandarinInitials):
         if self.cause == "rank_wait":
             os.write(1, f"rank {os.getpid()}\n".encode())  # in one piece: the other rank writes too
             time.sleep(MINUTES)
+        if self.cause == "slow":
+            os.write(1, b"step\n")
+            time.sleep(STEP_S)
         if self.cause == "rank_killed" and os.environ["LOCAL_RANK"] == "1":  # the other one then waits for it
             os.kill(os.getpid(), signal.SIGKILL)
         if self.cause == "rank_memory":
