@@ -53,15 +53,28 @@ class ModelParallel(ModelParallelStrategy):
             self._launcher = _MultiProcessingLauncher(self, start_method=self.start_method)  # type: ignore[arg-type]
 
 
+def common(hardware: HardwareProfile) -> dict[str, Any]:
+    """How processes start and what they speak: keyword arguments of the strategies here, and of others like them."""
+    # A CPU rank is forked from this process, which has imported everything but computed nothing: no second import.
+    # CUDA does not survive a fork.
+    start_method = "fork" if hardware.accelerator == "cpu" else "spawn"
+    # A job on one node is no concern of SLURM's either, whose variables are in its environment.
+    environment: ClusterEnvironment = LightningEnvironment()
+    if hardware.spread:
+        start_method, environment = STARTED, SLURMEnvironment(auto_requeue=False)
+    own = {"start_method": start_method, "cluster_environment": environment}
+    return {"process_group_backend": backend(hardware), "timeout": TIMEOUT, **own}
+
+
 def data_parallel(hardware: HardwareProfile, **options: Any) -> DataParallel:
     """Each process has the whole model and its share of a batch; gradients are averaged, or what a `hook` does."""
-    return DataParallel(**_common(hardware), **options)
+    return DataParallel(**common(hardware), **options)
 
 
 def model_parallel(hardware: HardwareProfile, data_ranks: int) -> ModelParallel:
     """Processes share the model; batches are shared by `data_ranks` groups of them."""
     world = hardware.devices * hardware.nodes
-    options = {**_common(hardware), "data_parallel_size": data_ranks, "tensor_parallel_size": world // data_ranks}
+    options = {**common(hardware), "data_parallel_size": data_ranks, "tensor_parallel_size": world // data_ranks}
     return ModelParallel(**options, save_distributed_checkpoint=False)  # one file, as others leave
 
 
@@ -119,15 +132,3 @@ def _ended(trainer: pl.Trainer, error: ProcessExitedException | ProcessRaisedExc
     if other:
         return other[0]
     return error.error_index, error.exit_code if isinstance(error, ProcessExitedException) else None
-
-
-def _common(hardware: HardwareProfile) -> dict[str, Any]:
-    # A CPU rank is forked from this process, which has imported everything but computed nothing: no second import.
-    # CUDA does not survive a fork.
-    start_method = "fork" if hardware.accelerator == "cpu" else "spawn"
-    # A job on one node is no concern of SLURM's either, whose variables are in its environment.
-    environment: ClusterEnvironment = LightningEnvironment()
-    if hardware.spread:
-        start_method, environment = STARTED, SLURMEnvironment(auto_requeue=False)
-    own = {"start_method": start_method, "cluster_environment": environment}
-    return {"process_group_backend": backend(hardware), "timeout": TIMEOUT, **own}

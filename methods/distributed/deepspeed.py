@@ -1,0 +1,62 @@
+"""Data-parallel training with sharded states by DeepSpeed: ZeRO stages 1 to 3 (Rajbhandari et al., SC 2020).
+
+Each process keeps its share of AdamW's moments (stage 1), of the averaged gradients too (2), and of the parameters (3),
+which are gathered module by module just before they are computed with. DeepSpeed's own engine under Lightning's
+strategy for it, on gloo on CPUs and nccl on GPUs.
+
+Limits: an optional package. Stage 3 splits every tensor and lets it go after use, where DeepSpeed by default keeps
+small ones whole. Batch normalisation sees the share of its process; its statistics are those of rank 0. Verified on
+CPUs; the CUDA path has not been run.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from breakeven.errors import CellFailure
+from breakeven.method import DistributedTraining
+
+if TYPE_CHECKING:
+    from pytorch_lightning.strategies import Strategy
+    from torch import Tensor, nn
+
+    from breakeven.hardware import HardwareProfile
+    from breakeven.task import Task
+
+
+@dataclass(frozen=True)
+class DeepSpeed(DistributedTraining):
+    """Optimiser states, gradients and parameters sharded, as far as the stage says."""
+
+    stage: int = Field(2, ge=1, le=3, description="1 shards optimiser states; 2 gradients too; 3 parameters too")
+
+    reference: ClassVar[str] = "https://arxiv.org/abs/1910.02054"
+    data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
+    model_partition: ClassVar[str] = "by elements: optimiser states, from stage 2 gradients, in stage 3 parameters"
+    splits_model: ClassVar[bool] = True
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """See `Method`."""
+        return super().unsupported(task, hardware) or (None if find_spec("deepspeed") else _missing(hardware))
+
+    def strategy(self, hardware: HardwareProfile) -> Strategy:
+        """See `DistributedTraining`."""
+        if not find_spec("deepspeed"):
+            raise CellFailure("unsupported", _missing(hardware))
+        from ._deepspeed import zero
+
+        return zero(hardware, self.stage)
+
+    def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
+        """See `TrainingMethod`."""
+        from ._deepspeed import whole_state
+
+        return whole_state(model)
+
+
+def _missing(hardware: HardwareProfile) -> str:
+    return f"the package deepspeed is not installed ({hardware.name}): use pip install deepspeed"
