@@ -10,6 +10,7 @@ from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
 
 from breakeven import ranks
+from breakeven.errors import CellFailure
 from breakeven.hardware import HardwareProfile
 
 BUCKET = 25 * 2**20 // 4  # float32 that are sent at once: 25 MiB at most, as much as ddp sends
@@ -47,12 +48,21 @@ class ZeRO(DeepSpeedStrategy):
         engine, sharded, *_ = deepspeed.initialize(model=model, config=self.config, dist_init_required=False, **how)
         return engine, sharded
 
+    def optimizer_step(self, *arguments: Any, **options: Any) -> Any:
+        loss = super().optimizer_step(*arguments, **options)
+        if self.model.skipped_steps:  # where any other way of training makes weights that are no numbers
+            where = f"gradients were not finite at step {self.model.global_steps}"
+            failure = CellFailure("diverged", f"{where}: lower the recipe's learning_rate")
+            ranks.leave_word(failure, self.lightning_module.folder)
+            raise failure
+        return loss
+
 
 def zero(hardware: HardwareProfile, stage: int) -> ZeRO:
     """The strategy for a stage; DeepSpeed is imported here, before other processes are forked from this one."""
-    import torch._dynamo  # noqa: F401  # which DeepSpeed loads where it is first used
-
     os.environ["DS_ACCELERATOR"] = hardware.accelerator  # not the best that the machine has
+    from deepspeed.runtime.zero.muon import muon_optimizer  # noqa: F401  # with much of the compiler, or each process would
+
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # its names for collectives
     overlaps = hardware.accelerator == "cuda"  # CPUs have no streams
     return ZeRO(

@@ -4,9 +4,10 @@ Each process keeps its share of AdamW's moments (stage 1), of the averaged gradi
 which are gathered module by module just before they are computed with. DeepSpeed's own engine under Lightning's
 strategy for it, on gloo on CPUs and nccl on GPUs.
 
-Limits: an optional package. Stage 3 splits every tensor and lets it go after use, where DeepSpeed by default keeps
-small ones whole. Batch normalisation sees the share of its process; its statistics are those of rank 0. Verified on
-CPUs; the CUDA path has not been run.
+Limits: an optional package. In stage 3 every parameter is let go after use and none gathered ahead, where DeepSpeed by
+default keeps small ones and what comes next: of small networks, all. Batch normalisation sees the share of its process;
+its statistics are those of rank 0. The engine takes memory of its own, which for a small network outweighs what is
+shared. Verified on CPUs; the CUDA path has not been run.
 """
 
 from __future__ import annotations

@@ -1,11 +1,16 @@
-"""DeepSpeed, an optional package: what is said where it is not installed, and which stages there are."""
+"""DeepSpeed, an optional package: what is said without it, which stages there are, and what a step left out means."""
 
 import sys
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from pytorch_lightning.strategies import DeepSpeedStrategy
 
 from breakeven import registry
 from breakeven.errors import CellFailure, UserError
+from breakeven.files import read_json
 
 
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +27,16 @@ def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_stage_that_there_is_not_is_refused(stage: int) -> None:
     with pytest.raises(UserError, match="stage"):
         registry.method(f"deepspeed-stage={stage}")
+
+
+def test_a_step_that_the_engine_leaves_out_is_a_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = registry.find("methods", "deepspeed").module.rpartition(".")[0]
+    strategy = object.__new__(import_module(f"{folder}._deepspeed").ZeRO)
+    strategy._lightning_module = SimpleNamespace(folder=tmp_path)
+    monkeypatch.setattr(DeepSpeedStrategy, "optimizer_step", lambda *_: "loss")
+    strategy._model = SimpleNamespace(skipped_steps=0, global_steps=6)
+    assert strategy.optimizer_step("optimizer", "closure") == "loss"
+    strategy._model = SimpleNamespace(skipped_steps=1, global_steps=7)
+    with pytest.raises(CellFailure, match="step 7"):
+        strategy.optimizer_step("optimizer", "closure")
+    assert read_json(tmp_path / "failure.json")["status"] == "diverged"

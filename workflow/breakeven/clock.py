@@ -172,8 +172,7 @@ def _of_all_ranks(own: dict[str, Any]) -> list[Any]:
 
 def _finite(parameter: Tensor) -> bool:
     """Whether a weight is finite; of one that is split over ranks, this rank's part."""
-    # DeepSpeed keeps the part in an attribute, and leaves the parameter empty.
-    own = parameter.to_local() if isinstance(parameter, DTensor) else getattr(parameter, "ds_tensor", parameter)
+    own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
     return bool(torch.isfinite(own).all())
 
 
