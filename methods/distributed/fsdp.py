@@ -5,8 +5,7 @@ before it computes it, and gets its share of the averaged gradients afterwards. 
 outermost lists of layers. This is what ZeRO calls stage 3, or 2 with `reshard=False`.
 
 Limits: three times the parameters are sent in a step, and in small pieces. Batch normalisation sees the share of its
-process; its statistics are those of rank 0. A killed training starts again. Verified on CPUs; the CUDA path has not
-been run on more than one GPU.
+process; its statistics are those of rank 0. Verified on CPUs; the CUDA path has not been run on more than one GPU.
 """
 
 from __future__ import annotations
