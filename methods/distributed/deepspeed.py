@@ -7,7 +7,7 @@ strategy for it, on gloo on CPUs and nccl on GPUs.
 Limits: an optional package. In stage 3 every parameter is let go after use and none gathered ahead, where DeepSpeed by
 default keeps small ones and what comes next: of small networks, all. Batch normalisation sees the share of its process;
 its statistics are those of rank 0. The engine takes memory of its own, which for a small network outweighs what is
-shared. Verified on CPUs; the CUDA path has not been run.
+shared. A killed training starts again. Verified on CPUs; the CUDA path has not been run.
 """
 
 from __future__ import annotations

@@ -14,10 +14,11 @@ from breakeven import registry
 from breakeven.checkpoint import RECORD, Checkpoint
 from breakeven.datamodule import TensorDataModule
 from breakeven.files import write_json
+from breakeven.method import TrainingMethod
 from breakeven.sources import file_sha256
 
 TASK, STEPS_OF_AN_EPOCH = "mandarin_initials", 25
-METHODS = [u.name for u in registry.units("methods").values() if u.group in ("training", "distributed")]
+METHODS = [name for name in registry.units("methods") if issubclass(registry.load("methods", name), TrainingMethod)]
 # Each training in a fork of a process that has computed nothing; it ends before the step that it is told.
 SCRIPT = """
 import json, multiprocessing, os, signal, sys
