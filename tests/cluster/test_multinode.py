@@ -58,7 +58,7 @@ def test_a_rank_that_dies_ends_its_job_and_one_that_fails_is_a_row(cluster: Clus
         os.kill(int(re.search(r"^1: at work (\d+)$", log.read_text(), re.MULTILINE)[1]), signal.SIGKILL)
         assert first.wait(300) == 1
     assert f"log: {log.relative_to(here.path)}\n" in (here.path / "driver.log").read_text()
-    assert "rank 1 on n2: the job's process was ended from outside (SIGKILL)" in log.read_text()
+    assert "the process of rank 1 on n2 was ended from outside (SIGKILL)" in log.read_text()
     assert re.search(r"error: n2: task 1: Exited with exit code 1", log.read_text())
     assert sorted(job["JobState"] for job in here.jobs()) == ["COMPLETED", "FAILED"]
     again = here.snakemake()

@@ -87,7 +87,7 @@ class Grid:
         profiles = trained | {cell.hardware for cell in self.cells}
         needs = (alone is not None, models, spread is not None)
         every = [slurm.asked(registry.hardware(name), *needs) for name in profiles]
-        return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n])}
+        return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n] is not None)}
 
     def evaluated_on(self, accelerator: str) -> str:
         """The hardware profile whose nodes evaluate on that kind of accelerator."""

@@ -67,7 +67,7 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
         if failure.status != "infra_error":
             break
         if limits.among is not None:
-            print(f"{failure.status}: {limits.among}: {failure.reason}", file=sys.stderr, flush=True)
+            print(f"{failure.status}: {failure.reason}", file=sys.stderr, flush=True)
             raise SystemExit(1)
         print(f"attempt {number} of {ATTEMPTS}: {failure.reason}", file=sys.stderr, flush=True)
         if number < ATTEMPTS:
@@ -101,7 +101,8 @@ def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits)
     finally:
         _end(process, others)
     if said is None:
-        return death("the job's process", process.exitcode or 0, memory.oom_kills() - oom_kills)
+        who = "the job's process" if limits.among is None else f"the process of {limits.among}"
+        return death(who, process.exitcode or 0, memory.oom_kills() - oom_kills)
     if isinstance(said[0], UserError | SystemExit):
         raise said[0]
     return said[0]
