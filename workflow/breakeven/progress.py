@@ -148,7 +148,10 @@ class Display:
 
     def say(self, text: str, style: str = "") -> None:
         """Print text as it is, above the live view."""
-        self.console.print(Text(text, style))
+        if style or self.live:
+            self.console.print(Text(text, style))
+        else:  # as rich would, without its work: a dry run says a lot
+            print(text, file=self.console.file, flush=True)
 
     def close(self) -> None:
         """End the live view, and say how the run ended."""

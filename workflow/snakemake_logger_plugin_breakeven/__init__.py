@@ -9,6 +9,8 @@ import logging
 import re
 import sys
 
+from snakemake.logging import DefaultFilter
+from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -39,6 +41,10 @@ class LogHandler(LogHandlerBase):
         self.stream = sys.stdout if settings.stdout else sys.stderr
         # Who asks what would be done, or why, wants Snakemake's own words.
         self.verbatim = settings.dryrun or settings.verbose or settings.debug_dag
+        # A dry run has no progress: `-n --quiet` would say nothing at all, not even how many jobs there are.
+        quiet = set(settings.quiet or ()) - ({Quietness.PROGRESS} if settings.dryrun else set())
+        shown = (settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds)
+        self.addFilter(DefaultFilter(quiet, *shown))
         self.display = Display(self.stream, color=not settings.nocolor, logs=settings.show_failed_logs)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -94,8 +100,8 @@ class LogHandler(LogHandlerBase):
 
     @property
     def has_filter(self) -> bool:
-        """Snakemake's own filter stays, so --quiet works."""
-        return False
+        """Snakemake's own, so --quiet works, but for one thing."""
+        return True
 
     @property
     def has_formatter(self) -> bool:
