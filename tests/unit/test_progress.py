@@ -174,6 +174,8 @@ def test_snakemake_shows_what_is_done_and_why_a_job_failed_and_little_else(workf
 def test_a_dry_run_speaks_snakemakes_own_words(workflow: Path) -> None:
     code, text = snakemake(workflow, "--dry-run")
     assert code == 0 and "Job stats:" in text and "This was a dry-run" in text and "left" not in text
+    code, text = snakemake(workflow, "--dry-run", "--quiet")
+    assert code == 0 and "Job stats:" in text and "rule " not in text
 
 
 def test_errors_of_the_snakefile_are_shown_without_its_lines(workflow: Path) -> None:

@@ -19,7 +19,7 @@ TIMEOUT_MIN = config.get("timeout_min", 60)
 os.environ[grid.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
 gc.disable()  # till the plan is made: its objects all stay, and to look through them for cycles takes a third of its time
 RUN = ExitStack()  # what lives as long as the run does
-# Of each file, only the first jobs that need it have it as input: what others make of it is made again after them.
+# A source is an input only of the first jobs that it matters to: those after them are made again as their inputs are.
 MODEL = "{task}/{training}@{train_hardware}/seed={seed}"
 TIMED = {training.key for training in GRID.trainings}
 
