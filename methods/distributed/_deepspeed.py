@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
 
 from breakeven import ranks
 from breakeven.errors import CellFailure
-from breakeven.hardware import HardwareProfile
+
+if TYPE_CHECKING:
+    from breakeven.hardware import HardwareProfile
 
 BUCKET = 25 * 2**20 // 4  # float32 that are sent at once: 25 MiB at most, as much as ddp sends
 # Of stage 3: every parameter is let go after use. By default small ones stay, which in small networks are all, and so

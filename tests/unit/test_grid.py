@@ -121,7 +121,7 @@ def test_a_training_asks_for_all_nodes_of_a_profile(asked: Callable[..., dict[st
     assert asked({**SEVERAL, "accelerator": "cuda"}, spread=lambda: True) == {"mem_mb": 1024, **gpus}
     timed = asked(SEVERAL, spread=lambda: True, alone=lambda name: True)
     assert timed["slurm_extra"] == "--exclusive --ntasks-per-node=2"
-    assert asked({**SEVERAL, "slurm": {}}, spread=lambda: True)["mem_mb"] == 2 * (4 * 1024 + ROOM_MB)
+    assert asked({"nodes": 4, "devices": 2}, spread=lambda: True)["mem_mb"] == 2 * (4 * 1024 + ROOM_MB)
 
 
 def test_what_is_no_training_or_not_on_a_cluster_asks_for_one(asked: Callable[..., dict[str, object]]) -> None:

@@ -103,6 +103,9 @@ def _agreed(store: TCPStore, here: Place, hardware: HardwareProfile) -> list[Any
     mine["fingerprint"] = provenance.hardware_fingerprint(hardware)
     store.set(f"rank {here.rank}", json.dumps(mine))
     said = [json.loads(store.get(f"rank {rank}")) for rank in range(here.ranks)]
+    store.set(f"read {here.rank}", "")
+    if here.rank == 0:  # which may now end, and with it the store
+        store.wait([f"read {rank}" for rank in range(here.ranks)])
     for each in said:
         if each["missing"]:
             raise CellFailure("no_hardware", f"{each['node']}: {each['missing']}")
@@ -123,6 +126,8 @@ def _first(error: Exception, store: TCPStore | None, here: Place) -> CellFailure
     try:
         status, reason = json.loads(store.compare_set("failure", "", json.dumps([failure.status, failure.reason])))
     except RuntimeError:  # it is not served any more
+        if isinstance(error, CellFailure):
+            return failure
         return FinalFailure("infra_error", "rank 0 has ended: see what it says in the log")
     return CellFailure(status, reason)
 
