@@ -59,7 +59,7 @@ def test_a_rank_that_dies_ends_its_job_and_one_that_fails_is_a_row(cluster: Clus
         assert first.wait(300) == 1
     assert f"log: {log.relative_to(here.path)}\n" in (here.path / "driver.log").read_text()
     assert "the process of rank 1 on n2 was ended from outside (SIGKILL)" in log.read_text()
-    assert re.search(r"error: n2: task 1: Exited with exit code 1", log.read_text())
+    assert re.search(r"error: n2: task 1: (Exited with exit code 1|Terminated)", log.read_text())
     assert sorted(job["JobState"] for job in here.jobs()) == ["COMPLETED", "FAILED"]
     again = here.snakemake()
     assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]

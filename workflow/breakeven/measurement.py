@@ -165,7 +165,8 @@ class _Worker:
         context = multiprocessing.get_context("fork")
         self.oom_kills = memory.oom_kills()
         self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, served, task, hardware, seed))  # may start others
+        # No daemon: it may start others.
+        self.process = context.Process(target=serve, args=(theirs, served, task, hardware, seed), name="serving")
         self.process.start()
         theirs.close()
 

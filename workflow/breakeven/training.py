@@ -51,6 +51,10 @@ class Learner(pl.LightningModule):
         self.metric = task.metric()
         self.teaching = [teaching] if teaching else []  # in a list, so that it is no part of what is trained
 
+    def setup(self, stage: str) -> None:
+        # A forked process makes its pool of threads anew: now, before two threads of it would at once, and crash.
+        torch.set_num_threads(torch.get_num_threads())
+
     def configure_model(self) -> None:
         try:
             if self.method.splits_model and any(True for _ in getattr(self.criterion, "parameters", tuple)()):

@@ -39,7 +39,7 @@ class PlantedRuntime(Runtime):
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
         """See `Runtime`."""
         eager = registry.method("eager").load(path, hardware)
-        if multiprocessing.current_process().daemon:  # those that are timed are
+        if multiprocessing.current_process().name == "serving":  # those that are timed are
             print("at work", os.getpid(), flush=True)
             self._fail()
         return eager
