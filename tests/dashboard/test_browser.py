@@ -29,6 +29,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE_S = 60
+expect.set_options(timeout=1e3 * PATIENCE_S)  # of a page that other tests run beside
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: apt-get install chromium"),

@@ -193,13 +193,13 @@ def test_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
     is_(machine.load(lambda: None), Level.OK, "others use 0.0 % of the machine")
 
 
-ALL = "cpu_1 cpu_2 cpu_2x1 cpu_2x1_200mbit cuda_1"
+ALL = "cpu_1 cpu_2 cpu_2nodes cpu_2x1 cpu_2x1_200mbit cuda_1"
 
 
 @pytest.mark.parametrize(
     ("given", "level", "text"),
     [
-        (ALL, Level.OK, "cpu_1, cpu_2, cpu_2x1, cpu_2x1_200mbit, cuda_1 can be given"),
+        (ALL, Level.OK, "cpu_1, cpu_2, cpu_2nodes, cpu_2x1, cpu_2x1_200mbit, cuda_1 can be given"),
         ("cpu_1", Level.NOTE, "cpu_1 can be given; cpu_2: too small;"),
         ("", Level.PROBLEM, "none can be given; cpu_1: too small"),
     ],

@@ -25,14 +25,23 @@ TWO = registry.hardware("cpu_2x1")
 FOUR = replace(TWO, devices=4)
 
 
+Started = Callable[[], list[psutil.Process]]
+
+
 @pytest.fixture(autouse=True)
-def seeded() -> Iterator[None]:
+def started() -> Iterator[Started]:
+    """The processes that the test has started, of which none may be left; earlier tests may have some of theirs."""
+    earlier = set(psutil.Process().children())
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # what is forked from here may compute
     torch.manual_seed(0)
-    yield
+
+    def found() -> list[psutil.Process]:
+        return [child for child in psutil.Process().children() if child not in earlier]
+
+    yield found
     torch.set_num_threads(threads)
-    assert not psutil.Process().children()
+    assert not found()
 
 
 def pictures(batch: int) -> tuple[Tensor, ...]:
@@ -58,12 +67,14 @@ MODELS = {
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("name", RUNTIMES)
-def test_processes_give_what_one_does_at_any_batch_size(name: str, model: str, tmp_path: Path) -> None:
+def test_processes_give_what_one_does_at_any_batch_size(
+    name: str, model: str, tmp_path: Path, started: Started
+) -> None:
     make, inputs, hardware = MODELS[model]
     module, runtime = make().eval(), registry.method(name)
     runtime.export(module, inputs(2), tmp_path / "model")
     call = runtime.load(tmp_path / "model", hardware)
-    assert len(psutil.Process().children()) == hardware.devices - 1
+    assert len(started()) == hardware.devices - 1
     for batch in (1, 2, 9, 1, 32):
         given = inputs(batch)
         found = call(*given)
@@ -78,26 +89,28 @@ class Delicate(nn.Module):
         return x * 2
 
 
-def served(tmp_path: Path) -> tuple[Callable[..., Tensor], psutil.Process]:
+def served(tmp_path: Path, started: Started) -> tuple[Callable[..., Tensor], psutil.Process]:
     """By two processes, each of which has half of a batch; the second one."""
     runtime = registry.method("data_parallel_inference")
     runtime.export(Delicate(), (), tmp_path / "model")
     call = runtime.load(tmp_path / "model", TWO)
     assert call(torch.ones(2, 1)).tolist() == [[2], [2]]
-    (other,) = psutil.Process().children()
+    (other,) = started()
     return call, other
 
 
-def test_a_killed_process_is_named(tmp_path: Path) -> None:
-    call, other = served(tmp_path)
+def test_a_killed_process_is_named(tmp_path: Path, started: Started) -> None:
+    call, other = served(tmp_path, started)
     other.kill()
     with pytest.raises(CellFailure, match=r"process of rank 1 was ended from outside \(SIGKILL\)") as caught:
         call(torch.ones(2, 1))
     assert caught.value.status in ("infra_error", "out_of_memory")
 
 
-def test_a_process_that_hangs_is_named_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    call, other = served(tmp_path)
+def test_a_process_that_hangs_is_named_in_time(
+    tmp_path: Path, started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, other = served(tmp_path, started)
     other.suspend()
     monkeypatch.setattr(crew, "TIMEOUT_S", 0.1)
     with pytest.raises(CellFailure, match=r"rank 1 has given nothing for 0\.1 s") as caught:
@@ -105,22 +118,22 @@ def test_a_process_that_hangs_is_named_in_time(tmp_path: Path, monkeypatch: pyte
     assert caught.value.status == "timeout"
 
 
-def test_a_process_that_fails_says_why(tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
-    call, _ = served(tmp_path)
+def test_a_process_that_fails_says_why(tmp_path: Path, started: Started, capfd: pytest.CaptureFixture) -> None:
+    call, _ = served(tmp_path, started)
     with pytest.raises(CellFailure, match="rank 1: ValueError: less than nothing"):
         call(torch.tensor([[1.0], [-1.0]]))
     assert "Traceback" in capfd.readouterr().err
 
 
-def test_a_message_without_room_is_refused(tmp_path: Path) -> None:
-    call, _ = served(tmp_path)
+def test_a_message_without_room_is_refused(tmp_path: Path, started: Started) -> None:
+    call, _ = served(tmp_path, started)
     with pytest.raises(CellFailure, match="have room: use a smaller batch"):
         call(torch.ones(2, 1).expand(2, crew.ROOM_BYTES // 4 + 1))
 
 
-def test_no_process_outlives_the_one_that_is_asked(tmp_path: Path) -> None:
+def test_no_process_outlives_the_one_that_is_asked(tmp_path: Path, started: Started) -> None:
     def ask() -> None:
-        call, other = served(tmp_path)
+        call, other = served(tmp_path, started)
         theirs.send(other.pid)
         theirs.recv()
         del call

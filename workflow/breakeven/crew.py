@@ -16,10 +16,11 @@ import socket
 import traceback
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import permutations
 from mmap import mmap
-from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -27,7 +28,7 @@ from torch import Tensor
 from breakeven import memory
 from breakeven.errors import CellFailure, death, failure_of
 from breakeven.hardware import HardwareProfile
-from breakeven.supervision import die_with_parent
+from breakeven.supervision import GRACE_S, die_with_parent
 
 TIMEOUT_S = 300.0  # for what another rank is to give: one that takes longer hangs
 ROOM_BYTES = 256 * 2**20  # of shared memory from one rank to another: what is never written to takes none
@@ -179,8 +180,10 @@ class _Crew:
         if awaited.fileno() in ready:
             return
         if self.word.fileno() in ready:
-            raise self.word.recv()
-        for number in (number for fd, number in sentinels.items() if fd in ready):
+            with suppress(EOFError):  # those who could say something are about to be gone
+                raise self.word.recv()
+        for sentinel in wait(list(sentinels), GRACE_S if ready else 0):
+            number = sentinels[cast(int, sentinel)]
             process = self.processes[number]
             process.join()
             raise death(f"the process of rank {number}", process.exitcode or 0, memory.oom_kills() - self.oom_kills)
