@@ -318,7 +318,7 @@ def test_a_job_out_of_the_memory_it_was_given_is_named_and_made_up_for(cluster: 
 
 @pytest.mark.exhaustive
 def test_a_board_is_complete_whatever_was_killed(cluster: Cluster, tmp_path: Path) -> None:
-    """At a checkpoint: a process of a job, a job by scancel, the driver and then its jobs as the manual says."""
+    """At a checkpoint: a process of a job, a job by scancel, the driver and then its jobs by scancel."""
     task, seeds, draw, killed = f"{TASK}-cause=slow", list(range(6)), random.Random(4), Counter()
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [task], "seeds": seeds})
 

@@ -43,11 +43,11 @@ def train(
     timeout_min: Timeout = None,
 ) -> None:
     """Train the model of a task."""
-    from breakeven import registry, slurm, stages
+    from breakeven import registry, slurm, training_cell
 
-    stage: Callable[..., None] = partial(stages.train, task, method, hardware, seed, data, timed, output)
+    stage: Callable[..., None] = partial(training_cell.train, task, method, hardware, seed, data, timed, output)
     if registry.hardware(hardware).spread and slurm.place().rank > 0:
-        stage = partial(stages.assist, task, method, hardware, seed)
+        stage = partial(training_cell.assist, task, method, hardware, seed)
     _supervised(stage, hardware, timeout_min)
 
 

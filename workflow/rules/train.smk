@@ -35,7 +35,7 @@ rule train:
         **GRID.resources(
             lambda w: w.train_hardware,
             alone=lambda w: grid.training_of(w).key in TIMED,
-            spread=lambda: on_cluster(),
+            spread=on_cluster,
         ),
         runtime=BUNDLES.runtime("train"),
         turn=1,
