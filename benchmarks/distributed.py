@@ -1,13 +1,15 @@
 """What two processes give over one, way by way: the same steps of the same batches, one run after the other, in turn.
 
 Efficiency is t(1) / (2 · t(2)) of the steps alone, without start-up and validation; beside it what is sent in a step,
-and what the process that holds most holds above its imports.
+and what the process that holds most holds above its imports. First, as a bound, two trainings of half a batch each,
+side by side, that know nothing of one another.
 """
 
 import argparse
 import multiprocessing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 
@@ -48,6 +50,7 @@ def main() -> None:
     for task in options.tasks:
         registry.task(task).prepare()
         print(f"\n{task}, {registry.task(task).recipe.batch_size} samples a step", flush=True)
+        print(f"  {'bound':41} {bound(task, options)}", flush=True)
         for hardware in options.hardware:
             for way in options.ways:
                 print(f"  {hardware:16} {way:24} {compared(task, way, hardware, options)}", flush=True)
@@ -63,24 +66,49 @@ def compared(task: str, way: str, hardware: str, options: argparse.Namespace) ->
         efficiencies.append(alone.step_s / several.step_s / several.fit.world_size)
     sent = several.fit.communicated_bytes
     a_step = "not counted" if sent is None else f"{sent / several.fit.steps / 1e6:.2f} MB"
-    found = f"{np.median(efficiencies):.2f} ({min(efficiencies):.2f} to {max(efficiencies):.2f})"
     times = f"{several.step_s * 1e3:.0f} ms a step, alone {alone.step_s * 1e3:.0f}"
-    return f"efficiency {found}, {times}, sent {a_step}, held {several.rank_mb:.0f} MB, alone {alone.rank_mb:.0f}"
+    held = f"held {several.rank_mb:.0f} MB, alone {alone.rank_mb:.0f}"
+    return f"efficiency {spread(efficiencies)}, {times}, sent {a_step}, {held}"
 
 
-def run(task: str, way: str, hardware: str, epochs: float) -> Run | str:
-    """In a process of its own, which has computed nothing; what it said where it failed."""
+def bound(task: str, options: argparse.Namespace) -> str:
+    """What two processes would give that need not communicate: the line to print."""
+    efficiencies = []
+    for _ in range(options.repetitions):
+        alone, *halves = [*run_all([(task, *ALONE, options.epochs)]), *run_all([(task, *ALONE, options.epochs, 2)] * 2)]
+        efficiencies.append(alone.step_s / max(half.step_s for half in halves) / len(halves))
+    return f"efficiency {spread(efficiencies)}"
+
+
+def spread(values: list[float]) -> str:
+    return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+
+
+def run(*training_of: Any) -> Run | str:
+    """One, as `train` is told; what it said where it failed."""
+    return run_all([training_of])[0]
+
+
+def run_all(trainings: list[tuple[Any, ...]]) -> list[Any]:
+    """Side by side, each in a process of its own, which has computed nothing."""
     fork = multiprocessing.get_context("fork")
-    here, there = fork.Pipe()
-    process = fork.Process(target=train, args=(there, task, way, hardware, epochs))
-    process.start()
-    found = here.recv()
-    process.join()
+    pipes = [fork.Pipe() for _ in trainings]
+    processes = [
+        fork.Process(target=train, args=(there, *told)) for (_, there), told in zip(pipes, trainings, strict=True)
+    ]
+    for process in processes:
+        process.start()
+    found = [here.recv() for here, _ in pipes]
+    for process in processes:
+        process.join()
     return found
 
 
-def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs: float) -> None:
+def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs: float, shares: int = 1) -> None:
+    """Of a batch with one of so many shares of its samples."""
     task, method, hardware = registry.task(task_text), registry.method(way), registry.hardware(hardware_name)
+    if shares > 1:
+        type(task).recipe = replace(task.recipe, batch_size=task.recipe.batch_size // shares)
     try:
         if reason := method.unsupported(task, hardware) or hardware.missing():
             pipe.send(reason)

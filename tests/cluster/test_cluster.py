@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import random
 import re
 import signal
 import subprocess
 import sys
-from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +18,6 @@ import yaml
 from checkout import ROOT, make_checkout
 from cluster import CPUS, Cluster
 
-from breakeven.checkpoint import RECORD
 from breakeven.files import read_json, write_json
 from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
 
@@ -104,14 +101,6 @@ class Login:
         logs = {path: path.read_text() for path in (self.results / "logs/train").glob("*/*/*.log")}
         begun = {path: re.search(r"^at work (\d+)$", text, re.MULTILINE) for path, text in logs.items()}
         return {int(path.stem.partition("=")[2]): int(said[1]) for path, said in begun.items() if said}
-
-    def checkpoints(self) -> set[tuple[Path, int]]:
-        """Those that trainings have left and may go on from."""
-        found = set()
-        for path in self.results.rglob(RECORD):
-            with suppress(FileNotFoundError):  # its training has ended since
-                found.add((path, path.stat().st_mtime_ns))
-        return found
 
     def trained(self) -> list[TrainingRow]:
         return read_rows(self.results / "training.parquet", TrainingRow)
@@ -314,47 +303,3 @@ def test_a_job_out_of_the_memory_it_was_given_is_named_and_made_up_for(cluster: 
     assert again.returncode == 0, again.stdout[-5000:] + again.stderr[-5000:]
     assert {row.task: row.status for row in here.trained()} == {TASK: Status.OK, tasks[1]: Status.METHOD_ERROR}
     assert not here.leftovers()
-
-
-@pytest.mark.exhaustive
-def test_a_board_is_complete_whatever_was_killed(cluster: Cluster, tmp_path: Path) -> None:
-    """At a checkpoint: a process of a job, a job by scancel, the driver and then its jobs by scancel."""
-    task, seeds, draw, killed = f"{TASK}-cause=slow", list(range(6)), random.Random(4), Counter()
-    here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [task], "seeds": seeds})
-
-    def alive(*states: str) -> list[str]:
-        return [job["JobId"] for job in here.jobs() if job["JobState"] in states]
-
-    for _ in range(2):
-        with here.started() as run:
-            for what in ("process", "job", "driver"):
-                before = here.checkpoints()
-                cluster.until(lambda: not here.checkpoints() <= before, "checkpoint", 300)  # noqa: B023
-                if what == "process":
-                    draw.choice([each for each in psutil.process_iter() if _trains(each, here.path)]).kill()
-                elif what == "job":
-                    cluster.ask("scancel", draw.choice(alive("RUNNING")))
-                else:
-                    run.kill()
-                    run.wait()
-                    cluster.ask("scancel", *alive("RUNNING", "PENDING"))
-                    cluster.until(cluster.idle, "idle nodes")
-                killed[what] += 1
-    print("killed", dict(killed))
-    done = here.snakemake()
-    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
-    rows = here.trained()
-    print("parts", [row.resumed_parts for row in rows], "attempts", [row.attempt for row in rows])
-    assert sorted(row.seed for row in rows) == seeds
-    assert {row.status for row in rows} == {Status.OK}
-    assert max(row.resumed_parts for row in rows) > 1
-    assert not here.leftovers()
-    assert not list(here.results.rglob("*.checkpoint"))
-
-
-def _trains(process: psutil.Process, folder: Path) -> bool:
-    """Whether it is a training's from there: its line's own process, or the one that this supervises."""
-    try:
-        return process.cwd() == str(folder) and process.cmdline()[1:4] == ["-m", "breakeven", "train"]
-    except psutil.Error:
-        return False
