@@ -5,7 +5,9 @@ before it computes it, and gets its share of the averaged gradients afterwards. 
 outermost lists of layers. This is what ZeRO calls stage 3, or 2 with `reshard=False`.
 
 Limits: three times the parameters are sent in a step, and in small pieces. Batch normalisation sees the share of its
-process; its statistics are those of rank 0. Verified on CPUs; the CUDA path has not been run on more than one GPU.
+process; its statistics are those of rank 0. On a CPU the C library keeps what is let go, so memory per process shows
+little of the saving unless `MALLOC_MMAP_THRESHOLD_=1048576` is in the environment, which takes time. Verified on CPUs;
+the CUDA path has not been run on more than one GPU.
 """
 
 from __future__ import annotations
