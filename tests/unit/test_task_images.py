@@ -35,10 +35,16 @@ def layers(network: nn.Module) -> list[nn.Module]:
     return [m for m in network.modules() if isinstance(m, nn.Linear) or getattr(m, "kernel_size", 1) == (3, 3)]
 
 
+ANY = ["plain_cnn", "test_resnet", "test_vit", "vit_tiny_patch16_224", "mobilenetv3_small_050"]
+
+
 @pytest.mark.parametrize(
-    "name", ["plain_cnn", "test_resnet", "test_vit", "vit_tiny_patch16_224", "mobilenetv3_small_050"]
+    ("name", "channels", "size"),
+    [
+        *((name, *shape) for name in ANY for shape in [(1, 28), (3, 32)]),
+        ("levit_128s", 1, 32),
+    ],  # which halves four times
 )
-@pytest.mark.parametrize(("channels", "size"), [(1, 28), (3, 32)])
 def test_any_network_takes_small_pictures(name: str, channels: int, size: int) -> None:
     network = image_classifier(name, channels=channels, classes=5, size=size).eval()
     with torch.inference_mode():

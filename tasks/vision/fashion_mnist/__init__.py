@@ -6,7 +6,9 @@ Split: the published 10,000 for testing; of the published 60,000 for training, 5
 same for every seed.
 Model: any of timm's or a plain CNN, trained from scratch; the default is timm's smallest ResNet-D (370,000 parameters).
 After their recipes, with seed 0, `plain_cnn` (620,000 parameters) reached .907 of the test pictures in a minute on one
-thread, timm's smallest vision transformer `test_vit` (268,000) .892 (validation .904) in minutes.
+thread; the vision transformer `levit_128s` (7,000,000), whose patches are made by convolutions, .906 in five; timm's
+smallest plain one, `test_vit` (268,000), .892 (validation .904). Neither 40 epochs, mirrored, shifted or partly erased
+pictures, smoothed labels nor patches of half the width took that past .896.
 Metric: top-1 accuracy. Baseline: logistic regression .834, a multilayer perceptron .839 (10,000 training pictures).
 Known limits: small pictures, padded to 32×32; networks made for 224×224 are down to 1×1 after their last stage, and a
 vision transformer sees four patches. Networks without a recipe of their own are trained by the default's.
@@ -31,6 +33,7 @@ DEFAULT = "test_resnet"
 RECIPES = {
     "test_resnet": Recipe(epochs=2, batch_size=128, learning_rate=0.01, weight_decay=0.05),
     "plain_cnn": Recipe(epochs=2, batch_size=128, learning_rate=0.003, weight_decay=0.05),
+    "levit_128s": Recipe(epochs=4, batch_size=128, learning_rate=0.002, weight_decay=0.05),
     "test_vit": Recipe(epochs=24, batch_size=128, learning_rate=0.004, weight_decay=0.05),
 }
 
