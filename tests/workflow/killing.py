@@ -16,7 +16,7 @@ import psutil
 from breakeven.checkpoint import RECORD
 
 POLL_S = 0.02
-CHANGES = 40  # of the results folder, at most, before a process is killed
+CHANGES = 20  # of the results folder, at most, before a process is killed
 ATTEMPTS_LOST = 2  # of one job: after a third it is recorded as failed, as it should be
 
 

@@ -61,7 +61,7 @@ class LocalKiller(Killer):
 @pytest.mark.parametrize(
     ("seed", "seeds", "kills"),
     [
-        pytest.param(1, [0], 6, id="some"),
+        pytest.param(1, [0, 1], 6, id="some"),
         pytest.param(2, [0, 1, 2], 20, id="many", marks=pytest.mark.exhaustive),
     ],
 )
