@@ -60,9 +60,9 @@ def compared(task: str, way: str, hardware: str, options: argparse.Namespace) ->
     """A way beside one process, in turn: the line to print."""
     efficiencies = []
     for _ in range(options.repetitions):
-        alone, several = run(task, *ALONE, options.epochs), run(task, way, hardware, options.epochs)
-        if isinstance(alone, str) or isinstance(several, str):
-            return str(several if isinstance(several, str) else alone)
+        (alone,), (several,) = beside((task, *ALONE, options.epochs)), beside((task, way, hardware, options.epochs))
+        if failed := [run for run in (several, alone) if isinstance(run, str)]:
+            return failed[0]
         efficiencies.append(alone.step_s / several.step_s / several.fit.world_size)
     sent = several.fit.communicated_bytes
     a_step = "not counted" if sent is None else f"{sent / several.fit.steps / 1e6:.2f} MB"
@@ -75,7 +75,9 @@ def bound(task: str, options: argparse.Namespace) -> str:
     """What two processes would give that need not communicate: the line to print."""
     efficiencies = []
     for _ in range(options.repetitions):
-        alone, *halves = [*run_all([(task, *ALONE, options.epochs)]), *run_all([(task, *ALONE, options.epochs, 2)] * 2)]
+        (alone,), halves = beside((task, *ALONE, options.epochs)), beside(*[(task, *ALONE, options.epochs, 2)] * 2)
+        if failed := [run for run in (alone, *halves) if isinstance(run, str)]:
+            return failed[0]
         efficiencies.append(alone.step_s / max(half.step_s for half in halves) / len(halves))
     return f"efficiency {spread(efficiencies)}"
 
@@ -84,13 +86,11 @@ def spread(values: list[float]) -> str:
     return f"{np.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
 
 
-def run(*training_of: Any) -> Run | str:
-    """One, as `train` is told; what it said where it failed."""
-    return run_all([training_of])[0]
+def beside(*trainings: tuple[Any, ...]) -> list[Any]:
+    """Trainings as `train` is told, side by side, each in a process of its own, which has computed nothing.
 
-
-def run_all(trainings: list[tuple[Any, ...]]) -> list[Any]:
-    """Side by side, each in a process of its own, which has computed nothing."""
+    Of each its `Run`, or what it said where it failed.
+    """
     fork = multiprocessing.get_context("fork")
     pipes = [fork.Pipe() for _ in trainings]
     processes = [

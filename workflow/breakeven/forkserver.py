@@ -115,7 +115,7 @@ class Server:
 def preload() -> None:
     """Import what is to be in every fork: what a timed process imports itself would count as its model's memory."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO would report its use
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao does as torch did before 2.14
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao does what torch 2.14 calls deprecated
     for name in [*PRELOAD, *(module for package, module in OPTIONAL.items() if find_spec(package))]:
         import_module(name)
 
