@@ -24,10 +24,15 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from breakeven import chain as chains
-from breakeven import forkserver, grid, leaderboard, measurement, plugins, ratios, registry, statistics
+from breakeven import plugins, statistics
 from breakeven.files import read_json
-from breakeven.serving import SCENARIOS, Served
+from breakeven.grid import cells
+from breakeven.grid import chain as chains
+from breakeven.jobs import forkserver
+from breakeven.scoring import leaderboard, ratios
+from breakeven.stages.measure import lockstep as measurement
+from breakeven.stages.measure.served_model import SCENARIOS, Served
+from breakeven.units import registry
 
 CONFIG, PEERS = Path(__file__).with_suffix(".yaml"), Path(__file__).parent / "peers"
 # Speed-up one by one and in batches, and how many times smaller the file.
@@ -50,7 +55,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", help="only these of the grid's")
     options = parser.parse_args()
     plugins.__path__.append(str(PEERS))
-    config = grid.read_config(CONFIG)
+    config = cells.read_config(CONFIG)
     tasks, results = options.tasks or config["tasks"], Path(config["results"])
     peer = import_module(registry.find("methods", "direct_neural_compressor").module)
     peer.environment()  # made before what it is timed for
@@ -112,7 +117,7 @@ def lockstep(task: str, results: Path, ours: str, theirs: str, mode: measurement
     hardware = registry.hardware("cpu_1")
     files = []
     for chain in (ours, theirs):
-        folder = results / grid.artifact(f"{task}/single_device@cpu_1/seed=0", chain)
+        folder = results / cells.artifact(f"{task}/single_device@cpu_1/seed=0", chain)
         record = read_json(folder / "artifact.json")
         files.append(Served(folder / record["file"], chains.served(chain).runtime, record["sha256"]))
     return measurement.measure(*files, registry.task(task), hardware, mode, seed=0)

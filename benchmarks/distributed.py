@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from breakeven import forkserver, registry, training
-from breakeven.clock import Fit
+from breakeven.jobs import forkserver
+from breakeven.stages.train import fit as training
+from breakeven.stages.train.clock import Fit
+from breakeven.units import registry
 
 TASKS = ["fashion_mnist", "movie_sentiment", "mandarin_initials"]
 WAYS = ["ddp", "ddp-sent=float16", "ddp-sent=powersgd", "zero1", "fsdp", "local_sgd-together=0", "diloco"]

@@ -14,9 +14,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from breakeven import compression, measurement, registry
-from breakeven.measurement import Mode
-from breakeven.serving import POOL, SCENARIOS, WARMUP_S, Served
+from breakeven.stages.compress import step
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import Mode
+from breakeven.stages.measure.served_model import POOL, SCENARIOS, WARMUP_S, Served
+from breakeven.units import registry
 
 ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's speed drifts over longer ones
 
@@ -51,16 +53,14 @@ def main() -> None:
     fork = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        saver = fork.Process(
-            target=lambda: compression.save_module(task.model(), path)
-        )  # this process computes nothing
+        saver = fork.Process(target=lambda: step.save_module(task.model(), path))  # this process computes nothing
         saver.start()
         saver.join()
         served = Served(path, "eager")
         ratios: dict[str, list[float]] = {scenario: [] for scenario in SCENARIOS}
         starts: list[float] = []
         for repetition in range(options.repetitions):
-            timing = measurement.measure(served, served, task, hardware, ONE_PAIR, repetition)
+            timing = lockstep.measure(served, served, task, hardware, ONE_PAIR, repetition)
             starts += timing.start_s
             for scenario, batch_size in SCENARIOS.items():
                 ours = np.median(timing.windows[scenario][0].latencies_ms)

@@ -39,9 +39,13 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from breakeven import compression, forkserver, measurement, registry, statistics
-from breakeven.measurement import MODES
-from breakeven.serving import Served
+from breakeven import statistics
+from breakeven.jobs import forkserver
+from breakeven.stages.compress import step
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import MODES
+from breakeven.stages.measure.served_model import Served
+from breakeven.units import registry
 
 TASK, HARDWARE, SCENARIO, TOKENS = "movie_sentiment-encoder=minilm", "cpu_1", {"single_stream": 1}, 48
 PEER = "optimum-benchmark==0.6.0"
@@ -176,7 +180,7 @@ def make(folder: Path) -> None:
     ours = task.model().eval()
     theirs = BertForSequenceClassification(ours.encoder.config)
     theirs.bert.load_state_dict(ours.encoder.state_dict(), strict=False)  # all but the pooler
-    compression.save_module(ours, folder / "model.pt")
+    step.save_module(ours, folder / "model.pt")
     theirs.save_pretrained(folder / "model")
 
 
@@ -185,7 +189,7 @@ def measure(folder: Path, seed: int) -> Measured:
     served = Served(folder / "model.pt", "eager")
     task, hardware = registry.task(TASK), registry.hardware(HARDWARE)
     began = time.perf_counter()
-    timing = measurement.measure(served, served, task, hardware, MODES["quick"], seed, SCENARIO)
+    timing = lockstep.measure(served, served, task, hardware, MODES["quick"], seed, SCENARIO)
     wall_s = time.perf_counter() - began
     (windows,) = timing.windows.values()
     return Measured(

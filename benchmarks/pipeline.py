@@ -27,8 +27,8 @@ from rich.table import Table
 from torch import distributed
 from torch.distributed.pipelining import PipelineStage
 
-from breakeven import registry
 from breakeven.method import Batch
+from breakeven.units import registry
 
 MICRO_BATCHES = (1, 2, 4, 8)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-from breakeven import grid
+from breakeven.grid import cells as grid
 
 ROOT = Path(__file__).parents[1]
 SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "1"]

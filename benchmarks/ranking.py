@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from breakeven.ranking import ranks
+from breakeven.scoring.ties import ranks
 
 FEW, MANY = 10_000, 1_000_000
 SHAPES = {"groups of 20": 20, "one group": None}

@@ -16,10 +16,14 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from breakeven import compression, forkserver, measurement, registry, statistics
-from breakeven.calibration.bench import burning
-from breakeven.measurement import MODES, Timing
-from breakeven.serving import SCENARIOS, Served
+from breakeven import statistics
+from breakeven.jobs import forkserver
+from breakeven.stages.compress import step
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import MODES, Timing
+from breakeven.stages.measure.served_model import SCENARIOS, Served
+from breakeven.trust.calibration.bench import burning
+from breakeven.units import registry
 
 CONDITIONS: list[tuple[str, str, type[AbstractContextManager]]] = [
     ("idle", "cpu_1", nullcontext),
@@ -65,7 +69,7 @@ def main() -> None:
 def make(task_text: str, folder: Path) -> None:
     task = registry.task(task_text)
     model = task.model().eval()
-    compression.save_module(model, folder / "model.pt")
+    step.save_module(model, folder / "model.pt")
     registry.method("onnxruntime").export(model, task.example_inputs(2), folder / "model.onnx")
 
 
@@ -73,7 +77,7 @@ def repeat(task_text: str, hardware: str, folder: Path, seed: int) -> Timing:
     """One whole measurement, as a cell has."""
     cell, reference = Served(folder / "model.onnx", "onnxruntime"), Served(folder / "model.pt", "eager")
     profile = registry.hardware(hardware)
-    return measurement.measure(cell, reference, registry.task(task_text), profile, MODES["quick"], seed)
+    return lockstep.measure(cell, reference, registry.task(task_text), profile, MODES["quick"], seed)
 
 
 def ratio(timing: Timing, scenario: str) -> float:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from breakeven import chain, plugins, registry
+from breakeven import plugins
+from breakeven.grid import chain
+from breakeven.units import registry
 
 settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
 settings.load_profile("untimed")

@@ -12,10 +12,10 @@ from views.inference_board import FLAGS, METHOD, interval, stars
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import Cell, Column
 
-from breakeven import leaderboard, ratios
-from breakeven.cheapest import HOURS, US_DOLLARS, Demand, cheapest
-from breakeven.cheapest import UNITS as COUNTED_IN
-from breakeven.figures import GAP, inferences, number, percent, span
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.cheapest import HOURS, US_DOLLARS, Demand, cheapest
+from breakeven.scoring.cheapest import UNITS as COUNTED_IN
+from breakeven.scoring.wording import GAP, inferences, number, percent, span
 
 STEPS = [int(digit * 10**power) for power in range(2, 12) for digit in (1, 2, 5)] + [10**12]  # inferences
 SPENT = "Training the original and the N₀ inferences that it has served. It is spent either way."

@@ -8,9 +8,9 @@ import pandas as pd
 import streamlit as st
 from views import charts
 
-from breakeven import ratios
-from breakeven.cheapest import UNITS, Demand
-from breakeven.figures import inferences, span
+from breakeven.scoring import ratios
+from breakeven.scoring.cheapest import UNITS, Demand
+from breakeven.scoring.wording import inferences, span
 
 POINTS = 120  # of each line
 NEEDED = ["chain", "eligible", "sunk", "making", "c", "c_0", *ratios.BREAK_EVENS]

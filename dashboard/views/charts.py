@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from breakeven import ratios
+from breakeven.scoring import ratios
 
 GREY = "#8a94a0"  # the reference, which the others are compared with, and what is not a row
 PALETTE = st.get_option("theme.chartCategoricalColors") or []

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from breakeven import ratios
+from breakeven.scoring import ratios
 
 
 def verify(row: pd.Series, folder: Path) -> str:

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from views import shared
 
-from breakeven import leaderboard, ratios
+from breakeven.scoring import leaderboard, ratios
 
 CHOICES = {"task": "Task", "hardware": "Hardware", "method": "Method", "runtime": "Runtime"}
 # column: what it limits, and what a number typed in is multiplied with

@@ -12,9 +12,9 @@ import streamlit as st
 from views import charts, shared
 from views.charts import PALETTE
 
-from breakeven import leaderboard, ratios
-from breakeven.curves import Curve
-from breakeven.figures import span, times
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.curves import Curve
+from breakeven.scoring.wording import span, times
 
 MEASURED, THEORY = "measured", "by arithmetic"
 DASHES = alt.Scale(domain=[MEASURED, THEORY], range=[[1, 0], [5, 4]])

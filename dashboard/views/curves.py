@@ -9,9 +9,9 @@ from views.inference_board import KEPT, METHOD, interval
 from views.labels import labels, show_gaps, warn_if_contended
 from views.table import Cell, Column
 
-from breakeven import leaderboard
-from breakeven.curves import Curve, curves
-from breakeven.figures import times
+from breakeven.scoring import leaderboard
+from breakeven.scoring.curves import Curve, curves
+from breakeven.scoring.wording import times
 
 PAPER = "https://arxiv.org/abs/2003.03033"
 HOW_TO_MAKE_ONE = (

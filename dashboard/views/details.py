@@ -13,9 +13,10 @@ import streamlit as st
 from views import table
 from views.table import Cell, Column
 
-from breakeven import ratios, statistics
-from breakeven.figures import GAP, inferences, span
-from breakeven.record import InferenceRow, Provenance, TrainingRow
+from breakeven import statistics
+from breakeven.rows import InferenceRow, Provenance, TrainingRow
+from breakeven.scoring import ratios
+from breakeven.scoring.wording import GAP, inferences, span
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
 GROUPS = {

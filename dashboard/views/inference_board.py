@@ -9,8 +9,8 @@ from views import charts, shared, table, units
 from views.labels import labels, not_drawn, show_gaps, warn_if_contended
 from views.table import TASK_URL, Cell, Column
 
-from breakeven import ratios
-from breakeven.figures import inferences, number, percent, place, quality, span, times
+from breakeven.scoring import ratios
+from breakeven.scoring.wording import inferences, number, percent, place, quality, span, times
 
 
 def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.DataFrame) -> None:

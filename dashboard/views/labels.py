@@ -7,8 +7,8 @@ import streamlit as st
 from views.shared import plain
 from views.table import Label
 
-from breakeven import ratios
-from breakeven.figures import LABELS, badges, notes, number, percent, span
+from breakeven.scoring import ratios
+from breakeven.scoring.wording import LABELS, badges, notes, number, percent, span
 
 COLOURS = {
     "★ 99.9 %": "green",

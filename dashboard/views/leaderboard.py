@@ -8,8 +8,8 @@ from views import controls, inference_board, shared, training_board
 from views.controls import Ranking
 from views.inference_board import interval
 
-from breakeven import leaderboard, ratios
-from breakeven.figures import inferences, times
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.wording import inferences, times
 
 
 def show() -> None:

@@ -8,10 +8,10 @@ from views import curve_charts, shared, table, training_board
 from views.inference_board import KEPT, TASK, interval, link_to
 from views.table import Cell, Column, Label
 
-from breakeven import leaderboard, ratios
-from breakeven.catalogue import DescribedMethod
-from breakeven.curves import curves
-from breakeven.figures import GAP, HELPED, times, verdict
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.curves import curves
+from breakeven.scoring.wording import GAP, HELPED, times, verdict
+from breakeven.units.catalogue import DescribedMethod
 
 WHEN_IT_HELPED = (
     f"Helped: at or above the quality gate ({leaderboard.GATE:.0%}), and faster than fp32 in its own runtime with a"

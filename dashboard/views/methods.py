@@ -11,10 +11,10 @@ from views.method_rows import helped, show_served, show_trained, used, with_verd
 from views.table import METHOD_URL, Cell, Column
 from views.units import linked
 
-from breakeven import catalogue
-from breakeven.catalogue import DescribedMethod
 from breakeven.errors import UserError
-from breakeven.figures import GAP
+from breakeven.scoring.wording import GAP
+from breakeven.units import catalogue
+from breakeven.units.catalogue import DescribedMethod
 
 
 def show() -> None:

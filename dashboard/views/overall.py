@@ -10,8 +10,8 @@ from views import charts, controls, shared, table
 from views.controls import Ranking
 from views.table import Cell, Column
 
-from breakeven import overall, ratios
-from breakeven.figures import place, span, times
+from breakeven.scoring import overall, ratios
+from breakeven.scoring.wording import place, span, times
 
 
 def show() -> None:

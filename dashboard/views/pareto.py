@@ -10,9 +10,9 @@ from views.inference_board import link_to
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import ROW_PAGE
 
-from breakeven import leaderboard, ratios
-from breakeven.figures import inferences
-from breakeven.ratios import Cost
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.ratios import Cost
+from breakeven.scoring.wording import inferences
 
 POINT = "point"  # the name of the selection
 

@@ -6,11 +6,13 @@ import streamlit as st
 from views import details, shared
 from views.labels import COLOURS
 
-from breakeven import PROTOCOL_VERSION, energy, leaderboard, overall, ratios, statistics
-from breakeven.cheapest import UNITS
-from breakeven.figures import LABELS, STATUSES
-from breakeven.ranking import SAME
-from breakeven.record import Status
+from breakeven import PROTOCOL_VERSION, statistics
+from breakeven.machine import energy
+from breakeven.rows import Status
+from breakeven.scoring import leaderboard, overall, ratios
+from breakeven.scoring.cheapest import UNITS
+from breakeven.scoring.ties import SAME
+from breakeven.scoring.wording import LABELS, STATUSES
 
 
 def show() -> None:

@@ -9,8 +9,8 @@ from views import charts, commands, details, shared, units
 from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
 
-from breakeven import leaderboard, ratios
-from breakeven.figures import GAP, inferences, number, percent, place, quality, span, times
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.wording import GAP, inferences, number, percent, place, quality, span, times
 from breakeven.statistics import CONFIDENCE
 
 ADDRESS = ("cell", "scenario", "machine", "source")  # what names a row in the page's address

@@ -10,9 +10,9 @@ from views import scaling_charts, scaling_wins, shared, table, training_board
 from views.labels import not_drawn, show_gaps
 from views.scaling_charts import TIMES, Look
 
-from breakeven import leaderboard, ratios, scaling
-from breakeven.ratios import SINGLE
-from breakeven.scaling import Win
+from breakeven.scoring import leaderboard, ratios, scaling
+from breakeven.scoring.ratios import SINGLE
+from breakeven.scoring.scaling import Win
 
 HOW_TO_MAKE_ONE = (
     "**No training on several devices here yet.** Add `ddp@cpu_2x1` to the `training` of a grid of yours, or run the"

@@ -11,9 +11,9 @@ import pandas as pd
 from views import charts, shared
 from views.charts import PALETTE
 
-from breakeven import cost, leaderboard, scaling
-from breakeven.ratios import SINGLE
-from breakeven.scaling import UNTHROTTLED
+from breakeven.scoring import cost, leaderboard, scaling
+from breakeven.scoring.ratios import SINGLE
+from breakeven.scoring.scaling import UNTHROTTLED
 
 TIMES = {"train_time_s": "Training time", "time_to_target_s": "Time to target"}
 DASHES = [[1, 0], [6, 4], [2, 3], [9, 3, 2, 3]]  # of lines, a link each

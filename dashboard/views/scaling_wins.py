@@ -12,11 +12,11 @@ from views.labels import why_missing
 from views.scaling_charts import TIMES
 from views.table import Cell, Column
 
-from breakeven import leaderboard, ratios, scaling
-from breakeven.figures import GAP, number, times
-from breakeven.ranking import SAME
-from breakeven.ratios import SINGLE
-from breakeven.scaling import Win
+from breakeven.scoring import leaderboard, ratios, scaling
+from breakeven.scoring.ratios import SINGLE
+from breakeven.scoring.scaling import Win
+from breakeven.scoring.ties import SAME
+from breakeven.scoring.wording import GAP, number, times
 
 KEY = ["source", *ratios.TRAINING_KEY]
 COMPARED = (

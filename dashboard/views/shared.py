@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from breakeven import leaderboard, ratios
 from breakeven.errors import UserError
-from breakeven.figures import GAP
-from breakeven.record import InferenceRow, read_parquet
+from breakeven.rows import InferenceRow, read_parquet
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.wording import GAP
 
 PUBLISHED = Path(__file__).resolve().parents[2] / "results" / "reference"
 HERE, THERE = "this machine", "published"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from breakeven.figures import GAP
+from breakeven.scoring.wording import GAP
 
 FOLDER = Path(__file__).parent
 ROW_PAGE, ROW_URL = "views/row.py", "row"

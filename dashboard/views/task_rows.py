@@ -13,9 +13,9 @@ from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.method_rows import decided
 from views.table import Column
 
-from breakeven import leaderboard, ratios
-from breakeven.catalogue import DescribedTask
-from breakeven.figures import GAP, HELPED, number, quality
+from breakeven.scoring import leaderboard, ratios
+from breakeven.scoring.wording import GAP, HELPED, number, quality
+from breakeven.units.catalogue import DescribedTask
 
 LENGTHS = ["length_p10", "length_p50", "length_p90", "length_max"]
 

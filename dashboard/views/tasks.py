@@ -11,10 +11,11 @@ from views.method_rows import helped, with_verdicts
 from views.table import TASK_URL, Cell, Column, Label
 from views.units import linked
 
-from breakeven import catalogue, ratios
-from breakeven.catalogue import DATA_KINDS, DescribedTask, Training, metric_of, target_of
 from breakeven.errors import UserError
-from breakeven.figures import GAP, quality
+from breakeven.scoring import ratios
+from breakeven.scoring.wording import GAP, quality
+from breakeven.units import catalogue
+from breakeven.units.catalogue import DATA_KINDS, DescribedTask, Training, metric_of, target_of
 
 COLOURS = {"recorded": "green", "composed": "orange", "synthetic": "red"}  # of a kind of data
 

@@ -10,9 +10,9 @@ import streamlit as st
 from views import shared, table
 from views.table import METHOD_PAGE, TASK_PAGE, Cell, Column
 
-from breakeven import catalogue
-from breakeven.catalogue import Parameter
-from breakeven.figures import GAP
+from breakeven.scoring.wording import GAP
+from breakeven.units import catalogue
+from breakeven.units.catalogue import Parameter
 
 LINKS = {"task": (TASK_PAGE, ":material/dataset:"), "method": (METHOD_PAGE, ":material/construction:")}
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.post_localSGD_hook import PostLocalSGDState, post_localSGD_hook
 from torch.distributed.algorithms.model_averaging.utils import average_parameters
 
-from breakeven import ranks
+from breakeven.components import training_ranks
 
 if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
@@ -23,7 +23,7 @@ def separate(hardware: HardwareProfile, together: int) -> DDPStrategy:
     """The first `together` steps with averaged gradients, then each process by its own."""
     state = PostLocalSGDState(None, None, start_localSGD_iter=together, post_local_gradient_allreduce=False)
     # Nor are buffers sent at every step: the processes' meetings average them.
-    return ranks.data_parallel(hardware, hook_state=state, hook=post_localSGD_hook, broadcast_buffers=False)
+    return training_ranks.data_parallel(hardware, hook_state=state, hook=post_localSGD_hook, broadcast_buffers=False)
 
 
 class Meetings(pl.Callback):

@@ -14,7 +14,7 @@ from torch.distributed.device_mesh import DeviceMesh
 from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
 from torch.distributed.tensor.parallel import ParallelStyle
 
-from breakeven.crew import Rank
+from breakeven.components.serving_ranks import Rank
 
 Mesh = DeviceMesh | Rank  # the processes of a training, or of a model that is served
 

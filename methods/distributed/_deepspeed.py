@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pytorch_lightning.strategies import DDPStrategy, DeepSpeedStrategy
 from torch import Tensor, nn
 
-from breakeven import ranks
+from breakeven.components import training_ranks
 from breakeven.errors import CellFailure
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class ZeRO(DeepSpeedStrategy):
         if self.model.skipped_steps:  # where any other way of training makes weights that are no numbers
             where = f"gradients were not finite at step {self.model.global_steps}"
             failure = CellFailure("diverged", f"{where}: lower the recipe's learning_rate")
-            ranks.leave_word(failure, self.lightning_module.folder)
+            training_ranks.leave_word(failure, self.lightning_module.folder)
             raise failure
         return loss
 
@@ -68,7 +68,8 @@ def zero(hardware: HardwareProfile, stage: int) -> ZeRO:
     warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # its names for collectives
     overlaps = hardware.accelerator == "cuda"  # CPUs have no streams
     return ZeRO(
-        config={"zero_optimization": {"stage": stage, "overlap_comm": overlaps, **SPLIT}}, **ranks.common(hardware)
+        config={"zero_optimization": {"stage": stage, "overlap_comm": overlaps, **SPLIT}},
+        **training_ranks.common(hardware),
     )
 
 

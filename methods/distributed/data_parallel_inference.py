@@ -26,7 +26,7 @@ from breakeven.method import DistributedRuntime
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from breakeven.crew import Rank
+    from breakeven.components.serving_ranks import Rank
     from breakeven.hardware import HardwareProfile
 
 
@@ -43,7 +43,7 @@ class DataParallelInference(DistributedRuntime):
         """See `Runtime`."""
         import torch
 
-        from breakeven import crew
+        from breakeven.components import serving_ranks
 
         module = torch.load(path, map_location="cpu", weights_only=False).eval()
 
@@ -58,4 +58,4 @@ class DataParallelInference(DistributedRuntime):
 
             return (lambda *inputs: rank.send(0, module(*inputs))) if rank.number else lead
 
-        return crew.serve(hardware, make)
+        return serving_ranks.serve(hardware, make)

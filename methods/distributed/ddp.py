@@ -45,9 +45,9 @@ class DDP(DistributedTraining):
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
-        return ranks.data_parallel(hardware, bucket_cap_mb=self.bucket_mib, **self._hook())
+        return training_ranks.data_parallel(hardware, bucket_cap_mb=self.bucket_mib, **self._hook())
 
     def _hook(self) -> dict[str, Any]:
         from torch.distributed.algorithms.ddp_comm_hooks import default_hooks, powerSGD_hook

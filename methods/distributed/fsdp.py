@@ -45,17 +45,17 @@ class FSDP(DistributedTraining):
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
-        return ranks.model_parallel(hardware, data_ranks=hardware.devices * hardware.nodes)
+        return training_ranks.model_parallel(hardware, data_ranks=hardware.devices * hardware.nodes)
 
     def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """See `TrainingMethod`."""
         from torch.distributed.fsdp import fully_shard
 
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
-        mesh = ranks.mesh()
+        mesh = training_ranks.mesh()
         for module in (*_blocks(model), model):
             fully_shard(module, mesh=mesh, reshard_after_forward=self.reshard)
         return model

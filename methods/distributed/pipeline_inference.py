@@ -29,7 +29,7 @@ from breakeven.method import DistributedRuntime
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from breakeven.crew import Rank
+    from breakeven.components.serving_ranks import Rank
     from breakeven.hardware import HardwareProfile
 
 
@@ -48,7 +48,7 @@ class PipelineInference(DistributedRuntime):
         """See `Runtime`."""
         import torch
 
-        from breakeven.exporting import two_samples
+        from breakeven.components.exporting import two_samples
 
         torch.save((model, tuple(two_samples(example_inputs))), path)
 
@@ -60,7 +60,7 @@ class PipelineInference(DistributedRuntime):
         """
         import torch
 
-        from breakeven import crew
+        from breakeven.components import serving_ranks
 
         from ._stages import Stage, cut
 
@@ -78,7 +78,7 @@ class PipelineInference(DistributedRuntime):
 
             return work if rank.number else lead
 
-        return crew.serve(hardware, make)
+        return serving_ranks.serve(hardware, make)
 
 
 def _work(rank: Rank, stage: nn.Module, micro_batches: int, *inputs: Tensor) -> None:

@@ -65,22 +65,22 @@ class PipelineParallel(DistributedTraining):
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
         from . import _pipeline  # noqa: F401  # in the process that others are forked from: imported once
 
-        return ranks.model_parallel(hardware, data_ranks=1)
+        return training_ranks.model_parallel(hardware, data_ranks=1)
 
     def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """See `TrainingMethod`."""
         import torch
 
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
         from ._pipeline import Pipeline
         from ._stages import Stage, cut
 
-        mesh = ranks.mesh()
+        mesh = training_ranks.mesh()
         order, cuts = cut(model, example_inputs(TRIED_ON), mesh.size())
         return Pipeline(Stage(model, order, cuts, mesh.get_rank(), torch.device(mesh.device_type)))
 

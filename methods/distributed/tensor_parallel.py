@@ -41,19 +41,19 @@ class TensorParallel(DistributedTraining):
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
-        return ranks.model_parallel(hardware, data_ranks=1)
+        return training_ranks.model_parallel(hardware, data_ranks=1)
 
     def distribute(self, model: nn.Module, example_inputs: Callable[[int], tuple[Tensor, ...]]) -> nn.Module:
         """See `TrainingMethod`."""
         from torch.distributed.tensor.parallel import parallelize_module
 
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
         from ._channel_plan import plan
 
-        mesh = ranks.mesh()
+        mesh = training_ranks.mesh()
         found = plan(model, mesh.size())
         if not found:
             reason = f"no two of its layers follow one another with channels that divide by {mesh.size()}: use ddp"

@@ -25,7 +25,7 @@ from breakeven.method import DistributedRuntime
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from breakeven.crew import Rank
+    from breakeven.components.serving_ranks import Rank
     from breakeven.hardware import HardwareProfile
 
 
@@ -46,7 +46,7 @@ class TensorParallelInference(DistributedRuntime):
         """
         import torch
 
-        from breakeven import crew
+        from breakeven.components import serving_ranks
 
         from ._channel_plan import plan
 
@@ -66,4 +66,4 @@ class TensorParallelInference(DistributedRuntime):
 
             return module if rank.number else lead
 
-        return crew.serve(hardware, make)
+        return serving_ranks.serve(hardware, make)

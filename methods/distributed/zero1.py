@@ -39,9 +39,9 @@ class Zero1(DistributedTraining):
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:
         """See `DistributedTraining`."""
-        from breakeven import ranks
+        from breakeven.components import training_ranks
 
-        return ranks.data_parallel(hardware)
+        return training_ranks.data_parallel(hardware)
 
     def optimizer(self, parameters: Iterable[nn.Parameter], learning_rate: float, weight_decay: float) -> Optimizer:
         """See `TrainingMethod`."""

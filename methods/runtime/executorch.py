@@ -43,7 +43,7 @@ class ExecuTorch(Runtime):
         """Raises CellFailure if the exporter refuses the model, or the file gives other outputs."""
         import torch
 
-        from breakeven.exporting import refused, require_same_outputs, two_samples
+        from breakeven.components.exporting import refused, require_same_outputs, two_samples
 
         if not find_spec("executorch"):
             raise CellFailure("unsupported", MISSING)
@@ -67,7 +67,7 @@ def _lower(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     from executorch.exir import to_edge_transform_and_lower
     from torch.backends import mkldnn, nnpack
 
-    from breakeven.exporting import program
+    from breakeven.components.exporting import program
 
     # What PyTorch's own kernels take depends on the batch, and would narrow its range.
     with torch.no_grad(), mkldnn.flags(enabled=False), nnpack.flags(enabled=False):

@@ -40,7 +40,7 @@ class OnnxRuntime(Runtime):
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
         """Raises CellFailure if the exporter refuses the model, or the graph gives other outputs."""
-        from breakeven.exporting import two_samples
+        from breakeven.components.exporting import two_samples
 
         inputs = two_samples(example_inputs)
         logging.getLogger("onnxscript").setLevel(logging.ERROR)  # it warns of constants it cannot fold
@@ -59,7 +59,7 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
     import torch
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
 
-    from breakeven.exporting import same_outputs, varying
+    from breakeven.components.exporting import same_outputs, varying
 
     how = {"dynamic_shapes": varying(inputs), "opset_version": opset}
     try:

@@ -47,7 +47,7 @@ class OpenVino(Runtime):
         """Raises CellFailure if the converter refuses the model, or the file gives other outputs."""
         from torch._dynamo.exc import TorchDynamoException
 
-        from breakeven.exporting import open_shape, program, refused, require_same_outputs, two_samples
+        from breakeven.components.exporting import open_shape, program, refused, require_same_outputs, two_samples
 
         openvino, inputs = _openvino(), two_samples(example_inputs)
         from openvino.frontend import GeneralFailure, OpConversionFailure

@@ -45,7 +45,14 @@ class TensorRT(Runtime):
         """Raises CellFailure without a GPU, if TensorRT refuses the model, or the file gives other outputs."""
         import torch
 
-        from breakeven.exporting import open_shape, program, refused, require_same_outputs, two_samples, varying
+        from breakeven.components.exporting import (
+            open_shape,
+            program,
+            refused,
+            require_same_outputs,
+            two_samples,
+            varying,
+        )
 
         if not find_spec("torch_tensorrt"):
             raise CellFailure("unsupported", MISSING)

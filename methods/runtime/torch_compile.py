@@ -42,7 +42,7 @@ class TorchCompile(Runtime):
         import torch
         from torch._inductor.config import cpp
 
-        from breakeven.exporting import program, refused, require_same_outputs, two_samples
+        from breakeven.components.exporting import program, refused, require_same_outputs, two_samples
 
         if not _compiler(cpp.cxx):
             raise CellFailure("unsupported", "no C++ compiler: install one, on Debian with 'apt-get install g++'")

@@ -43,7 +43,7 @@ class TorchScript(Runtime):
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
         """Raises CellFailure if the tracer refuses the module, or the graph gives other outputs."""
-        from breakeven.exporting import refused, require_same_outputs, two_samples
+        from breakeven.components.exporting import refused, require_same_outputs, two_samples
 
         inputs = two_samples(example_inputs)
         try:

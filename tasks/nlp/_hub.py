@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from tempfile import TemporaryDirectory
 
 from breakeven.data import Unavailable
+from breakeven.data.published import named_folder
 from breakeven.errors import UserError
-from breakeven.published import named_folder
 
 from ._subwords import Labelled
 

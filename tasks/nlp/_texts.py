@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class TextClassification(Classification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-        from breakeven.lengths import trimmed
+        from breakeven.components.lengths import trimmed
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{part}_ids"],), x[f"{part}_target"]) for part in ("train", "val", "test")]

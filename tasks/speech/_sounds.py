@@ -15,7 +15,7 @@ from breakeven.task import Classification
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class SoundClassification(Classification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         x, augment = self._prepared().load(), self._clips().augment
         parts = [((x[f"{part}_features"],), x[f"{part}_labels"]) for part in ("train", "val", "test")]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
-    from breakeven.datamodule import Batch, TensorDataModule
+    from breakeven.data.loaders import Batch, TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Detection(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         pictures, parts = self._pictures(), [self._samples(part) for part in ("train", "val", "test")]
         how = {"batch_size": self.recipe.batch_size, "seed": seed}
@@ -45,7 +45,7 @@ class Detection(Task):
         Raises:
             UserError: timm has no model of that name.
         """
-        from breakeven.networks import require_timm
+        from breakeven.components.image_networks import require_timm
 
         from ._detector import Detector
 

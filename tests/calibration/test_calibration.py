@@ -12,11 +12,12 @@ from types import SimpleNamespace
 import pytest
 from scipy.stats import binom
 
-from breakeven import calibration, registry
-from breakeven.calibration import bench as benches
-from breakeven.calibration import planted
-from breakeven.calibration.bench import Bench
-from breakeven.provenance import is_contended
+from breakeven.machine.provenance import is_contended
+from breakeven.trust import calibration
+from breakeven.trust.calibration import bench as benches
+from breakeven.trust.calibration import planted
+from breakeven.trust.calibration.bench import Bench
+from breakeven.units import registry
 
 pytestmark = pytest.mark.alone
 REPETITIONS = 12

@@ -19,7 +19,7 @@ from checkout import ROOT, make_checkout
 from cluster import CPUS, Cluster
 
 from breakeven.files import read_json, write_json
-from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
 
 TASK = "planted_initials"
 GRID = {

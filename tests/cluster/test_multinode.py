@@ -12,8 +12,8 @@ import torch
 from cluster import Cluster
 from test_cluster import TASK, TRAININGS, login
 
-from breakeven import compression
-from breakeven.record import Status
+from breakeven.rows import Status
+from breakeven.stages.compress import step as compression
 
 TWO_NODES, ONE_NODE = "ddp@planted_two_nodes", "ddp@planted_two_ranks"
 WAITING, STARVED = f"{TASK}-cause=rank_1_waits_if_told", f"{TASK}-cause=rank_1_memory"

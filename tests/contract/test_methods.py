@@ -20,14 +20,15 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from breakeven import registry, training
-from breakeven.context import make_context
+from breakeven.components.exporting import ROUNDED, TOLERANCE
+from breakeven.components.lengths import examples
 from breakeven.errors import CellFailure
-from breakeven.exporting import ROUNDED, TOLERANCE
 from breakeven.hardware import HardwareProfile
-from breakeven.lengths import examples
 from breakeven.method import CompressionMethod, Runtime
-from breakeven.record import Status
+from breakeven.rows import Status
+from breakeven.stages.compress.context import make_context
+from breakeven.stages.train import fit
+from breakeven.units import registry
 
 pytestmark = pytest.mark.slow
 TASKS = sorted(registry.units("tasks"))
@@ -64,7 +65,7 @@ class Bench:
         self.task = registry.task(name)
         self.inputs = examples(self.task, SAMPLES)
         self.made: dict[str, Any] = {}
-        training.start(0, CPU)
+        fit.start(0, CPU)
         self.model = self.task.model()
         self.context = make_context(self.task, 0, CPU)
         self.context.fine_tune(self.model, QUICK["fine_tuning"], rate=0.1)

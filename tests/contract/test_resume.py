@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from breakeven import registry
-from breakeven.checkpoint import RECORD, Checkpoint
-from breakeven.datamodule import TensorDataModule
+from breakeven.data.archives import file_sha256
+from breakeven.data.loaders import TensorDataModule
 from breakeven.files import write_json
 from breakeven.method import TrainingMethod
-from breakeven.sources import file_sha256
+from breakeven.stages.train.checkpoint import RECORD, Checkpoint
+from breakeven.units import registry
 
 TASK, STEPS_OF_AN_EPOCH = "mandarin_initials", 25
 METHODS = [name for name in registry.units("methods") if issubclass(registry.load("methods", name), TrainingMethod)]

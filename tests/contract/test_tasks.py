@@ -16,12 +16,13 @@ from public_data import supply
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from breakeven import data, registry
+from breakeven.components.lengths import POOL, first_length, trimmed
+from breakeven.data import cache
 from breakeven.errors import CellFailure
-from breakeven.lengths import POOL, first_length, trimmed
-from breakeven.record import Status
-from breakeven.resampling import Sampled
+from breakeven.rows import Status
+from breakeven.stages.evaluate.resampling import Sampled
 from breakeven.task import Task
+from breakeven.units import registry
 
 NAMES = sorted(registry.units("tasks"))
 PARTS = ("train", "val", "test")
@@ -77,7 +78,7 @@ def test_states_what_it_is(name: str) -> None:
 def test_preparing_in_another_cache_gives_the_same_data(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, there = task.prepare(), data.cache()
+    here, there = task.prepare(), cache.cache()
     for given in ("sources", "downloads"):
         (tmp_path / given).symlink_to(there / given)
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))

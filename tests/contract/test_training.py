@@ -11,9 +11,10 @@ import public_data
 import pytest
 import torch
 
-from breakeven import network, registry
 from breakeven.hardware import HardwareProfile
+from breakeven.machine import link
 from breakeven.method import TrainingMethod
+from breakeven.units import registry
 
 METHODS = [name for name in registry.units("methods") if issubclass(registry.load("methods", name), TrainingMethod)]
 PROFILES = ["cpu_1", "cpu_2x1"]
@@ -90,7 +91,7 @@ def test_it_trains_or_says_why_not(
     assert fit["samples"] == fit["steps"] * recipe.batch_size  # the global batch is the recipe's, however it is split
     assert 0 < fit["train_time_s"] <= fit["wall_s"]
     assert fit["peak_memory_bytes"] > 0 and fit["grown_bytes"] >= fit["rank_grown_bytes"] > 0
-    counted = hardware.devices > 1 and network.unavailable() is None
+    counted = hardware.devices > 1 and link.unavailable() is None
     assert (fit["communicated_bytes"] is not None) == counted
     assert not counted or fit["communicated_bytes"] > 0
     assert fit["diverged_at_step"] is None
@@ -129,5 +130,5 @@ def test_several_processes_learn_what_one_does(
     apart, learnt = (found - expected).norm(), (expected - before).norm()
     print(f"{method}: {apart / learnt:.2e} apart, {sent:.2f} times the model sent in a step")
     assert apart < NEAR * learnt
-    if SENT[method] is not None and network.unavailable() is None:
+    if SENT[method] is not None and link.unavailable() is None:
         assert sent == pytest.approx(SENT[method], rel=0.15)  # with what TCP adds

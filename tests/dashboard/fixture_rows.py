@@ -6,7 +6,7 @@ import json
 import math
 from pathlib import Path
 
-from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
 
 COMMON = {
     "task_version": 1,

@@ -11,8 +11,8 @@ import pytest
 from fixture_rows import inference_rows
 from pages import cells, page, tables, texts
 
-from breakeven import ratios
-from breakeven.record import InferenceRow, write_parquet
+from breakeven.rows import InferenceRow, write_parquet
+from breakeven.scoring import ratios
 
 MAGNITUDE = "magnitude_pruning-sparsity=0.8"
 

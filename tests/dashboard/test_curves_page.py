@@ -8,8 +8,8 @@ import pytest
 from fixture_rows import curve_rows
 from pages import cells, page, tables, texts
 
-from breakeven import catalogue
-from breakeven.record import InferenceRow, write_parquet
+from breakeven.rows import InferenceRow, write_parquet
+from breakeven.units import catalogue
 
 
 def test_without_a_curve_the_page_says_how_to_make_one(results: Path) -> None:
@@ -48,8 +48,8 @@ def test_every_axis_is_drawn(with_curves: Path, amount: str, baseline: str) -> N
 def test_a_curve_starts_at_the_uncompressed_model_in_its_runtime(with_curves: Path, published: Path) -> None:
     from views import curve_charts
 
-    from breakeven import leaderboard
-    from breakeven.curves import curves
+    from breakeven.scoring import leaderboard
+    from breakeven.scoring.curves import curves
 
     found = [c for c in curves(leaderboard.load(with_curves)[0]) if c.chain.endswith("+onnxruntime")][:1]
     amount = curve_charts.AMOUNTS["parameters"]

@@ -8,9 +8,9 @@ import pytest
 from fixture_rows import inference_rows
 from pages import cells, page, tables, texts
 
-from breakeven import ratios
-from breakeven.figures import LABELS
-from breakeven.record import InferenceRow, write_parquet
+from breakeven.rows import InferenceRow, write_parquet
+from breakeven.scoring import ratios
+from breakeven.scoring.wording import LABELS
 
 MAGNITUDE = "magnitude_pruning-sparsity=0.8"
 

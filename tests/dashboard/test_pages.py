@@ -8,7 +8,7 @@ import pytest
 from fixture_rows import inference_rows, training_rows, write_results
 from pages import PAGES, READING, page, tables, texts
 
-from breakeven.record import InferenceRow, TrainingRow, write_parquet
+from breakeven.rows import InferenceRow, TrainingRow, write_parquet
 
 
 @pytest.mark.parametrize("title", PAGES)

@@ -11,10 +11,12 @@ import pytest
 from fixture_rows import inference_rows, write_results
 from pages import page, tables, texts
 
-from breakeven import grid, provenance, record
-from breakeven.cell import UNSTABLE_CV
-from breakeven.figures import LABELS, STATUSES
-from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven import rows as record
+from breakeven.grid import cells
+from breakeven.machine import provenance
+from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.scoring.wording import LABELS, STATUSES
+from breakeven.stages.measure.stage import UNSTABLE_CV
 
 ROW = {"cell": "fashion_mnist/int8_static", "scenario": "single_stream"}
 
@@ -82,7 +84,7 @@ def test_the_command_makes_the_one_cell_and_its_references() -> None:
         key, value = word.split("=", 1)
         config[key] = [part for part in value[1:-1].split(", ") if part] if value[0] == "[" else value
     config["seeds"] = [int(seed) for seed in config["seeds"]]
-    found = grid.expand(config, "the command")
+    found = cells.expand(config, "the command")
     # With them the uncompressed model in its runtime, which tells what the compression adds.
     expected = ["fp32", "channel_pruning-ratio=0.25+int8_static", "onnxruntime"]
     assert [str(cell.chain) for cell in found.cells] == expected

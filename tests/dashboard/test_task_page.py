@@ -9,8 +9,9 @@ import pytest
 from fixture_rows import inference_rows, training_rows, write_results
 from pages import cells, page, tables, texts
 
-from breakeven import catalogue, grid
-from breakeven.record import InferenceRow, TrainingRow, write_parquet
+from breakeven.grid import cells as grid
+from breakeven.rows import InferenceRow, TrainingRow, write_parquet
+from breakeven.units import catalogue
 
 ROOT = Path(__file__).resolve().parents[2]
 

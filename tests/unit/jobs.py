@@ -14,16 +14,17 @@ from pathlib import Path
 
 import psutil
 
-from breakeven import forkserver
 from breakeven.files import read_json, write_json
-from breakeven.record import InferenceRow, Row, Status, TrainingRow, from_dict
+from breakeven.jobs import forkserver
+from breakeven.rows import InferenceRow, Row, Status, TrainingRow, from_dict
 
 UNITS = Path(__file__).parents[1] / "planted"
 # The server of a run, but that it does not pause before another attempt.
 SERVER = """
 import sys
 from pathlib import Path
-from breakeven import cli, forkserver, supervision
+from breakeven.cli import main as cli
+from breakeven.jobs import forkserver, supervision
 supervision.supervise.__defaults__ = (0.0,)
 forkserver.serve(Path(sys.argv[1]), cli.run)
 """

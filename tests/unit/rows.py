@@ -5,8 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from breakeven import leaderboard
-from breakeven.record import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.scoring import leaderboard
 
 COMMON: dict[str, Any] = {
     "task": "digits",

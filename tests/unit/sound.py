@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from breakeven.leaderboard import FILES
-from breakeven.record import InferenceRow, Row, TrainingRow, write_parquet
+from breakeven.rows import InferenceRow, Row, TrainingRow, write_parquet
+from breakeven.scoring.leaderboard import FILES
 
 
 def digest(name: str) -> str:

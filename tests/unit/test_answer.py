@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console
 from rows import FAILED, board, cell
 
-from breakeven import cli
-from breakeven.answer import render_cheapest
-from breakeven.cheapest import Demand
+from breakeven.cli import main
+from breakeven.cli.cheapest import render_cheapest
 from breakeven.errors import UserError
+from breakeven.scoring.cheapest import Demand
 
 MADE_AT_ONCE: dict[str, Any] = {"compress_time_s": 0.0, "train_time_s": 100.0}
 FP32 = cell("fp32", 10.0, 1.0, **MADE_AT_ONCE)
@@ -115,7 +115,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(
     folder: Path, capsys: pytest.CaptureFixture[str], mistake: str
 ) -> None:
     arguments, expected = MISTAKES[mistake]
-    assert cli.run(["cheapest", "--inferences", "1e6", "--results", str(folder), *arguments]) == 2
+    assert main.run(["cheapest", "--inferences", "1e6", "--results", str(folder), *arguments]) == 2
     assert expected.format(folder) in capsys.readouterr().err
 
 
@@ -127,7 +127,7 @@ def test_names_that_are_there_but_not_together_are_refused(tmp_path: Path) -> No
 
 def test_only_what_was_asked_for_is_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--scenario", "offline", "--task", "digits", "--max-latency-ms", "100"]
-    assert cli.run(["cheapest", "--inferences", "1e6", "--results", str(folder), *asked]) == 0
+    assert main.run(["cheapest", "--inferences", "1e6", "--results", str(folder), *asked]) == 0
     text = capsys.readouterr().out
     assert "offline" in text
     assert "single stream" not in text

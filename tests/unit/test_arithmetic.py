@@ -12,10 +12,10 @@ import torch
 from public_data import supply
 from torch import Tensor, nn
 
-from breakeven import registry
-from breakeven.arithmetic import count_flops
-from breakeven.compression import count_parameters
+from breakeven.components.arithmetic import count_flops
 from breakeven.method import CompressionContext
+from breakeven.stages.compress.step import count_parameters
+from breakeven.units import registry
 
 TOKENS, WIDTH, HEADS, HIDDEN = 10, 32, 4, 64
 

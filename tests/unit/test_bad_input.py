@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from breakeven import cli
+from breakeven.cli import main
 
 GOOD = {
     "tasks": ["mandarin_initials"],
@@ -43,7 +43,7 @@ MISTAKES = {
 
 
 def _check(path: Path, capsys: pytest.CaptureFixture, expected: list[str]) -> None:
-    assert cli.run(["check", str(path)]) == 2
+    assert main.run(["check", str(path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
     for text in expected:
@@ -53,14 +53,14 @@ def _check(path: Path, capsys: pytest.CaptureFixture, expected: list[str]) -> No
 def test_a_good_config_passes(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump(GOOD))
-    assert cli.run(["check", str(path)]) == 0
+    assert main.run(["check", str(path)]) == 0
     assert "1 training cells, 3 inference cells" in capsys.readouterr().out
 
 
 def test_a_time_limit_is_a_key_of_its_own(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     path = tmp_path / "grid.yaml"
     path.write_text(yaml.safe_dump({**GOOD, "timeout_min": 1}))
-    assert cli.run(["check", str(path)]) == 0
+    assert main.run(["check", str(path)]) == 0
     assert "1 training cells, 3 inference cells" in capsys.readouterr().out
 
 
@@ -151,22 +151,22 @@ def test_two_units_of_one_name(content_root: Path, capsys: pytest.CaptureFixture
     twin = content_root / "methods" / "compression" / "low_rank.py"
     twin.parent.mkdir(parents=True)
     twin.write_text("")
-    assert cli.run(["list"]) == 2
+    assert main.run(["list"]) == 2
     assert f"{twin}: methods 'low_rank' is also" in capsys.readouterr().err
 
 
 def test_unknown_kind(capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["list", "methdos"]) == 2
+    assert main.run(["list", "methdos"]) == 2
     assert "did you mean 'methods'" in capsys.readouterr().err
 
 
 def test_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["collect", "--kind", "trainings", "--output", str(tmp_path / "x.parquet"), str(tmp_path)]) == 2
+    assert main.run(["collect", "--kind", "trainings", "--output", str(tmp_path / "x.parquet"), str(tmp_path)]) == 2
     assert "did you mean 'training'" in capsys.readouterr().err
 
 
 def test_results_that_are_not_there(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["leaderboard", str(tmp_path)]) == 2
+    assert main.run(["leaderboard", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "make run" in error

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from breakeven import grid
-from breakeven.bundles import LARGEST, TURN, Bundles, longest, packed
 from breakeven.files import write_json
+from breakeven.grid import cells
+from breakeven.jobs.bundles import LARGEST, TURN, Bundles, longest, packed
 
 CONFIG = {
     "tasks": ["fashion_mnist"],
@@ -41,7 +41,7 @@ def bundles(
         global_resources={},
         **{"local_exec": False, "remote_exec": False, "nodes": 50, **here},
     )
-    return Bundles(workflow, grid.expand(CONFIG), results, minutes, timeout_min=60)
+    return Bundles(workflow, cells.expand(CONFIG), results, minutes, timeout_min=60)
 
 
 def groups(found: Bundles, jobs: list[tuple[str, SimpleNamespace]]) -> list[str | None]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from breakeven import catalogue, cli, listing, plugins, registry
-from breakeven.catalogue import Parameter
+from breakeven import plugins
+from breakeven.cli import main, units
 from breakeven.errors import UserError
+from breakeven.units import catalogue, registry
+from breakeven.units.catalogue import Parameter
 
 UNIT = '''"""Halving: every second weight goes.
 The rest stays.
@@ -103,7 +105,7 @@ def test_a_choice_of_another_runtime_is_named(halving: str) -> None:
 
 def test_what_is_refused_is_by_profile_where_it_is_for_every_task(halving: str) -> None:
     assert catalogue.refusals(halving) == {"GPUs do not halve: use a CPU": ["cuda_1"]}
-    assert listing.refused(halving) == ["cuda_1 (GPUs do not halve)"]
+    assert units.refused(halving) == ["cuda_1 (GPUs do not halve)"]
 
 
 def test_a_single_task_is_named_with_its_profile() -> None:
@@ -135,8 +137,8 @@ def test_trainings_say_how_they_split_samples_and_model() -> None:
     assert found.model_partition.startswith("by rows of each tensor")
     assert catalogue.method("low_rank").data_partition == catalogue.method("low_rank").model_partition == ""
     output = io.StringIO()
-    listing.render_method("fsdp", Console(file=output, width=120))
-    listing.render_method("low_rank", Console(file=output, width=120))
+    units.render_method("fsdp", Console(file=output, width=120))
+    units.render_method("low_rank", Console(file=output, width=120))
     assert output.getvalue().count("Split of the model") == 1
 
 
@@ -161,7 +163,7 @@ def test_an_unknown_method_is_named_with_the_nearest() -> None:
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_terminal_lists_every_method(halving: str, width: int) -> None:
     output = io.StringIO()
-    listing.render_methods(Console(file=output, width=width))
+    units.render_methods(Console(file=output, width=width))
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     shown = [line.split()[0] for line in lines if line.strip()]
@@ -175,16 +177,16 @@ def test_the_terminal_lists_every_method(halving: str, width: int) -> None:
 
 def test_the_terminal_shows_one_method_whole(halving: str) -> None:
     output = io.StringIO()
-    listing.render_method(halving, Console(file=output, width=120))
+    units.render_method(halving, Console(file=output, width=120))
     text = output.getvalue()
     for expected in ("every second weight goes", "above 0, at most 1", "eager | onnxruntime", "it is made up"):
         assert expected in text
-    listing.render_method("eager", Console(file=output, width=120))
+    units.render_method("eager", Console(file=output, width=120))
     assert "It has no parameters." in output.getvalue()
 
 
 def test_the_verb_takes_a_name_or_none(capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["methods", "low_rank"]) == 0
+    assert main.run(["methods", "low_rank"]) == 0
     assert capsys.readouterr().out.startswith("low_rank (compression)")
-    assert cli.run(["methods", "low_rnak"]) == 2
+    assert main.run(["methods", "low_rnak"]) == 2
     assert "did you mean 'low_rank'" in capsys.readouterr().err

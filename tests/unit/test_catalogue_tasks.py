@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from breakeven import catalogue, cli, documentation, listing, plugins, registry
-from breakeven.documentation import Parameter
+from breakeven import plugins
+from breakeven.cli import main, units
 from breakeven.errors import UserError
 from breakeven.task import Quality, Recipe
+from breakeven.units import catalogue, docstrings, registry
+from breakeven.units.docstrings import Parameter
 
 UNIT = '''"""Made-up numbers: is a number large?
 
@@ -132,8 +134,8 @@ def test_a_task_that_cannot_be_made_without_a_parameter_is_still_described(
     assert found.parameters[0] == Parameter("folder", "str", "", "", "where the numbers are")
     assert len(found.trainings) == trainings
     output = io.StringIO()
-    listing.render_tasks(Console(file=output, width=200))
-    listing.render_task("numbers", Console(file=output, width=120))
+    units.render_tasks(Console(file=output, width=200))
+    units.render_task("numbers", Console(file=output, width=120))
     assert "numbers" in output.getvalue()
     assert catalogue.refusals("eager") == {}
 
@@ -146,7 +148,7 @@ def test_a_file_that_does_not_import_is_named(root: Path) -> None:
 
 def test_headings_stand_at_the_beginning_of_a_line_or_of_a_sentence() -> None:
     text = "What: is it?\n\nData: a (Data: b),\nthen Data: c. Split: d\n\nModel: e\nModels: f"
-    assert documentation.parts(text, ("Data", "Split", "Model")) == {
+    assert docstrings.parts(text, ("Data", "Split", "Model")) == {
         "Data": "a (Data: b), then Data: c.",
         "Split": "d",
         "Model": "e Models: f",
@@ -173,7 +175,7 @@ def test_domains_are_in_order() -> None:
 def test_the_terminal_lists_every_task(root: Path, width: int) -> None:
     write(root)
     output = io.StringIO()
-    listing.render_tasks(Console(file=output, width=width))
+    units.render_tasks(Console(file=output, width=width))
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     assert {*catalogue.names("tasks"), "vision", "nlp", "speech"} <= {line.split()[0] for line in lines if line.strip()}
@@ -185,7 +187,7 @@ def test_the_terminal_lists_every_task(root: Path, width: int) -> None:
 
 def test_the_terminal_shows_one_task_whole(root: Path) -> None:
     output = io.StringIO()
-    listing.render_task(write(root, recipe=BY_NETWORK), Console(file=output, width=160))
+    units.render_task(write(root, recipe=BY_NETWORK), Console(file=output, width=160))
     text = output.getvalue()
     for expected in (
         *("numbers (vision)", "Is a number large?", "synthetic: made by a program", "none [at all]", "vary, in digits"),
@@ -195,9 +197,9 @@ def test_the_terminal_shows_one_task_whole(root: Path) -> None:
 
 
 def test_the_verb_takes_a_name_or_none(capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["tasks"]) == 0
+    assert main.run(["tasks"]) == 0
     assert "fashion_mnist" in capsys.readouterr().out
-    assert cli.run(["tasks", "fashion_mnist"]) == 0
+    assert main.run(["tasks", "fashion_mnist"]) == 0
     assert capsys.readouterr().out.startswith("fashion_mnist (vision)")
-    assert cli.run(["tasks", "fashion_mnits"]) == 2
+    assert main.run(["tasks", "fashion_mnits"]) == 2
     assert "did you mean 'fashion_mnist'" in capsys.readouterr().err

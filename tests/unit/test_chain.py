@@ -2,9 +2,9 @@
 
 import pytest
 
-from breakeven import grid
-from breakeven.chain import parse, served
 from breakeven.errors import UserError
+from breakeven.grid import cells
+from breakeven.grid.chain import parse, served
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,9 @@ def test_parts_of_a_chain() -> None:
 
 
 def test_chains_start_from_shared_artifacts() -> None:
-    assert grid.prefix_artifact("k", "int8_static") == grid.artifact("k", "onnxruntime")
-    assert grid.prefix_artifact("k", "low_rank+int8_dynamic") == grid.artifact("k", "low_rank+onnxruntime")
-    assert grid.prefix_artifact("k", "low_rank") == grid.artifact("k", "fp32") == "models/k"
+    assert cells.prefix_artifact("k", "int8_static") == cells.artifact("k", "onnxruntime")
+    assert cells.prefix_artifact("k", "low_rank+int8_dynamic") == cells.artifact("k", "low_rank+onnxruntime")
+    assert cells.prefix_artifact("k", "low_rank") == cells.artifact("k", "fp32") == "models/k"
 
 
 @pytest.mark.parametrize(

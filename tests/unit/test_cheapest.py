@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from rows import FAILED, board, cell
 
-from breakeven import cost, ratios
-from breakeven.cheapest import Demand, cheapest, with_totals
-from breakeven.record import InferenceRow
+from breakeven.rows import InferenceRow
+from breakeven.scoring import cost, ratios
+from breakeven.scoring.cheapest import Demand, cheapest, with_totals
 
 TRAINED: dict[str, Any] = {"train_time_s": 100.0}
 MADE_AT_ONCE: dict[str, Any] = {**TRAINED, "compress_time_s": 0.0}

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from types import SimpleNamespace
 
-from breakeven import cluster
+from breakeven.jobs import cluster_start
 
 
 def run(result: Path, local_exec: bool) -> SimpleNamespace:
@@ -29,17 +29,17 @@ def test_results_to_be_made_again_go_first_and_what_is_new_stays(tmp_path: Path)
     result = tmp_path / "old"
     result.touch()
     begun = run(result, local_exec=False)
-    cluster.begin(begun, tmp_path)
+    cluster_start.begin(begun, tmp_path)
     assert not result.exists()
     assert begun.execution_settings.keep_incomplete
-    assert (tmp_path / cluster.RUN).read_text() == "breakeven_1"
+    assert (tmp_path / cluster_start.RUN).read_text() == "breakeven_1"
 
 
 def test_a_local_run_leaves_that_to_each_job(tmp_path: Path) -> None:
     result = tmp_path / "old"
     result.touch()
     begun = run(result, local_exec=True)
-    cluster.begin(begun, tmp_path)
+    cluster_start.begin(begun, tmp_path)
     assert result.exists()
     assert not begun.execution_settings.keep_incomplete
-    assert not (tmp_path / cluster.RUN).exists()
+    assert not (tmp_path / cluster_start.RUN).exists()

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import nn
 
-from breakeven import evaluation, registry
-from breakeven.context import make_context, training_samples
 from breakeven.method import Teaching
-from breakeven.training import zeros_held
+from breakeven.stages.compress.context import make_context, training_samples
+from breakeven.stages.evaluate import quality
+from breakeven.stages.train.fit import zeros_held
+from breakeven.units import registry
 
 CPU = registry.hardware("cpu_1")
 
@@ -93,4 +94,4 @@ def test_validation_is_on_the_validation_set_and_exact(task) -> None:
     with torch.inference_mode():
         right = (model(*features).argmax(1) == labels).float().mean().item()
     assert make_context(task, 0, CPU).validate(model) == pytest.approx(right)
-    assert evaluation.score(model, task, "val") == pytest.approx(right)
+    assert quality.score(model, task, "val") == pytest.approx(right)

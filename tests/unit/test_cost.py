@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import cost
+from breakeven.scoring import cost
 
 PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
 

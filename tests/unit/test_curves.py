@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 from rows import FAILED, board, cell
 
-from breakeven.curves import curves
-from breakeven.record import InferenceRow
+from breakeven.rows import InferenceRow
+from breakeven.scoring.curves import curves
 
 
 def pruned(sparsity: float, tuned: float = 0.25, then: str = "", **changes: Any) -> InferenceRow:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import data
 from breakeven.data import Debian, PyPI, Source, Unavailable, obtain, prepared
+from breakeven.data import store as data
+from breakeven.data.archives import ClientError, file_sha256, tree_sha256, unpack
 from breakeven.errors import UserError
-from breakeven.sources import ClientError, file_sha256, tree_sha256, unpack
 
 FILES = {"pkg/data/numbers.csv": b"1,2\n3,4\n", "pkg/read me.txt": b"odd"}
 

@@ -12,11 +12,15 @@ import psutil
 import pytest
 from rich.console import Console
 
-from breakeven import data, doctor, energy, hardware, memory, provenance, registry
-from breakeven.doctor import devices, machine, software
-from breakeven.doctor.finding import Finding, Level
+from breakeven import hardware
+from breakeven.data import store as data
 from breakeven.errors import UserError
 from breakeven.hardware import Gpu
+from breakeven.machine import energy, memory, provenance
+from breakeven.trust import doctor
+from breakeven.trust.doctor import devices, machine, software
+from breakeven.trust.doctor.finding import Finding, Level
+from breakeven.units import registry
 
 GIB = 2**30
 
@@ -437,6 +441,6 @@ def test_every_check_works_here(check: Callable[[], Finding | None]) -> None:
 
 
 def test_it_imports_no_torch() -> None:
-    code = "import sys; from breakeven import cli; print(cli.run(['doctor']) in (0, 1), 'torch' in sys.modules)"
+    code = "import sys; from breakeven.cli.main import run; print(run(['doctor']) in (0, 1), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1:] == ["True False"], done.stderr

@@ -11,10 +11,12 @@ import numpy as np
 import pynvml
 import pytest
 
-from breakeven import energy, measurement, registry
-from breakeven.energy import Counter, Meter
-from breakeven.measurement import Mode
-from breakeven.serving import UNTIMED_CALLS
+from breakeven.machine import energy
+from breakeven.machine.energy import Counter, Meter
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import Mode
+from breakeven.stages.measure.served_model import UNTIMED_CALLS
+from breakeven.units import registry
 
 CPU, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
 NO_WATTS = replace(CPU, watts=None)
@@ -173,7 +175,7 @@ class Metronome:
 @pytest.mark.parametrize("batch_size", [1, 32])
 def test_a_samples_energy_is_that_of_all_calls_of_its_turns(batch_size: int, powercap: Path) -> None:
     ours, theirs = Metronome(powercap, 3_000), Metronome(powercap, 12_000)
-    window = measurement._lockstep(ours, theirs, batch_size, Mode(1, seconds=0.5, calls=1), 0, Meter(CPU))
+    window = lockstep._lockstep(ours, theirs, batch_size, Mode(1, seconds=0.5, calls=1), 0, Meter(CPU))
     assert window.energy_j == pytest.approx(0.003 / batch_size)
     assert window.reference_energy_j == pytest.approx(0.012 / batch_size)
 
@@ -182,7 +184,7 @@ def test_a_samples_energy_is_that_of_all_calls_of_its_turns(batch_size: int, pow
 def test_unknown_energy_stays_unknown_in_a_window(powercap: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workers = [Metronome(powercap, 1) for _ in range(2)]
     monkeypatch.setattr(energy, "POWERCAP", Path("/nowhere"))
-    window = measurement._lockstep(*workers, 1, Mode(1, seconds=0.1, calls=1), 0, Meter(NO_WATTS))
+    window = lockstep._lockstep(*workers, 1, Mode(1, seconds=0.1, calls=1), 0, Meter(NO_WATTS))
     assert window.energy_j is window.reference_energy_j is None
 
 
@@ -190,7 +192,7 @@ def test_one_process_reads_however_many_serve(powercap: Path, tmp_path: Path, mo
     """Serving processes are forked from this one with everything in it, so a second reader would be seen here."""
     import torch
 
-    from breakeven.serving import Served
+    from breakeven.stages.measure.served_model import Served
 
     readers, read = tmp_path / "readers", energy._read_uj
 
@@ -204,7 +206,7 @@ def test_one_process_reads_however_many_serve(powercap: Path, tmp_path: Path, mo
     task, model = registry.task("mandarin_initials"), tmp_path / "model.pt"
     registry.method("eager").export(task.model().eval(), (), model)
     served = Served(model, "eager")
-    measurement.measure(served, served, task, CPU, Mode(pairs=2, seconds=0, calls=1), 0, {"single_stream": 1})
+    lockstep.measure(served, served, task, CPU, Mode(pairs=2, seconds=0, calls=1), 0, {"single_stream": 1})
     pids = readers.read_text().split()
     assert set(pids) == {str(os.getpid())}
     counters, turns = 3, 2 * 2  # both processes of both pairs

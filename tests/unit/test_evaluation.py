@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from breakeven import evaluation, outputs, registry
-from breakeven.sources import file_sha256
+from breakeven.data.archives import file_sha256
+from breakeven.stages import outputs
+from breakeven.stages.evaluate import quality
 from breakeven.statistics import kept_interval
+from breakeven.units import registry
 
 TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 
@@ -27,20 +29,20 @@ def always(name: int):
 
 @pytest.mark.parametrize("name", [0, 7])
 def test_a_constant_answer_is_right_as_often_as_its_class_occurs(name: int, targets: torch.Tensor) -> None:
-    found = evaluation.evaluate(always(name), TASK, CPU)
+    found = quality.evaluate(always(name), TASK, CPU)
     assert found.quality == pytest.approx((targets == name).float().mean().item())
     assert found.n_eval == len(targets)
     assert found.ci_low <= found.quality <= found.ci_high
 
 
 def test_the_interval_is_the_binomials(targets: torch.Tensor) -> None:
-    found = evaluation.evaluate(always(0), TASK, CPU)
+    found = quality.evaluate(always(0), TASK, CPU)
     p = found.quality
     assert (found.ci_high - found.ci_low) / 2 == pytest.approx(1.96 * (p * (1 - p) / len(targets)) ** 0.5, rel=0.25)
 
 
 def test_the_interval_is_the_same_each_time() -> None:
-    assert evaluation.evaluate(always(3), TASK, CPU) == evaluation.evaluate(always(3), TASK, CPU)
+    assert quality.evaluate(always(3), TASK, CPU) == quality.evaluate(always(3), TASK, CPU)
 
 
 def one_of(names: tuple[int, int]):
@@ -57,20 +59,20 @@ def test_the_resampled_qualities_of_two_models_are_of_the_same_samples() -> None
     """Of two answers to a sample, one model gives the one and the other model the other: together they are right as
     often as two models that always give the same one each, draw by draw, if the draws are the same.
     """
-    constant = [evaluation.evaluate(always(name), TASK, CPU).resampled for name in (0, 7)]
-    mixed = [evaluation.evaluate(one_of(names), TASK, CPU).resampled for names in ((0, 7), (7, 0))]
-    assert len(constant[0]) == evaluation.RESAMPLES
+    constant = [quality.evaluate(always(name), TASK, CPU).resampled for name in (0, 7)]
+    mixed = [quality.evaluate(one_of(names), TASK, CPU).resampled for names in ((0, 7), (7, 0))]
+    assert len(constant[0]) == quality.RESAMPLES
     assert np.add(*constant) == pytest.approx(np.add(*mixed))
     assert np.add(constant[0], constant[1][::-1]) != pytest.approx(np.add(*mixed))
 
 
 def test_the_interval_is_of_the_resampled_qualities() -> None:
-    found = evaluation.evaluate(always(0), TASK, CPU)
+    found = quality.evaluate(always(0), TASK, CPU)
     assert np.quantile(found.resampled, [0.025, 0.975]) == pytest.approx([found.ci_low, found.ci_high])
 
 
 def test_a_model_keeps_all_of_its_own_quality_in_every_draw() -> None:
-    found = evaluation.evaluate(always(3), TASK, CPU)
+    found = quality.evaluate(always(3), TASK, CPU)
     assert kept_interval(found.resampled, found.resampled, True) == (1.0, 1.0)
 
 
@@ -94,7 +96,7 @@ def test_a_file_is_evaluated_with_its_hash_and_leaves_some_outputs(tmp_path: Pat
     model, eager = TASK.model().eval(), registry.method("eager")
     path, stored = tmp_path / "model.pt", tmp_path / "outputs.npy"
     eager.export(model, (), path)
-    found = evaluation.evaluate_file(path, file_sha256(path), eager, TASK, CPU, stored)
+    found = quality.evaluate_file(path, file_sha256(path), eager, TASK, CPU, stored)
     assert found.artifact_sha256 == file_sha256(path)
     with torch.inference_mode():
         expected = model(*TASK.example_inputs(outputs.SAMPLES)).numpy()

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from rows import FAILED, board, cell
 
-from breakeven import leaderboard
-from breakeven.figures import verdict
-from breakeven.record import InferenceRow
+from breakeven.rows import InferenceRow
+from breakeven.scoring import leaderboard
+from breakeven.scoring.wording import verdict
 
 SERVED: dict[str, Any] = {"runtime": "onnxruntime"}
 

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from processes import gone
 
-from breakeven import forkserver
+from breakeven.jobs import forkserver
 
 # A server that preloads nothing, so that these tests take no seconds. What it runs stands for the verbs.
 SERVER = """
 import os, sys, signal
 from pathlib import Path
-from breakeven import forkserver
+from breakeven.jobs import forkserver
 forkserver.PRELOAD, forkserver.OPTIONAL = ["json"], {}
 def run(arguments):
     if arguments[0] == "say":
@@ -43,7 +43,7 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 
 def client(server: subprocess.Popen, *arguments: str, **options) -> subprocess.Popen:
-    code = f"import sys; from breakeven import forkserver; sys.exit(forkserver.forward({list(arguments)!r}))"
+    code = f"import sys; from breakeven.jobs import forkserver; sys.exit(forkserver.forward({list(arguments)!r}))"
     environment = {**os.environ, forkserver.VARIABLE: str(server.path), "WORD": "hello"}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **options)
 
@@ -88,7 +88,7 @@ def test_jobs_and_server_die_with_the_run(server: subprocess.Popen, tmp_path: Pa
 
 def test_the_server_imports_what_it_should_and_starts_no_thread() -> None:
     code = (
-        "import sys; from breakeven import forkserver\n"
+        "import sys; from breakeven.jobs import forkserver\n"
         "forkserver.preload()\n"
         "from pathlib import Path\n"
         "print(len(list(Path('/proc/self/task').iterdir())), 'breakeven.stages' in sys.modules)"

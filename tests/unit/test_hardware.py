@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from breakeven import hardware, registry
+from breakeven import hardware
 from breakeven.hardware import Gpu, HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model
+from breakeven.units import registry
 
 ONE, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
 GIB = 2**30

@@ -135,6 +135,8 @@ def test_rules_know_the_grid_and_how_a_run_lives() -> None:
     ],
 )
 def test_listing_and_checking_import_no_torch(arguments: list[str]) -> None:
-    code = f"import sys; from breakeven import cli; assert cli.run({arguments!r}) == 0; print('torch' in sys.modules)"
+    code = (
+        f"import sys; from breakeven.cli.main import run; assert run({arguments!r}) == 0; print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
+    assert done.stdout.splitlines()[-1:] == ["0 False"], done.stderr

@@ -10,9 +10,9 @@ import pytest
 from rows import FAILED, board, cell, training, trainings
 from scipy import stats
 
-from breakeven import leaderboard, ratios
 from breakeven.errors import UserError
-from breakeven.record import InferenceRow
+from breakeven.rows import InferenceRow
+from breakeven.scoring import leaderboard, ratios
 
 
 def ranks(rows: pd.DataFrame, **choice: Any) -> dict[str, int | None]:

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from breakeven import lengths, registry
-from breakeven.exporting import Examples, open_shape, same_outputs, two_samples, varying
+from breakeven.components import lengths
+from breakeven.components.exporting import Examples, open_shape, same_outputs, two_samples, varying
 from breakeven.task import Lengths
+from breakeven.units import registry
 
 IDS = torch.tensor([[5, 6, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0], [8, 9, 4, 0, 0, 0]])
 

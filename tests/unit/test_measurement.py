@@ -7,10 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import measurement, memory, registry, serving, statistics
+from breakeven import statistics
 from breakeven.errors import CellFailure
-from breakeven.measurement import Mode
-from breakeven.serving import UNTIMED_CALLS, Served
+from breakeven.machine import memory
+from breakeven.stages.measure import lockstep as measurement
+from breakeven.stages.measure import served_model
+from breakeven.stages.measure.lockstep import Mode
+from breakeven.stages.measure.served_model import UNTIMED_CALLS, Served
+from breakeven.units import registry
 
 TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 
@@ -86,8 +90,8 @@ def test_unknown_energy_is_none() -> None:
 @pytest.mark.parametrize(("call_s", "timed"), [(0.015625, 7), (0.5, 2)])
 def test_a_turn_has_its_time_and_its_calls(call_s: float, timed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[float] = []
-    model = object.__new__(serving.Model)
-    monkeypatch.setattr(serving.time, "perf_counter", lambda: sum(calls))
+    model = object.__new__(served_model.Model)
+    monkeypatch.setattr(served_model.time, "perf_counter", lambda: sum(calls))
     monkeypatch.setattr(model, "_next", lambda batch_size: (), raising=False)
     monkeypatch.setattr(model, "_timed", lambda inputs: calls.append(call_s) or call_s * 1e3)
     assert model.burst(32).tolist() == [call_s * 1e3] * timed
@@ -118,7 +122,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
 @pytest.mark.slow
 def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> None:
     """A real measurement of few turns: enough for a median, too few for what lies further out."""
-    from breakeven import cell
+    from breakeven.stages.measure import stage as cell
 
     scenarios = {"offline": 32}
     timing = measurement.measure(served, served, TASK, CPU, Mode(2, seconds=0, calls=11), 0, scenarios)

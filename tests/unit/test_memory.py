@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import memory
+from breakeven.machine import memory
 
 MB = 1_000_000
 NEAR = 20 * MB  # what an interpreter itself may take or give back meanwhile

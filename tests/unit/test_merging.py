@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from breakeven import cli, leaderboard
-from breakeven.leaderboard import FILES
-from breakeven.merging import Source, merge, unite
-from breakeven.record import InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
+from breakeven.cli import main
+from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
+from breakeven.scoring import leaderboard
+from breakeven.scoring.leaderboard import FILES
+from breakeven.trust.merging import Source, merge, unite
 
 LATER = {"started_at": "2026-11-25T09:00:00Z", "finished_at": "2026-11-25T09:01:00Z"}
 QUIET = Console(quiet=True)
@@ -96,7 +97,7 @@ def test_the_newest_measurement_stays_and_the_older_are_counted(
     monkeypatch.setenv("COLUMNS", "200")
     old = sound.write(tmp_path / "old", sound.inference(), sound.inference("fp32"))
     new = sound.write(tmp_path / "new", sound.inference(quality=0.89, **LATER))
-    assert cli.run(["merge", str(old), str(new), "--output", str(tmp_path / "out")]) == 0
+    assert main.run(["merge", str(old), str(new), "--output", str(tmp_path / "out")]) == 0
     lines = [line.split() for line in capsys.readouterr().out.splitlines() if "inference.parquet" in line]
     assert lines == [[f"{old}/inference.parquet", "2", "1", "1", "0"], [f"{new}/inference.parquet", "1", "1", "0", "0"]]
     assert {row.chain: row.quality for row in rows(tmp_path / "out")} == {"int8_static": 0.89, "fp32": 0.9}
@@ -186,13 +187,13 @@ def test_a_machine_may_lack_a_board_and_the_output_be_an_input(tmp_path: Path) -
 
 def test_what_is_merged_is_valid(tmp_path: Path) -> None:
     merged(tmp_path / "out", machine(tmp_path, "a"), machine(tmp_path, "b"))
-    assert cli.run(["validate", *(str(tmp_path / "out" / name) for name in FILES.values())]) == 0
+    assert main.run(["validate", *(str(tmp_path / "out" / name) for name in FILES.values())]) == 0
 
 
 def refused(capsys: pytest.CaptureFixture, output: Path, *folders: Path) -> tuple[str, str]:
     """What is said of folders that cannot be merged."""
     before = {path: path.read_bytes() for path in output.glob("*")}
-    assert cli.run(["merge", *map(str, folders), "--output", str(output)]) == 2
+    assert main.run(["merge", *map(str, folders), "--output", str(output)]) == 2
     assert {path: path.read_bytes() for path in output.glob("*")} == before
     shown = capsys.readouterr()
     assert shown.err.count("\n") == 1
@@ -245,7 +246,7 @@ def test_machines_are_named(tmp_path: Path, capsys: pytest.CaptureFixture, monke
     a = machine(tmp_path, "a")
     gpu = {"accelerator": "cuda", "gpu_model": "GPU [b]", "executor": "slurm", "hardware": "cuda_1"}
     b = sound.write(tmp_path / "b", sound.inference(machine="b", cell_id=sound.digest("b"), **gpu))
-    assert cli.run(["merge", str(a), str(b), "--output", str(tmp_path / "out")]) == 0
+    assert main.run(["merge", str(a), str(b), "--output", str(tmp_path / "out")]) == 0
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
     assert f"{sound.digest('a cpu_1')} cpu_1 CPU of a local 2 1" in lines
     assert f"{sound.digest('b cpu_1')} cuda_1 GPU [b] slurm 1 0" in lines

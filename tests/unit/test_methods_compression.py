@@ -18,11 +18,11 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import BertConfig, BertModel
 
-from breakeven import registry
 from breakeven.errors import CellFailure
 from breakeven.method import CompressionContext
+from breakeven.stages.train.fit import zeros_held
 from breakeven.task import Recipe
-from breakeven.training import zeros_held
+from breakeven.units import registry
 
 k_means = import_module(registry.find("methods", "weight_sharing").module).k_means
 IMAGE, TOKENS, HEADS = (1, 12, 12), 8, 2

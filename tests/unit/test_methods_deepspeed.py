@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import pytest
 from pytorch_lightning.strategies import DeepSpeedStrategy
 
-from breakeven import registry
 from breakeven.errors import CellFailure, UserError
 from breakeven.files import read_json
+from breakeven.units import registry
 
 
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from breakeven import registry
 from breakeven.errors import CellFailure, UserError
 from breakeven.method import CompressionContext, Teaching
 from breakeven.task import Recipe
+from breakeven.units import registry
 
 
 class Narrow:

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from breakeven import registry
 from breakeven.errors import CellFailure, UserError
 from breakeven.method import CompressionContext, Teaching
 from breakeven.task import Recipe
+from breakeven.units import registry
 
 MODULE = registry.find("methods", "low_rank").module
 registry.load("methods", "low_rank")

@@ -16,9 +16,10 @@ from breakeven.plugins.tasks.nlp.movie_sentiment import network
 from processes import gone
 from torch import Tensor, nn
 
-from breakeven import crew, registry
+from breakeven.components import serving_ranks
+from breakeven.components.image_networks import PlainCNN
 from breakeven.errors import CellFailure
-from breakeven.networks import PlainCNN
+from breakeven.units import registry
 
 RUNTIMES = ["data_parallel_inference", "tensor_parallel_inference", "pipeline_inference"]
 TWO = registry.hardware("cpu_2x1")
@@ -112,7 +113,7 @@ def test_a_process_that_hangs_is_named_in_time(
 ) -> None:
     call, other = served(tmp_path, started)
     other.suspend()
-    monkeypatch.setattr(crew, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr(serving_ranks, "TIMEOUT_S", 0.1)
     with pytest.raises(CellFailure, match=r"rank 1 has given nothing for 0\.1 s") as caught:
         call(torch.ones(2, 1))
     assert caught.value.status == "timeout"
@@ -128,7 +129,7 @@ def test_a_process_that_fails_says_why(tmp_path: Path, started: Started, capfd: 
 def test_a_message_without_room_is_refused(tmp_path: Path, started: Started) -> None:
     call, _ = served(tmp_path, started)
     with pytest.raises(CellFailure, match="have room: use a smaller batch"):
-        call(torch.ones(2, 1).expand(2, crew.ROOM_BYTES // 4 + 1))
+        call(torch.ones(2, 1).expand(2, serving_ranks.ROOM_BYTES // 4 + 1))
 
 
 def test_no_process_outlives_the_one_that_is_asked(tmp_path: Path, started: Started) -> None:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from breakeven import registry
 from breakeven.errors import CellFailure
 from breakeven.task import Recipe
+from breakeven.units import registry
 
 MODULE = registry.find("methods", "pipeline_parallel").module
 registry.load("methods", "pipeline_parallel")

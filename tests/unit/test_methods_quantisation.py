@@ -18,9 +18,9 @@ import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from breakeven import registry
 from breakeven.errors import CellFailure
 from breakeven.method import Batch, CompressionContext
+from breakeven.units import registry
 
 CPU = registry.hardware("cpu_1")
 TOKENS, WIDTH = 6, 32

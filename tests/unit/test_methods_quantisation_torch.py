@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from transformers import BertConfig, BertModel
 
-from breakeven import registry
-from breakeven.compression import count_parameters, load_module, save_module
 from breakeven.errors import CellFailure
 from breakeven.hardware import HardwareProfile
 from breakeven.method import CompressionContext
+from breakeven.stages.compress.step import count_parameters, load_module, save_module
 from breakeven.task import Recipe
+from breakeven.units import registry
 
 TOKENS, STEP = 8, 1 / 255  # of a range of activations
 FLIPS = 4 * STEP  # rounding may go the other way where another kernel's sum is off by a bit

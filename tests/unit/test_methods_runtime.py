@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from torch.ao.quantization import get_default_qconfig_mapping
 from torch.ao.quantization.quantize_fx import convert_fx, prepare_fx
 
-from breakeven import exporting, registry
+from breakeven.components import exporting
 from breakeven.errors import CellFailure
+from breakeven.units import registry
 
 CPU_1, CPU_2 = registry.hardware("cpu_1"), registry.hardware("cpu_2")
 OPTIONAL = {"openvino": "openvino", "executorch": "executorch", "tensorrt": "torch_tensorrt"}  # and their packages

@@ -14,9 +14,9 @@ from breakeven.plugins.tasks.nlp.package_translation.network import translator
 from torch import Tensor, distributed, nn
 from transformers import BertConfig, BertModel
 
-from breakeven import registry
+from breakeven.components.image_networks import PlainCNN
 from breakeven.errors import CellFailure
-from breakeven.networks import PlainCNN
+from breakeven.units import registry
 
 PACKAGE = registry.find("methods", "tensor_parallel").module.rpartition(".")[0]
 plan = import_module(f"{PACKAGE}._channel_plan").plan

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
-from breakeven import network, provenance, registry
-from breakeven.grid import execution
+from breakeven.grid.cells import execution
+from breakeven.machine import link, provenance
+from breakeven.units import registry
 
 SLOW, PLAIN = registry.hardware("cpu_2x1_200mbit"), registry.hardware("cpu_2x1")
-needs_namespaces = pytest.mark.skipif(network.unavailable() is not None, reason=str(network.unavailable()))
+needs_namespaces = pytest.mark.skipif(link.unavailable() is not None, reason=str(link.unavailable()))
 
 
 def namespace() -> str:
@@ -22,7 +23,7 @@ def namespace() -> str:
 def rates() -> list[int]:
     """Of the token bucket filters on the loopback device, in bytes a second."""
     with IPRoute() as route:
-        (loopback,) = route.link_lookup(ifname=network.LOOPBACK)
+        (loopback,) = route.link_lookup(ifname=link.LOOPBACK)
         found = [each for each in route.get_qdiscs(loopback) if each.get_attr("TCA_KIND") == "tbf"]
     return [each.get_attr("TCA_OPTIONS").get_attr("TCA_TBF_PARMS")["rate"] for each in found]
 
@@ -41,46 +42,46 @@ def send(size: int) -> None:
 @needs_namespaces
 def test_it_is_left_as_it_was_entered() -> None:
     outside = namespace()
-    with network.own(200) as there_is_one:
+    with link.own(200) as there_is_one:
         assert there_is_one
         assert namespace() != outside
-        assert os.environ[network.INTERFACE] == network.LOOPBACK
+        assert os.environ[link.INTERFACE] == link.LOOPBACK
     assert namespace() == outside
-    assert network.INTERFACE not in os.environ
+    assert link.INTERFACE not in os.environ
 
 
 @needs_namespaces
 def test_its_link_has_the_rate() -> None:
-    with network.own(200):
+    with link.own(200):
         assert rates() == [200e6 / 8]
-    with network.own(None):
+    with link.own(None):
         assert rates() == []
     assert 200e6 / 8 not in rates(), "the machine's own network is throttled"
 
 
 @needs_namespaces
 def test_what_is_sent_there_is_counted() -> None:
-    with network.own(None):
-        before = network.sent_bytes()
+    with link.own(None):
+        before = link.sent_bytes()
         send(60_000)
-        sent = network.sent_bytes() - before
+        sent = link.sent_bytes() - before
     assert 60_000 < sent < 70_000, "with what TCP adds, and no more"
 
 
 @needs_namespaces
 def test_it_is_left_when_something_fails() -> None:
     outside = namespace()
-    with pytest.raises(ZeroDivisionError), network.own(200):
+    with pytest.raises(ZeroDivisionError), link.own(200):
         raise ZeroDivisionError
     assert namespace() == outside
 
 
 def test_a_machine_that_gives_none_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(network, "unavailable", lambda: "a link needs a network namespace, which is refused here")
+    monkeypatch.setattr(link, "unavailable", lambda: "a link needs a network namespace, which is refused here")
     reason = SLOW.missing()
     assert reason is not None and "refused here: run as root" in reason and "profile without network" in reason
     assert PLAIN.missing() is None, "it needs no namespace, it counts no bytes without one"
-    with network.own(None) as there_is_one:
+    with link.own(None) as there_is_one:
         assert not there_is_one
 
 

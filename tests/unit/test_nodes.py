@@ -16,12 +16,15 @@ import torch
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from torch import distributed
 
-from breakeven import nodes, provenance, registry, slurm
-from breakeven.energy import ESTIMATE, NONE, RAPL
 from breakeven.errors import CellFailure, FinalFailure
 from breakeven.hardware import HardwareProfile
-from breakeven.nodes import Peers, Spent
-from breakeven.supervision import Attempt
+from breakeven.jobs import slurm
+from breakeven.jobs.supervision import Attempt
+from breakeven.machine import provenance
+from breakeven.machine.energy import ESTIMATE, NONE, RAPL
+from breakeven.stages.train import multi_node
+from breakeven.stages.train.multi_node import Peers, Spent
+from breakeven.units import registry
 
 TWO = registry.hardware("cpu_2nodes")
 
@@ -47,7 +50,7 @@ def join(number: int, rank: Rank, port: int, pipe: Connection) -> None:
             owner = HardwareProfile if name == "missing" else provenance
             stack.enter_context(mock.patch.object(owner, name, lambda *_, value=value: value))
         try:
-            with nodes.met(TWO, Attempt()) as peers:
+            with multi_node.met(TWO, Attempt()) as peers:
                 said = rank.work(peers)
         except CellFailure as failure:
             said = (failure.status, failure.reason, isinstance(failure, FinalFailure))

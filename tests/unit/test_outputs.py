@@ -11,11 +11,13 @@ import pytest
 import torch
 from torch import nn
 
-from breakeven import measurement, outputs, registry, serving
+from breakeven.data.archives import file_sha256
 from breakeven.errors import CellFailure
-from breakeven.measurement import Mode
-from breakeven.serving import Served
-from breakeven.sources import file_sha256
+from breakeven.stages import outputs
+from breakeven.stages.measure import lockstep, served_model
+from breakeven.stages.measure.lockstep import Mode
+from breakeven.stages.measure.served_model import Served
+from breakeven.units import registry
 
 TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 ONE_TURN = Mode(pairs=1, seconds=0, calls=1)
@@ -110,11 +112,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
 
 
 def measure(cell: Served, reference: Served) -> None:
-    measurement.measure(cell, reference, TASK, CPU, ONE_TURN, seed=0)
+    lockstep.measure(cell, reference, TASK, CPU, ONE_TURN, seed=0)
 
 
 def measure_memory(cell: Served, _: Served) -> None:
-    measurement.measure_memory(cell, TASK, CPU, seed=0)
+    lockstep.measure_memory(cell, TASK, CPU, seed=0)
 
 
 def swapped(cell: Served, reference: Served) -> None:
@@ -149,4 +151,4 @@ def test_another_models_outputs_are_refused_with_both_hashes(way: Callable, file
 
 
 def test_a_file_without_an_evaluation_is_not_checked(files: Files) -> None:
-    serving.require_file(Served(files.folder / "never written", "eager"))
+    served_model.require_file(Served(files.folder / "never written", "eager"))

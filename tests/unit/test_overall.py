@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import FAILED, cell
 
-from breakeven import leaderboard, overall
-from breakeven.record import InferenceRow, write_parquet
+from breakeven.rows import InferenceRow, write_parquet
+from breakeven.scoring import leaderboard, overall
 
 BELOW: dict[str, Any] = {"quality": 0.8, "speedup": 4.0}  # the quality gate
 Workloads = dict[str, dict[str, float | dict[str, Any] | None]]

@@ -12,7 +12,7 @@ import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
 from snakemake_interface_logger_plugins.tests import MockOutputSettings
 
-from breakeven.progress import GUESS_S, Display, Job, Tally, headline, label, span
+from breakeven.cli.progress import GUESS_S, Display, Job, Tally, headline, label, span
 from snakemake_logger_plugin_breakeven import LogHandler
 
 ROOT = Path(__file__).parents[2]

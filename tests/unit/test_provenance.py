@@ -13,13 +13,19 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from breakeven import grid, provenance, registry
+from breakeven.grid import cells
 from breakeven.hardware import Gpu
-from breakeven.provenance import ForeignLoad, hardware_fingerprint, is_contended
-from breakeven.record import Provenance
+from breakeven.machine import provenance
+from breakeven.machine.provenance import ForeignLoad, hardware_fingerprint, is_contended
+from breakeven.rows import Provenance
+from breakeven.units import registry
 
 CPU, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
-PRINT = "from breakeven import provenance, registry; print(provenance.hardware_fingerprint(registry.hardware('cpu_1')))"
+PRINT = """
+from breakeven.machine.provenance import hardware_fingerprint
+from breakeven.units.registry import hardware
+print(hardware_fingerprint(hardware("cpu_1")))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +60,10 @@ def test_a_library_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_configs_hash_comes_from_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(grid.CONFIG_SHA256, "c" * 64)
+    monkeypatch.setenv(cells.CONFIG_SHA256, "c" * 64)
     assert provenance.provenance(CPU)["config_sha256"] == "c" * 64
     provenance._software.cache_clear()
-    monkeypatch.delenv(grid.CONFIG_SHA256)
+    monkeypatch.delenv(cells.CONFIG_SHA256)
     assert provenance.provenance(CPU)["config_sha256"] is None  # run by hand
 
 
@@ -85,7 +91,7 @@ GRID = {
     ids=str,
 )
 def test_the_configs_hash_is_of_what_is_measured_wherever_it_goes(change: dict, same: bool) -> None:
-    assert (grid.expand({**GRID, **change}).config_sha256 == grid.expand(GRID).config_sha256) == same
+    assert (cells.expand({**GRID, **change}).config_sha256 == cells.expand(GRID).config_sha256) == same
 
 
 def test_a_digest_depends_on_content_alone() -> None:
@@ -94,7 +100,7 @@ def test_a_digest_depends_on_content_alone() -> None:
 
 
 def test_the_fingerprint_is_the_same_in_every_process() -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": "7", grid.CONFIG_SHA256: "d" * 64}
+    environment = {**os.environ, "PYTHONHASHSEED": "7", cells.CONFIG_SHA256: "d" * 64}
     done = subprocess.run([sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == hardware_fingerprint(CPU)
 
@@ -133,7 +139,7 @@ MATTERS_NOT: dict[str, Change] = {
     "commit": machine("_git", "0" * 40),
     "kernel": lambda patch: patch.setattr("platform.release", lambda: "9.9"),
     "python": lambda patch: patch.setattr("platform.python_version", lambda: "9.9"),
-    "config": lambda patch: patch.setenv(grid.CONFIG_SHA256, "e" * 64),
+    "config": lambda patch: patch.setenv(cells.CONFIG_SHA256, "e" * 64),
     "a GPU that the profile does not use": machine("gpus_found", [Gpu("H100", 80, "570")]),
 }
 

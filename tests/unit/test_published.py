@@ -13,8 +13,8 @@ from threading import Thread
 import pytest
 
 from breakeven.data import Unavailable
+from breakeven.data.published import Published, named_folder
 from breakeven.errors import UserError
-from breakeven.published import Published, named_folder
 
 CONTENT = b"pictures"
 CHECKSUMS = [f"{algorithm().name}:{algorithm(CONTENT).hexdigest()}" for algorithm in (md5, sha256)]

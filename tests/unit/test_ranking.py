@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from breakeven import ranking, statistics
-from breakeven.ranking import ranks
+from breakeven import statistics
+from breakeven.scoring import ties
+from breakeven.scoring.ties import ranks
 
 KEY, INTERVAL = ["task", "seed"], ("low", "high")
 STEP = 1.007  # burdens lie this factor apart: some within 2 %, some equal, none on a border
@@ -113,7 +114,7 @@ def test_ranks_are_those_of_the_plain_rule_whatever_the_window(
 ) -> None:
     frame = table(rows)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranking, "WINDOW", window)
+        patch.setattr(ties, "WINDOW", window)
         assert ranked(frame, interval) == by_the_rule(frame, interval)
 
 

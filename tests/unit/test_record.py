@@ -9,7 +9,7 @@ import pytest
 
 from breakeven.errors import UserError
 from breakeven.files import aside, read_json, write_json
-from breakeven.record import (
+from breakeven.rows import (
     InferenceRow,
     Row,
     Status,

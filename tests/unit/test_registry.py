@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from breakeven import registry
 from breakeven.method import CompressionMethod, Runtime, TrainingMethod
 from breakeven.task import Task
+from breakeven.units import registry
 
 UNIT = """
 from pydantic import Field
@@ -84,7 +84,7 @@ def test_the_files_of_a_unit(content_root: Path) -> None:
 def test_folders_on_breakeven_path(tmp_path: Path) -> None:
     add(tmp_path / "a", "first")
     add(tmp_path / "b", "second")
-    code = "from breakeven import registry; print(registry.method('first').steps, registry.method('second').steps)"
+    code = "from breakeven.units.registry import method; print(method('first').steps, method('second').steps)"
     environment = {**os.environ, "BREAKEVEN_PATH": f"{tmp_path / 'a'}{os.pathsep}{tmp_path / 'b'}"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert done.stdout.split() == ["3", "3"], done.stderr
@@ -108,7 +108,7 @@ def test_installed_entry_points(tmp_path: Path) -> None:
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: elsewhere\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[breakeven.methods]\nelsewhere = elsewhere:Elsewhere\n")
     code = (
-        "from breakeven import registry; unit = registry.find('methods', 'elsewhere');"
+        "from breakeven.units import registry; unit = registry.find('methods', 'elsewhere');"
         "print(unit.path, registry.method('elsewhere-steps=5').steps)"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}

@@ -7,7 +7,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, Metric, PearsonCor
 from torchmetrics.classification import BinaryAveragePrecision, MulticlassAccuracy, MulticlassF1Score
 from torchmetrics.text import CHRFScore
 
-from breakeven.resampling import Sampled
+from breakeven.stages.evaluate.resampling import Sampled
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS, CLASSES = torch.randn(60, 5, generator=GENERATOR), torch.randint(0, 5, (60,), generator=GENERATOR)

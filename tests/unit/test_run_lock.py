@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from breakeven import forkserver
 from breakeven.errors import UserError
+from breakeven.jobs import forkserver
 
 HOLDER = """
 import sys

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 from rows import FAILED, training, trainings
 
-from breakeven import leaderboard, scaling
-from breakeven.record import TrainingRow
-from breakeven.scaling import Win
+from breakeven.rows import TrainingRow
+from breakeven.scoring import leaderboard, scaling
+from breakeven.scoring.scaling import Win
 
 SINGLE = training("single_device", 80.0)
 

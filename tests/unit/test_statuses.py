@@ -17,9 +17,9 @@ import pytest
 from jobs import TASK, Jobs, left_of, served
 from processes import gone
 
-from breakeven import forkserver
 from breakeven.files import read_json, write_json
-from breakeven.record import Status
+from breakeven.jobs import forkserver
+from breakeven.rows import Status
 
 pytestmark = pytest.mark.slow
 

@@ -18,10 +18,10 @@ import psutil
 import pytest
 from processes import gone
 
-from breakeven import memory
 from breakeven.errors import CellFailure, FinalFailure, UserError
 from breakeven.hardware import CGROUP
-from breakeven.supervision import ATTEMPTS, Attempt, Limits, die_with_parent, supervise
+from breakeven.jobs.supervision import ATTEMPTS, Attempt, Limits, die_with_parent, supervise
+from breakeven.machine import memory
 
 FOREVER = Limits(seconds=60)  # longer than any of these takes
 SOON = Limits(seconds=0.2)
@@ -270,7 +270,7 @@ def test_nothing_is_left_behind(way: str, tmp_path: Path) -> None:
 def test_a_process_that_does_not_end_after_its_last_word_is_ended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("breakeven.supervision.GRACE_S", 0.1)
+    monkeypatch.setattr("breakeven.jobs.supervision.GRACE_S", 0.1)
     pid = tmp_path / "pid"
 
     def work() -> None:
@@ -285,7 +285,7 @@ BY_HAND = """
 import multiprocessing, os, signal, sys
 from breakeven.hardware import CGROUP
 from breakeven.plugins import REPOSITORY
-from breakeven.supervision import Limits, die_with_parent, supervise
+from breakeven.jobs.supervision import Limits, die_with_parent, supervise
 
 def serve():
     die_with_parent()

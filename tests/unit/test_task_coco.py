@@ -16,8 +16,8 @@ from breakeven.plugins.tasks.vision.coco import COCO, annotations, pictures
 from PIL import Image
 from public_data import coco as files
 
-from breakeven import registry
 from breakeven.errors import UserError
+from breakeven.units import registry
 
 PARTS = ("train", "val", "test")
 TRAINING, TESTING = (f"annotations/instances_{name}.json" for name in ("train2017", "val2017"))

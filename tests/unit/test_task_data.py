@@ -14,7 +14,7 @@ from breakeven.plugins.tasks.vision import _garments
 from breakeven.plugins.tasks.vision.fashion_mnist import FashionMNIST, images
 
 from breakeven.data import Unavailable
-from breakeven.datamodule import TensorDataModule
+from breakeven.data.loaders import TensorDataModule
 from breakeven.errors import UserError
 
 

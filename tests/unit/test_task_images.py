@@ -20,8 +20,8 @@ from public_data import cifar10 as cifar10_files
 from public_data import imagenet_folder as imagenet_files
 from torch import nn
 
+from breakeven.components.image_networks import image_classifier, narrower
 from breakeven.errors import CellFailure, UserError
-from breakeven.networks import image_classifier, narrower
 
 PARTS = ("train", "val", "test")
 

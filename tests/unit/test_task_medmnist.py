@@ -11,8 +11,8 @@ from breakeven.plugins.tasks.medical.medmnist import MedMNIST, metrics, pictures
 from public_data import medmnist as files
 from sklearn.metrics import roc_auc_score
 
-from breakeven import registry
 from breakeven.errors import UserError
+from breakeven.units import registry
 
 PARTS = ("train", "val", "test")
 

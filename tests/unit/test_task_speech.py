@@ -19,8 +19,8 @@ from breakeven.plugins.tasks.speech.mandarin_tones import clips as tones
 from breakeven.plugins.tasks.speech.spoken_digits import clips as digits
 from torch import Tensor
 
+from breakeven.components.lengths import trimmed
 from breakeven.errors import UserError
-from breakeven.lengths import trimmed
 
 SYLLABLES = ["ㄅㄚ", "ㄅㄚ2", "ㄆㄛ", "ㄇㄚ3", "ㄚ4", "ㄙ"]
 HELD_OUT = {"test": 2, "val": 1}

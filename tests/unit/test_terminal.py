@@ -8,15 +8,15 @@ import pytest
 from rich.console import Console
 from rows import FAILED, board, cell, training, trainings
 
-from breakeven import terminal
-from breakeven.record import InferenceRow
+from breakeven.cli import boards
+from breakeven.rows import InferenceRow
 
 
 def shown(folder: Path, *rows: InferenceRow, width: int = 300) -> list[str]:
     """The lines of the boards of these rows and the reference."""
     board(folder, *rows)
     output = io.StringIO()
-    terminal.render(folder, Console(file=output, width=width))
+    boards.render(folder, Console(file=output, width=width))
     lines = output.getvalue().splitlines()
     assert max(map(len, lines)) <= width
     return lines

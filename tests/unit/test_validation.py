@@ -13,11 +13,12 @@ import pytest
 import sound
 import yaml
 
-from breakeven import PROTOCOL_VERSION, cli
-from breakeven.consistency import violations
+from breakeven import PROTOCOL_VERSION
+from breakeven.cli import main
 from breakeven.files import write_json
-from breakeven.record import InferenceRow, Row, TrainingRow, arrow_schema
-from breakeven.row_rules import OWN, SHARED
+from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema
+from breakeven.trust.rules import OWN, SHARED
+from breakeven.trust.violations import violations
 
 REFERENCE = {"chain": "fp32", "cell_id": sound.digest("fp32")}
 INFERENCE_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
@@ -138,7 +139,7 @@ def faults(*rows: Row) -> list[str]:
 
 
 def validate(capsys: pytest.CaptureFixture, *paths: Path) -> tuple[int, str, str]:
-    code = cli.run(["validate", *map(str, paths)])
+    code = main.run(["validate", *map(str, paths)])
     shown = capsys.readouterr()
     return code, shown.out, shown.err
 

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import sound
 
-from breakeven import cli, grid, verification
+from breakeven.cli import main
 from breakeven.errors import UserError
-from breakeven.record import InferenceRow, Status
-from breakeven.verification import INSIDE, OUTSIDE, OVERLAPS, Verdict, choose, configurations
+from breakeven.grid import cells
+from breakeven.rows import InferenceRow, Status
+from breakeven.trust import verification
+from breakeven.trust.verification import INSIDE, OUTSIDE, OVERLAPS, Verdict, choose, configurations
 
 FOLDER = Path("published")
 THEN = sound.inference(speedup=2.0, speedup_ci_low=1.9, speedup_ci_high=2.1)
@@ -87,7 +89,7 @@ def test_rows_of_one_model_profile_and_mode_are_one_grid() -> None:
 def test_the_grid_has_the_cell_and_no_training_of_its_own() -> None:
     row = replace(THEN, task="mandarin_initials", training="single_device@cpu_1", hardware="cpu_1")
     (config,) = configurations([row])
-    found = grid.expand(config)
+    found = cells.expand(config)
     assert {cell.chain for cell in found.cells} == {"fp32", "int8_static", "onnxruntime"}
     assert not found.trainings
 
@@ -107,7 +109,7 @@ def test_what_this_version_or_machine_cannot_give_is_refused_before_any_work(
     monkeypatch.setattr(verification, "_run", lambda *_: pytest.fail("work was started"))
     real = {"task": "mandarin_initials", "training": "single_device@cpu_1", "hardware": "cpu_1", "task_version": 1}
     sound.write(tmp_path, replace(THEN, **{**real, **changes}))
-    assert cli.run(["verify", "--published", str(tmp_path), "--results", str(tmp_path / "again")]) == 2
+    assert main.run(["verify", "--published", str(tmp_path), "--results", str(tmp_path / "again")]) == 2
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from breakeven.checkpoint import RECORD
+from breakeven.stages.train.checkpoint import RECORD
 
 POLL_S = 0.02
 CHANGES = 20  # of the results folder, at most, before a process is killed

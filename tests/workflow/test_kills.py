@@ -12,7 +12,7 @@ import yaml
 from checkout import ROOT, make_checkout
 from killing import Killer
 
-from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
 
 pytestmark = pytest.mark.slow
 SLOW = "planted_initials-cause=slow"

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 from checkout import ROOT, UNCHANGED, Run
 
-from breakeven import cli, grid
+from breakeven.cli import main
 from breakeven.files import read_json
-from breakeven.measurement import MODES
-from breakeven.record import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.grid import cells
+from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.stages.measure.lockstep import MODES
 
 pytestmark = pytest.mark.slow
 GRID = ("--configfile", "grid.yaml")
@@ -94,8 +95,8 @@ def test_the_reference_keeps_all_of_its_quality(run: Run) -> None:
 
 
 def test_every_row_names_the_config_that_asked_for_it(run: Run) -> None:
-    default = grid.read_config(ROOT / "workflow/config/default.yaml")
-    asked = {**default, **grid.read_config(run.checkout.path / "grid.yaml")}  # as Snakemake reads it
+    default = cells.read_config(ROOT / "workflow/config/default.yaml")
+    asked = {**default, **cells.read_config(run.checkout.path / "grid.yaml")}  # as Snakemake reads it
     boards = [
         *read_rows(run.results / "inference.parquet", InferenceRow),
         *read_rows(run.results / "training.parquet", TrainingRow),
@@ -200,7 +201,7 @@ def test_editing_a_method_reruns_its_cells_and_nothing_else(run: Run) -> None:
 
 
 def test_the_leaderboard_shows_every_chain(run: Run, capsys: pytest.CaptureFixture) -> None:
-    assert cli.run(["leaderboard", str(run.results)]) == 0
+    assert main.run(["leaderboard", str(run.results)]) == 0
     printed = capsys.readouterr().out
     for chain in ("fp32", "int8_static", "unchanged", "broken"):
         assert chain in printed
@@ -216,7 +217,7 @@ def test_a_changed_model_file_is_refused(run: Run, tmp_path: Path, capsys: pytes
     arguments = (
         f"evaluate --task mandarin_initials --chain fp32 --accelerator cpu --source {model} --output {tmp_path}/out"
     )
-    assert cli.run(arguments.split()) == 2
+    assert main.run(arguments.split()) == 2
     *before, error = capsys.readouterr().err.splitlines()
     assert not [line for line in before if "_pytree.py" not in line]  # what torch says of torchao's import
     assert error.startswith("breakeven: ") and "sha256" in error

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkout import ROOT, Run
 
-from breakeven.record import InferenceRow, Status, read_rows
+from breakeven.rows import InferenceRow, Status, read_rows
 
 
 @pytest.mark.slow

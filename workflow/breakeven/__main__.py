@@ -9,12 +9,12 @@ def main() -> None:
     """Run a verb. Kept light: in a run, this process only waits for a fork of one that has imported everything."""
     arguments = sys.argv[1:]
     if arguments and arguments[0] in HEAVY:
-        from breakeven import forkserver
+        from breakeven.jobs import forkserver
 
         code = forkserver.forward(arguments)
         if code is not None:
             sys.exit(code)
-    from breakeven import cli
+    from breakeven.cli import main as cli
 
     sys.exit(cli.run(arguments))
 

@@ -13,10 +13,10 @@ from typing import Literal, cast
 
 import psutil
 
-from breakeven import network
 from breakeven.errors import UserError
-from breakeven.schema import read_yaml
-from breakeven.slurm import Slurm, place
+from breakeven.jobs.slurm import Slurm, place
+from breakeven.machine import link
+from breakeven.units.schema import read_yaml
 
 CGROUP = Path("/sys/fs/cgroup")
 OWN_CGROUP = Path("/proc/self/cgroup")
@@ -79,7 +79,7 @@ class HardwareProfile:
             return "a link of a known rate between nodes cannot be made: take a profile without network"
         if self.accelerator != "cpu":
             return "a link of a known rate between GPUs cannot be made: GPUs of one machine do not meet on its network"
-        if reason := network.unavailable():
+        if reason := link.unavailable():
             return f"{reason}: run as root on Linux, or take a profile without network"
         return None
 

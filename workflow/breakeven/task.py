@@ -174,11 +174,11 @@ class ImageClassification(Classification):
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
-        from breakeven.networks import narrower
+        from breakeven.components.image_networks import narrower
 
         return self._network(narrower(self.model(), width))
 
     def _network(self, options: Mapping[str, Any] | None = None) -> nn.Module:
-        from breakeven.networks import image_classifier
+        from breakeven.components.image_networks import image_classifier
 
         return image_classifier(self.network, self.channels, self.classes, self.size, options)

@@ -4,8 +4,8 @@ import os
 
 from snakemake.scheduling.job_scheduler import JobScheduler
 
-from breakeven.bundles import TURN, Bundles
-from breakeven.forkserver import serving
+from breakeven.jobs.bundles import TURN, Bundles
+from breakeven.jobs.forkserver import serving
 
 BUNDLES = Bundles(workflow, GRID, Path(RESULTS), config.get("bundle_min", 10), TIMEOUT_MIN)
 

@@ -5,9 +5,10 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from breakeven import cluster, grid
+from breakeven.grid import cells as grid
 from breakeven.errors import UserError
-from breakeven.forkserver import running
+from breakeven.jobs import cluster_start as cluster
+from breakeven.jobs.forkserver import running
 
 try:
     GRID = grid.expand(config, "config")

@@ -35,7 +35,7 @@ class LogHandler(LogHandlerBase):
     """Takes Snakemake's events one by one, in the thread of its queue."""
 
     def __post_init__(self) -> None:
-        from breakeven.progress import Display
+        from breakeven.cli.progress import Display
 
         settings = self.common_settings
         self.stream = sys.stdout if settings.stdout else sys.stderr

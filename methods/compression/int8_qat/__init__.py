@@ -53,7 +53,7 @@ class Int8Qat(CompressionMethod):
         return None
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
-        from breakeven.lengths import examples
+        from breakeven.components.lengths import examples
 
         from . import graph
         from .layout import OnnxRuntimeLayout

@@ -9,8 +9,8 @@ from torchao.quantization.pt2e import FakeQuantize, disable_observer
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import Quantizer
 
+from breakeven.components.graphs import exported, savable, with_integer_weights
 from breakeven.errors import CellFailure
-from breakeven.graphs import exported, savable, with_integer_weights
 
 from .kernels import fit_kernels
 from .layout import DROPOUTS

@@ -11,9 +11,9 @@ from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationConfig, QuantizationSpec
 from torchao.quantization.pt2e.quantizer.x86_inductor_quantizer import X86InductorQuantizer
 
+from breakeven.components.graphs import exported, savable, with_integer_weights
+from breakeven.components.lengths import examples
 from breakeven.errors import CellFailure
-from breakeven.graphs import exported, savable, with_integer_weights
-from breakeven.lengths import examples
 from breakeven.method import CompressionContext
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 STEPS = 8_000  # of training, about as many for each set, whatever its size
 BATCH = 64
@@ -84,7 +84,7 @@ class MedMNIST(ImageClassification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .pictures import to_inputs
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from breakeven.published import Published
+from breakeven.data.published import Published
 
 RECORD = "https://zenodo.org/records/10519652/files"  # the makers' own, of their version 3.0
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Nuclei(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{part}_tiles"],), x[f"{part}_masks"]) for part in ("train", "val", "test")]
@@ -61,7 +61,7 @@ class Nuclei(Task):
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. An encoder's blocks stay as many as they are."""
-        from breakeven.networks import unet
+        from breakeven.components.image_networks import unet
 
         return unet(self.encoder, 1, 2, width)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 RECIPES = {
     "small": Recipe(epochs=4, batch_size=128, learning_rate=3e-3),
@@ -62,8 +62,8 @@ class MovieSentiment(Classification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-        from breakeven.lengths import trimmed
+        from breakeven.components.lengths import trimmed
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{p}_input_ids"], x[f"{p}_attention_mask"]), x[f"{p}_target"]) for p in ("train", "val", "test")]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class PackageTranslation(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-        from breakeven.lengths import trimmed
+        from breakeven.components.lengths import trimmed
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{p}_source"], x[f"{p}_prefix"]), x[f"{p}_target"]) for p in ("train", "val", "test")]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class MovieLensRanking(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .negatives import draw, unwatched
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class MovieLensRatings(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{p}_users"], x[f"{p}_items"]), x[f"{p}_stars"]) for p in ("train", "val", "test")]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class LibriSpeech(Recognition):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-        from breakeven.lengths import trimmed
+        from breakeven.components.lengths import trimmed
+        from breakeven.data.loaders import TensorDataModule
 
         from .utterances import augment, part
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from breakeven.data.published import named_folder
 from breakeven.errors import UserError
-from breakeven.published import named_folder
 
 from .._log_mel import HOP
 from .._syllables import RATE

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 RECIPES = {
     "conv_gru": Recipe(epochs=30, batch_size=64, learning_rate=0.005, weight_decay=0.05),
@@ -60,8 +60,8 @@ class MandarinSyllables(Recognition):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
-        from breakeven.lengths import trimmed
+        from breakeven.components.lengths import trimmed
+        from breakeven.data.loaders import TensorDataModule
 
         from .clips import augment
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class MandarinSynthesis(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         x = self._prepared().load()
         parts = [((x[f"{part}_ids"],), x[f"{part}_target"]) for part in ("train", "val", "test")]

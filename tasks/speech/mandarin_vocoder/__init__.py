@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 RECIPES = {
     "spectral": Recipe(epochs=3, batch_size=16, learning_rate=0.004),
@@ -60,7 +60,7 @@ class MandarinVocoder(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .waveforms import spectra
 

@@ -12,8 +12,8 @@ import soundfile
 import torch
 from torch import Tensor
 
+from breakeven.data.published import Published
 from breakeven.errors import UserError
-from breakeven.published import Published
 
 from .._log_mel import FFT, HOP, hidden, log_mel, padded, shifted, standardised
 from .._syllables import RATE, parted

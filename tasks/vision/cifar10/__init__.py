@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class CIFAR10(ImageClassification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .pictures import augment, to_inputs
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from breakeven.published import Published
+from breakeven.data.published import Published
 
 ARCHIVE = Published(  # not the Python version, whose files are pickles
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz", "md5:c32a1d4ab5d03f1284b67883e8d87530"

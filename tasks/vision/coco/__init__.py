@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import Batch
+    from breakeven.data.loaders import Batch
 
 MOST = 100  # boxes in a picture, as in COCO's own score
 EPOCHS = {False: 36, True: 12}  # from scratch, and with weights that were made on ImageNet
@@ -79,7 +79,7 @@ class COCO(Detection):
         Raises:
             UserError: timm has no model of that name, or its weights cannot be had.
         """
-        from breakeven.networks import require_timm
+        from breakeven.components.image_networks import require_timm
 
         from .._detector import Detector
         from .._weights import timms_weights

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from faster_coco_eval import COCO
 
+from breakeven.data.published import named_folder
 from breakeven.errors import UserError
-from breakeven.published import named_folder
 
 VARIABLE = "BREAKEVEN_COCO"
 TRAINING, TESTING = "train2017", "val2017"

@@ -7,7 +7,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from breakeven.datamodule import Batch
+from breakeven.data.loaders import Batch
 
 from .._pictures import Pictures
 from .annotations import folder

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 DEFAULT = "test_resnet"
 RECIPES = {
@@ -61,7 +61,7 @@ class FashionMNIST(ImageClassification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .images import to_inputs
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 SCRATCH = Recipe(epochs=30, batch_size=64, learning_rate=0.001, weight_decay=0.05)
 FINE_TUNING = Recipe(epochs=1, batch_size=64, learning_rate=0.0001, weight_decay=0.05)
@@ -64,7 +64,7 @@ class ImageNetFolder(Classification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .._pictures import Pictures
         from .pictures import listed, transform

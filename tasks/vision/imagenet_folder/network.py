@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from breakeven.networks import image_classifier, narrower
+from breakeven.components.image_networks import image_classifier, narrower
 
 from .._weights import timms_weights
 from .pictures import size

@@ -14,8 +14,8 @@ from PIL import Image
 from torch import Tensor
 from torchvision.datasets import ImageFolder
 
+from breakeven.data.published import named_folder
 from breakeven.errors import UserError
-from breakeven.published import named_folder
 
 VARIABLE = "BREAKEVEN_IMAGENET"
 LAYOUT = "a folder with pictures in train/<class>/ and val/<class>/"

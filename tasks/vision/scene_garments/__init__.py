@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 CLASSES = 10
 
@@ -46,7 +46,7 @@ class SceneGarments(Classification):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .pictures import augment, to_inputs
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.datamodule import TensorDataModule
+    from breakeven.data.loaders import TensorDataModule
 
 CLASSES = 11  # the background and ten garments
 
@@ -47,7 +47,7 @@ class SceneSegmentation(Task):
 
     def datamodule(self, seed: int) -> TensorDataModule:
         """See `Task`."""
-        from breakeven.datamodule import TensorDataModule
+        from breakeven.data.loaders import TensorDataModule
 
         from .pictures import augment, to_inputs
 
@@ -67,7 +67,7 @@ class SceneSegmentation(Task):
 
     def student(self, width: float) -> nn.Module:
         """See `Task`. An encoder's blocks stay as many as they are."""
-        from breakeven.networks import unet
+        from breakeven.components.image_networks import unet
 
         return unet(self.encoder, 3, CLASSES, width)
 

@@ -61,7 +61,7 @@ class DirectNeuralCompressor(CompressionMethod):
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
         import torch
 
-        from breakeven.graphs import savable, with_integer_weights
+        from breakeven.components.graphs import savable, with_integer_weights
 
         batches = [inputs for inputs, _ in context.training_samples(self.samples)]
         with tempfile.TemporaryDirectory() as name:

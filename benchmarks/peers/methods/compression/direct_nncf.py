@@ -11,8 +11,8 @@ from typing import ClassVar
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven import registry
 from breakeven.method import Change, CompressionContext, CompressionMethod
+from breakeven.units import registry
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic.dataclasses import dataclass
 
-from breakeven import registry
 from breakeven.method import Runtime
+from breakeven.units import registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -1,0 +1,200 @@
+"""The command line: what people ask (`leaderboard`, `cheapest`, `verify`, …), beside the verbs that the rules call."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from breakeven.cli import stages
+from breakeven.errors import UserError, did_you_mean
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Breakeven: when does making a model cheaper pay off? Run the workflow with `snakemake --cores all`.",
+)
+LOOK, TRUST = "Look", "Trust"
+
+
+def run(arguments: list[str]) -> int:
+    """Run a verb in this process; its exit status: 2 and one line for bad input."""
+    try:
+        app(arguments, prog_name="breakeven")
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+    except UserError as error:
+        print(f"breakeven: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.filename is None:
+            raise
+        print(
+            f"breakeven: {error.filename}: {error.strerror}: check the path and its permissions",
+            file=sys.stderr,
+        )
+        return 2
+    return 0
+
+
+@app.command(rich_help_panel=LOOK)
+def leaderboard(
+    results: Annotated[Path, typer.Argument(help="Folder of results.")] = Path("results"),
+) -> None:
+    """Print the ranked boards."""
+    from breakeven.cli import boards
+
+    boards.render(results, Console())
+
+
+@app.command("list", rich_help_panel=LOOK)
+def list_units(kind: Annotated[str, typer.Argument(help="tasks, methods, hardware or all.")] = "all") -> None:
+    """List the tasks, methods and hardware profiles found."""
+    from breakeven.units import registry
+
+    kinds = ("tasks", "methods", "hardware")
+    if kind not in (*kinds, "all"):
+        raise UserError(f"list '{kind}': {did_you_mean(kind, (*kinds, 'all'))}")
+    for each in kinds if kind == "all" else (kind,):
+        table = Table("name", "group", "file", title=each, title_justify="left")
+        for unit in registry.units(each).values():
+            table.add_row(unit.name, unit.group, os.path.relpath(unit.path))
+        Console().print(table)
+
+
+@app.command(rich_help_panel=LOOK)
+def methods(
+    name: Annotated[str | None, typer.Argument(help="A method, for its parameters and limits.")] = None,
+) -> None:
+    """Say what the methods do: what each changes, what serves it, what it refuses, and which paper it follows."""
+    from breakeven.cli import units
+
+    if name is None:
+        units.render_methods(Console())
+    else:
+        units.render_method(name, Console())
+
+
+@app.command(rich_help_panel=LOOK)
+def tasks(
+    name: Annotated[str | None, typer.Argument(help="A task, for its data, its model and its parameters.")] = None,
+) -> None:
+    """Say what the tasks are: what data each has and under which licence, its metric and the quality to reach."""
+    from breakeven.cli import units
+
+    if name is None:
+        units.render_tasks(Console())
+    else:
+        units.render_task(name, Console())
+
+
+@app.command(rich_help_panel=LOOK)
+def check(
+    config: Annotated[Path, typer.Argument(help="A grid, such as workflow/config/smoke.yaml.")],
+) -> None:
+    """Check a grid: every key, name and parameter; say how many cells it has."""
+    from breakeven.grid import cells
+
+    found = cells.expand(cells.read_config(config), str(config))
+    print(f"{config}: {len(found.trainings)} training cells, {len(found.cells)} inference cells")
+
+
+@app.command(rich_help_panel=LOOK)
+def cheapest(
+    inferences: Annotated[float, typer.Option(help="N, how many inferences are to be served, such as 1e8.")],
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    hardware: Annotated[str | None, typer.Option(help="Only this hardware profile.")] = None,
+    scenario: Annotated[str | None, typer.Option(help="Only single_stream or offline.")] = None,
+    unit: Annotated[str, typer.Option(help="usd, joules or hours (of the device).")] = "usd",
+    served: Annotated[float, typer.Option(help="N0, inferences that the original has served before.")] = 0,
+    min_quality: Annotated[float, typer.Option(help="Share of the reference's quality to be kept.")] = 0.99,
+    max_latency_ms: Annotated[float | None, typer.Option(help="Limit of the median latency of a call.")] = None,
+    max_memory_mb: Annotated[float | None, typer.Option(help="Limit of the peak memory above imports.")] = None,
+    max_disk_mb: Annotated[float | None, typer.Option(help="Limit of the size of the file.")] = None,
+    max_packed_mb: Annotated[float | None, typer.Option(help="Limit of its size packed by zstd.")] = None,
+) -> None:
+    """Name the cheapest method for a number of inferences, within limits of quality, latency and size."""
+    from breakeven.cli.cheapest import render_cheapest
+    from breakeven.scoring.cheapest import Demand
+
+    limits = {
+        "latency_p50_ms": max_latency_ms,
+        "memory_above_baseline_bytes": None if max_memory_mb is None else max_memory_mb * 1e6,
+        "disk_bytes": None if max_disk_mb is None else max_disk_mb * 1e6,
+        "packed_bytes": None if max_packed_mb is None else max_packed_mb * 1e6,
+    }
+    only = {"task": task, "hardware": hardware, "scenario": scenario}
+    demand = Demand(inferences=inferences, served=served, unit=unit)
+    render_cheapest(results, only, demand, min_quality, limits, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def validate(
+    files: Annotated[list[Path], typer.Argument(help="Boards (.parquet), rows (.json), grids or profiles (.yaml).")],
+) -> None:
+    """Check files: schema, types, and whether the figures of every row agree with one another."""
+    from breakeven.trust import validation
+
+    validation.report(files, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def merge(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of results, of any machines.")],
+    output: Annotated[Path, typer.Option(help="Folder for the boards that hold all of their rows.")],
+) -> None:
+    """Unite the boards of several machines. Refuses files that are not valid, by name, and changes nothing then."""
+    from breakeven.trust import merging
+
+    merging.merge(folders, output, Console())
+
+
+@app.command(rich_help_panel=TRUST)
+def verify(
+    rows: Annotated[list[str] | None, typer.Argument(help="Cell ids, or chains; all rows where none is given.")] = None,
+    published: Annotated[Path, typer.Option(help="Folder of the results to verify.")] = Path("results/reference"),
+    results: Annotated[Path, typer.Option(help="Folder for what is measured now.")] = Path("results/verify"),
+    task: Annotated[str | None, typer.Option(help="Only rows of this task.")] = None,
+    cores: Annotated[str, typer.Option(help="Of snakemake.")] = "all",
+) -> None:
+    """Measure published rows again, from what they record, and say whether each speed-up lies within its interval."""
+    from breakeven.trust import verification
+
+    raise typer.Exit(verification.verify(rows or [], task, published, results, cores, Console()))
+
+
+@app.command(rich_help_panel=TRUST)
+def calibrate(
+    hardware: Annotated[str, typer.Option(help="A hardware profile, such as cpu_1.")] = "cpu_1",
+    repetitions: Annotated[int, typer.Option(help="Of the model that is timed beside itself.", min=1)] = 20,
+) -> None:
+    """Measure methods whose truth is known, on this machine: planted, measured, interval, pass or fail."""
+    from breakeven.trust import calibration
+
+    raise typer.Exit(calibration.run(hardware, repetitions, Console()))
+
+
+@app.command(rich_help_panel=TRUST)
+def doctor() -> None:
+    """Say what on this machine will hurt measurements, and how to mend it."""
+    from breakeven.trust import doctor
+
+    raise typer.Exit(doctor.run(Console()))
+
+
+@app.command(hidden=True)
+def forkserver(socket: Path) -> None:
+    """Serve forks of a process that has imported the heavy libraries."""
+    from breakeven.jobs import forkserver as server
+
+    server.serve(socket, run)
+
+
+app.add_typer(stages.app)

@@ -1,0 +1,139 @@
+"""The verbs that the workflow's rules call, one per stage; each line of a run can be pasted into a shell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+STAGES = "Stages, called by the workflow's rules"
+LATER_MIN = 1  # of a training's other ranks: rank 0 is to see its own time run out, and records it
+
+Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Hardware = Annotated[str, typer.Option(help="A hardware profile, such as cpu_1.")]
+Chain = Annotated[str, typer.Option(help="A chain, such as channel_pruning-ratio=0.5+int8_static.")]
+Source = Annotated[Path, typer.Option(help="Folder of the artifact to start from.")]
+Data = Annotated[Path, typer.Option(help="Record of the task's prepared data.")]
+Output = Annotated[Path, typer.Option(help="What to write.")]
+Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job is ended and recorded as timeout.")]
+
+
+@app.command(rich_help_panel=STAGES)
+def data(task: Task, output: Output) -> None:
+    """Obtain and prepare the data of a task."""
+    from breakeven.stages import job
+
+    job.prepare(task, output)
+
+
+@app.command(rich_help_panel=STAGES)
+def train(
+    task: Task,
+    method: Annotated[str, typer.Option(help="A training method, such as single_device.")],
+    hardware: Hardware,
+    seed: Seed,
+    data: Data,
+    output: Output,
+    timed: Annotated[bool, typer.Option("--timed", help="Nothing else runs beside it: its times count.")] = False,
+    timeout_min: Timeout = None,
+) -> None:
+    """Train the model of a task."""
+    from breakeven.jobs import slurm
+    from breakeven.stages.train import stage as training_cell
+    from breakeven.units import registry
+
+    stage: Callable[..., None] = partial(training_cell.train, task, method, hardware, seed, data, timed, output)
+    if registry.hardware(hardware).spread and slurm.place().rank > 0:
+        stage = partial(training_cell.assist, task, method, hardware, seed)
+    _supervised(stage, hardware, timeout_min)
+
+
+@app.command(rich_help_panel=STAGES)
+def compress(
+    task: Task,
+    step: Annotated[str, typer.Option(help="The step of a chain to apply, such as low_rank.")],
+    seed: Seed,
+    hardware: Hardware,
+    source: Source,
+    output: Output,
+    timeout_min: Timeout = None,
+) -> None:
+    """Apply one step of a chain to an artifact."""
+    from breakeven.stages import job
+
+    _supervised(partial(job.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
+
+
+@app.command(rich_help_panel=STAGES)
+def evaluate(
+    task: Task,
+    chain: Chain,
+    accelerator: Annotated[str, typer.Option(help="cpu or cuda.")],
+    source: Source,
+    output: Output,
+    timeout_min: Timeout = None,
+) -> None:
+    """Evaluate an artifact on the whole test set, in the runtime that serves it."""
+    from breakeven.stages import job
+
+    _supervised(partial(job.evaluate, task, chain, accelerator, source, output), None, timeout_min)
+
+
+@app.command(rich_help_panel=STAGES)
+def measure(
+    task: Task,
+    training: Annotated[str, typer.Option(help="method@hardware of the model's training.")],
+    seed: Seed,
+    chain: Chain,
+    hardware: Hardware,
+    mode: Annotated[str, typer.Option(help="brief, quick or full.")],
+    artifact: Annotated[Path, typer.Option(help="Folder of the cell's artifact.")],
+    reference: Annotated[Path, typer.Option(help="Folder of the trained model.")],
+    evaluation: Annotated[Path, typer.Option(help="Folder of the cell's evaluation.")],
+    reference_evaluation: Annotated[Path, typer.Option(help="Folder of the trained model's evaluation.")],
+    data: Data,
+    output: Output,
+    timeout_min: Timeout = None,
+) -> None:
+    """Time a cell beside its reference. Nothing else should run on the machine."""
+    from breakeven.stages.measure import stage as cell
+
+    inputs = cell.Inputs(artifact, reference, evaluation, reference_evaluation, data)
+    stage = partial(cell.measure, task, training, seed, chain, hardware, mode, inputs, output)
+    _supervised(stage, hardware, timeout_min)
+
+
+@app.command(rich_help_panel=STAGES)
+def collect(
+    kind: Annotated[str, typer.Option(help="training or inference.")],
+    output: Output,
+    sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
+) -> None:
+    """Unite the rows of all cells into one board."""
+    from breakeven.stages import collect as collection
+
+    collection.collect(kind, sources or [], output)
+
+
+def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
+    """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
+    from breakeven.jobs import forkserver as server
+    from breakeven.jobs import slurm, supervision
+    from breakeven.units import registry
+
+    profile = registry.hardware(hardware) if hardware else None
+    memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
+    server.preload()  # in a run it is there; by hand, it would count against the memory
+    here = slurm.place() if profile and profile.spread else None
+    later = LATER_MIN if here and here.rank else 0
+    limits = supervision.Limits(
+        seconds=None if timeout_min is None else 60 * (timeout_min + later),
+        memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
+        among=f"rank {here.rank} on {here.node}" if here else None,
+    )
+    supervision.supervise(stage, limits)

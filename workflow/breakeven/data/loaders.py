@@ -1,0 +1,147 @@
+"""A ready-made data module for tasks whose prepared data fits in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler
+
+from breakeven.components import training_ranks
+from breakeven.errors import UserError
+
+Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target, samples first
+Transform = Callable[..., tuple[Tensor, ...]]  # the inputs of a batch to those of the model
+
+
+class TensorDataModule(LightningDataModule):
+    """Train, validation and test loaders over tensors; each batch is indexed whole, in this process.
+
+    Args:
+        train, val, test: inputs and target of all samples, samples first.
+        batch_size: of the optimiser step over all processes; each process loads its share.
+        seed: of the order of the training samples.
+        transform: applied to the inputs of every batch, such as normalisation.
+        augment: applied to the inputs of training batches after `transform`; draws from torch's generator.
+    """
+
+    def __init__(
+        self,
+        train: Batch,
+        val: Batch,
+        test: Batch,
+        *,
+        batch_size: int,
+        seed: int,
+        transform: Transform | None = None,
+        augment: Transform | None = None,
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.test = train, val, test
+        self.batch_size, self.seed = batch_size, seed
+        self.transform, self.augment = transform, augment
+
+    def train_dataloader(self) -> DataLoader:
+        """Shuffled; the last, smaller batch is left out. One that is given the state of another goes on after it."""
+        order = torch.Generator().manual_seed(self.seed)
+        steps = [step for step in (self.transform, self.augment) if step]
+        return self._loader(_Resumable, self.train, steps, order, drop_last=True, generator=torch.Generator())
+
+    def val_dataloader(self) -> DataLoader:
+        """In order."""
+        return self._loader(DataLoader, self.val, [self.transform] if self.transform else [])
+
+    def test_dataloader(self) -> DataLoader:
+        """In order, all of it."""
+        return self._loader(DataLoader, self.test, [self.transform] if self.transform else [])
+
+    def _loader(
+        self,
+        kind: type[DataLoader],
+        samples: Batch,
+        steps: list[Transform],
+        order: torch.Generator | None = None,
+        **how: Any,
+    ) -> DataLoader:
+        shares, rank = training_ranks.share_of_a_batch(self.trainer)
+        size, rest = divmod(self.batch_size, shares)
+        if rest or not size:
+            raise UserError(f"a batch of {self.batch_size} cannot be shared by {shares} processes: change either")
+        dataset = _Batches(samples, steps)
+        return kind(dataset, batch_size=size, collate_fn=_as_it_is, sampler=_Share(dataset, shares, rank, order), **how)
+
+
+class _Resumable(DataLoader):
+    """Knows how many batches it has given. Lightning keeps this state in checkpoints."""
+
+    given = 0
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        for batch in super().__iter__():
+            self.given += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """How many batches it has given, over all epochs."""
+        return {"batches": self.given}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on after so many batches; none of them is loaded."""
+        self.given = state["batches"]
+        epochs, batches = divmod(self.given, len(self))
+        cast(_Share, self.sampler).go_on(epochs, batches * cast(int, self.batch_size))
+
+
+class _Share(DistributedSampler):
+    """One process's share of the batches that a single process would have, so that all train on the same ones.
+
+    A distributed sampler by its class, which Lightning leaves in its place: its own would shuffle in another order.
+    """
+
+    def __init__(self, dataset: _Batches, shares: int, rank: int, order: torch.Generator | None) -> None:
+        super().__init__(dataset, shares, rank)
+        self.samples = range(len(dataset))
+        self.order = order  # what each epoch's own is drawn from; None: as they lie
+        self.skipped = 0
+
+    def __iter__(self) -> Iterator[int]:
+        indices, skipped, self.skipped = self._epoch(), self.skipped, 0
+        indices += indices[: -len(indices) % self.num_replicas]  # shares of one size: processes step together
+        return iter(indices[self.rank :: self.num_replicas][skipped:])
+
+    def go_on(self, epochs: int, samples: int) -> None:
+        """Begin after so many epochs, and so many of this process's samples of the next."""
+        for _ in range(epochs):
+            self._epoch()
+        self.skipped = samples
+
+    def _epoch(self) -> list[int]:
+        if self.order is None:
+            return list(self.samples)
+        torch.empty((), dtype=torch.int64).random_(generator=self.order)  # as if the loader's seed came from it too
+        return list(RandomSampler(self.samples, generator=self.order))
+
+
+class _Batches(Dataset):
+    """Gives a whole batch for a list of indices: collating sample by sample outlasts a small model."""
+
+    def __init__(self, samples: Batch, steps: list[Transform]) -> None:
+        self.inputs, self.target = samples
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def __getitems__(self, indices: list[int]) -> Batch:
+        chosen = torch.as_tensor(indices)
+        inputs = tuple(x[chosen] for x in self.inputs)
+        for step in self.steps:
+            inputs = step(*inputs)
+        return inputs, self.target[chosen]
+
+
+def _as_it_is(batch: Any) -> Batch:
+    return batch

@@ -1,0 +1,252 @@
+"""From a config to cells, and from cells to the paths of their results. All the Snakefile knows of the engine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
+from breakeven.errors import UserError
+from breakeven.grid import chain as chains
+from breakeven.grid.chain import Chain
+from breakeven.jobs import slurm
+from breakeven.method import TrainingMethod
+from breakeven.units import registry, schema
+
+CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config, in the environment of its jobs
+VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
+
+
+@dataclass(frozen=True)
+class Training:
+    """One trained model: a cell of the training board, and what the chains of the inference board start from."""
+
+    task: str
+    method: str
+    hardware: str
+    seed: int
+
+    @property
+    def key(self) -> str:
+        """Its folder below each stage's: `fashion_mnist/single_device@cpu_1/seed=0`."""
+        return f"{self.task}/{self.method}@{self.hardware}/seed={self.seed}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of the inference board: a chain applied to a trained model, measured on one hardware profile."""
+
+    training: Training
+    chain: str
+    hardware: str
+
+    @property
+    def key(self) -> str:
+        """Its folder below `cells/`."""
+        return f"{self.training.key}/{self.chain}@{self.hardware}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything a config asks for."""
+
+    trainings: list[Training]  # of the training board: timed alone
+    cells: list[Cell]
+    timing: str  # brief, quick or full
+    config_sha256: str  # of what is to be measured, wherever the results go and however a cluster is asked
+
+    def resources(
+        self,
+        profile: Callable[[Any], str],
+        alone: Callable[[Any], bool] | None = None,
+        models: int = 1,
+        spread: Callable[[], bool] | None = None,
+    ) -> dict[str, Callable[[Any], slurm.Asked]]:
+        """What a rule asks a cluster for: resources, each a function of a job's wildcards, as Snakemake takes them.
+
+        What no profile of the grid asks for is not among them, so that a default of the run's own holds.
+
+        Args:
+            profile: names the hardware profile of a job.
+            alone: whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
+            models: how many processes may fill the memory of the profile at once.
+            spread: whether this run has jobs on all nodes of a profile; None: no job of the rule needs more than one.
+        """
+
+        def asked(name: str) -> Callable[[Any], slurm.Asked]:
+            def of(wildcards: Any) -> slurm.Asked:
+                timed = alone is not None and alone(wildcards)
+                everywhere = spread is not None and spread()
+                return slurm.asked(registry.hardware(profile(wildcards)), timed, models, everywhere)[name]
+
+            return of
+
+        trained = {training.hardware for training in [*self.trainings, *(cell.training for cell in self.cells)]}
+        profiles = trained | {cell.hardware for cell in self.cells}
+        needs = (alone is not None, models, spread is not None)
+        every = [slurm.asked(registry.hardware(name), *needs) for name in profiles]
+        return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n] is not None)}
+
+    def evaluated_on(self, accelerator: str) -> str:
+        """The hardware profile whose nodes evaluate on that kind of accelerator."""
+        return next(cell.hardware for cell in self.cells if registry.hardware(cell.hardware).accelerator == accelerator)
+
+
+def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
+    """The cells of a config, every name and parameter checked before any work starts.
+
+    Raises:
+        UserError: what is wrong, where, and what to do.
+    """
+    config = schema.check(_numbers(config), "config", where)
+    tasks = [registry.identify("tasks", text) for text in config["tasks"]]
+    seeds = config["seeds"]
+    source = _placed(config["trained_by"])
+    trainings = [
+        Training(task, method, hardware, seed)
+        for task in tasks
+        for method, hardware in map(_placed, config["training"])
+        for seed in seeds
+    ]
+    asked = [chains.served(text) for text in (*config["chains"], *_points(config.get("curve", {})))]
+    # In each runtime the uncompressed model too: what the runtime gives is told from what the compression gives.
+    names = dict.fromkeys([chains.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
+    for hardware in config["hardware"]:
+        if (nodes := registry.hardware(hardware).nodes) > 1:
+            raise UserError(
+                f"hardware '{hardware}': has {nodes} nodes, a model is served on one: list it by 'training'"
+            )
+    cells = [
+        Cell(Training(task, *source, seed), chain, hardware)
+        for task in tasks
+        for seed in seeds
+        for hardware in config["hardware"]
+        for chain in names
+    ]
+    what = {key: value for key, value in config.items() if key not in ("results", "bundle_min")}
+    config_sha256 = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
+    return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"], config_sha256)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A config file, valid by its schema."""
+    return schema.read_yaml(path, schema="config")
+
+
+def task_sources(task: str) -> list[str]:
+    """The files that make up a task: an input of its jobs."""
+    return registry.find("tasks", task.partition("-")[0]).sources
+
+
+def method_sources(text: str) -> list[str]:
+    """The files that make up a method: an input of its jobs."""
+    return registry.find("methods", text.partition("-")[0]).sources
+
+
+def step_sources(chain: str) -> list[str]:
+    """The files of a chain's last step; those of the steps before are inputs of the jobs that ran them."""
+    return method_sources(last_step(chain))
+
+
+def runtime_sources(chain: str) -> list[str]:
+    """The files of the runtime that serves a chain."""
+    return method_sources(chains.parse(chain).runtime)
+
+
+def execution(name: str) -> str:
+    """What of a hardware profile matters to its jobs: all but its price, which the boards take as it is now."""
+    p = registry.hardware(name)
+    link = f" {p.network_mbit:g} Mbit/s" if p.network_mbit else ""
+    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}{link}"
+
+
+def launcher(hardware: str, resources: Any) -> str:
+    """What a training's line begins with, where its job has been given several nodes."""
+    return slurm.launcher(registry.hardware(hardware)) if resources.get("mpi") else ""
+
+
+def hardware_sources(names: Iterable[str]) -> list[str]:
+    """The files of hardware profiles."""
+    return sorted({source for name in names for source in registry.find("hardware", name).sources})
+
+
+def last_step(chain: str) -> str:
+    """The step that turns the prefix's artifact into this chain's."""
+    return chains.parse(chain).steps[-1]
+
+
+def training_of(wildcards: Any) -> Training:
+    """The training that a job's wildcards name."""
+    return Training(wildcards.task, wildcards.training, wildcards.train_hardware, int(wildcards.seed))
+
+
+def artifact(key: str, chain: str) -> str:
+    """The folder of a chain's artifact, below the results folder: the trained model itself for the reference."""
+    return _artifact(key, chains.parse(chain))
+
+
+def prefix_artifact(key: str, chain: str) -> str:
+    """The folder of the artifact that the last step of a chain starts from."""
+    return _artifact(key, chains.parse(chain).prefix)
+
+
+def _artifact(key: str, chain: Chain) -> str:
+    return f"artifacts/{key}/{chain}" if chain.steps else f"models/{key}"
+
+
+def measured_from(results: str, wildcards: Any) -> dict[str, str]:
+    """The folders that a cell is measured from: artifact and evaluation, of its own and of its reference."""
+    key, kind = training_of(wildcards).key, accelerator(wildcards.hardware)
+    return {
+        "artifact": f"{results}/{artifact(key, wildcards.chain)}",
+        "reference": f"{results}/{artifact(key, chains.REFERENCE)}",
+        "evaluation": f"{results}/evaluations/{key}/{wildcards.chain}@{kind}",
+        "reference_evaluation": f"{results}/evaluations/{key}/{chains.REFERENCE}@{kind}",
+    }
+
+
+def accelerator(hardware: str) -> str:
+    """cpu or cuda: quality is evaluated once on each."""
+    return registry.hardware(hardware).accelerator
+
+
+def threads(hardware: str) -> int:
+    """Cores that a job on this profile keeps busy."""
+    return registry.hardware(hardware).cores
+
+
+def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config with whole seeds: Snakemake leaves the numbers in a list given by --config as text."""
+    seeds = config.get("seeds")
+    if isinstance(seeds, list):
+        seeds = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in seeds]
+    return {**config, **({"seeds": seeds} if "seeds" in config else {})}
+
+
+def _points(curves: Mapping[str, Mapping[str, list[Any]]]) -> Iterator[str]:
+    """The chains of `curve`: each chain with one parameter of one of its steps at several values."""
+    for chain, swept in curves.items():
+        for parameter, values in swept.items():
+            steps = chain.split("+")
+            having = [i for i, step in enumerate(steps) if parameter in registry.parameters(registry.method(step))]
+            if len(having) != 1:
+                found = "no step has" if not having else f"{len(having)} steps have"
+                raise UserError(f"curve '{chain}': {found} a parameter '{parameter}': name one that one step has")
+            for value in values:
+                at = having[0]
+                yield "+".join([*steps[:at], f"{steps[at]}-{parameter}={value}", *steps[at + 1 :]])
+
+
+def _placed(text: str) -> tuple[str, str]:
+    """`single_device@cpu_1` as method and hardware profile, both checked."""
+    method, at, hardware = text.partition("@")
+    if not at:
+        raise UserError(f"training '{text}': write method@hardware, such as single_device@cpu_1")
+    if not isinstance(registry.method(method), TrainingMethod):
+        raise UserError(f"training '{text}': '{method}' does not train: list it under 'chains'")
+    registry.hardware(hardware)
+    return registry.identify("methods", method), hardware

@@ -1,0 +1,170 @@
+"""Chains of compression steps and a runtime, such as `channel_pruning-ratio=0.5+int8_static`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import zip_longest
+from typing import cast, get_args
+
+from breakeven.errors import UserError
+from breakeven.hardware import HardwareProfile
+from breakeven.method import Change, CompressionMethod, DistributedRuntime, Method, Runtime
+from breakeven.task import Task
+from breakeven.units import registry
+
+REFERENCE = "fp32"  # the trained model itself, served by eager torch: what every other chain is compared with
+DEFAULT_RUNTIME = "eager"
+ORDER = get_args(Change)
+WHAT = {
+    "network": "the network",
+    "layers": "the shapes of its layers",
+    "zeros": "which weights are zero",
+    "values": "the values of its weights",
+    "precision": "its precision",
+}
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Steps in canonical spelling: compressions of the module, then a runtime's export, then of its file."""
+
+    steps: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """The shortest spelling: a runtime is not named where the next step implies it."""
+        shown = [
+            step
+            for step, following in zip_longest(self.steps, self.steps[1:])
+            if following is None or not _is(step, Runtime) or not _compression(following).on_file
+        ]
+        return "+".join(shown) or REFERENCE
+
+    @property
+    def prefix(self) -> Chain:
+        """The chain whose artifact the last step starts from."""
+        return Chain(self.steps[:-1])
+
+    @property
+    def compressions(self) -> str:
+        """The chain without its runtime: the `method` of a row."""
+        return "+".join(step for step in self.steps if not _is(step, Runtime)) or REFERENCE
+
+    @property
+    def runtime(self) -> str:
+        """The runtime that serves the result."""
+        return next((step for step in self.steps if _is(step, Runtime)), DEFAULT_RUNTIME)
+
+    @property
+    def served_by(self) -> Runtime:
+        """That runtime, made."""
+        return cast(Runtime, registry.method(self.runtime))
+
+    @property
+    def precision(self) -> str:
+        """What the weights are stored in, or what the runtime computes in where that is another."""
+        found = [_compression(step).precision for step in self.steps if _is(step, CompressionMethod)]
+        found.append(self.served_by.precision)
+        return next((precision for precision in reversed(found) if precision), REFERENCE)
+
+    @cached_property
+    def methods(self) -> tuple[Method, ...]:
+        """The steps, made."""
+        return tuple(registry.method(step) for step in (*self.steps, *(() if self._exported else (DEFAULT_RUNTIME,))))
+
+    @property
+    def _exported(self) -> bool:
+        return any(_is(step, Runtime) for step in self.steps)
+
+    def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
+        """The first step's reason not to serve this pair, or None."""
+        reasons = ((type(m).__name__, m.unsupported(task, hardware)) for m in self.methods)
+        return next((f"{name}: {reason}" for name, reason in reasons if reason), None)
+
+
+@cache
+def parse(text: str) -> Chain:
+    """The chain that `text` names, as far as it goes: a beginning of a longer chain may lack its runtime.
+
+    Raises:
+        UserError: an unknown step or parameter, or an order that makes no sense, with the reason.
+    """
+    if text == REFERENCE:
+        return Chain(())
+    building = _Building(text)
+    for part in text.split("+"):
+        building.add(part)
+    return Chain(tuple(building.steps))
+
+
+@cache
+def served(text: str) -> Chain:
+    """The chain that `text` names, with the runtime that its last step needs."""
+    chain = parse(text)
+    needed = _compression(chain.steps[-1]).runtime if chain.steps and not chain._exported else None
+    return chain if needed in (None, DEFAULT_RUNTIME) else parse(f"{text}+{needed}")
+
+
+class _Building:
+    """A chain in the making, checked step by step."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.steps: list[str] = []
+        self.runtime: str | None = None  # once the model is exported
+
+    def add(self, part: str) -> None:
+        if part in (REFERENCE, ""):
+            raise self._error(f"'{part}' cannot be a step: write '{REFERENCE}' alone, or leave it out")
+        step, method = registry.identify("methods", part), registry.method(part)
+        if isinstance(method, Runtime):
+            self._export(step)
+        elif isinstance(method, CompressionMethod):
+            self._compress(step, method)
+        else:
+            raise self._error(f"'{step}' is a training method: list it under 'training'")
+
+    def _export(self, step: str) -> None:
+        if self.runtime not in (None, step):
+            raise self._error(f"'{step}' follows the runtime '{self.runtime}': a chain has one runtime")
+        if self.runtime is None:
+            needed = _compression(self.steps[-1]).runtime if self.steps else None
+            calls_modules = isinstance(registry.method(step), DistributedRuntime) and needed == DEFAULT_RUNTIME
+            if needed not in (None, step.partition("-")[0]) and not calls_modules:  # whatever the runtime's parameters
+                raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
+            if step != DEFAULT_RUNTIME:
+                self.steps.append(step)
+        self.runtime = step
+
+    def _compress(self, step: str, method: CompressionMethod) -> None:
+        before = next((s for s in reversed(self.steps) if _is(s, CompressionMethod)), None)
+        if before is not None:
+            self._require_order(before, step)
+        if not method.on_file and self.runtime is not None:
+            raise self._error(f"'{step}' compresses a module: put it before '{self.runtime}'")
+        if method.on_file:
+            assert method.runtime is not None
+            needed = registry.identify("methods", method.runtime)
+            if self.runtime not in (None, needed):
+                raise self._error(f"'{step}' compresses files of '{needed}', not '{self.runtime}'")
+            self._export(needed)
+        self.steps.append(step)
+
+    def _require_order(self, before: str, step: str) -> None:
+        first, second = _compression(before).changes, _compression(step).changes
+        if ORDER.index(second) < ORDER.index(first):
+            why = f"changes {WHAT[second]}, which undoes what '{before}' did to {WHAT[first]}"
+            raise self._error(f"'{step}' {why}: put '{step}' before '{before}'")
+        if second == first == "precision":
+            raise self._error(f"'{before}' has set the precision already: leave '{before}' or '{step}' out")
+
+    def _error(self, what: str) -> UserError:
+        return UserError(f"chain '{self.text}': {what}")
+
+
+def _is(step: str, contract: type) -> bool:
+    return isinstance(registry.method(step), contract)
+
+
+def _compression(step: str) -> CompressionMethod:
+    return cast(CompressionMethod, registry.method(step))

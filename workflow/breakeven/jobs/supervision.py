@@ -1,0 +1,169 @@
+"""Runs a stage in a process of its own, under its limits, so that however that process ends there is a record of it."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+import psutil
+
+from breakeven.errors import CellFailure, FinalFailure, UserError, death, failure_of
+from breakeven.machine import memory
+
+ATTEMPTS = 3  # at a stage that the infrastructure fails; every other failure is final
+PAUSE_S = 5.0  # before another attempt
+GRACE_S = 5.0  # for a process to end once it has said its last word
+PDEATHSIG, CHILD_SUBREAPER = 1, 36  # prctl(2)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a stage may take."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None  # above what its process holds after the imports
+    among: str | None = None  # who it is among others that were started together; None: alone
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One go at a stage. Where `failure` is set the work is over: what is left is to record it."""
+
+    number: int = 1
+    failure: CellFailure | None = None
+
+    def begin(self) -> None:
+        """Raise the failure, if there is one: stages call it where their work would start."""
+        if self.failure is not None:
+            raise FinalFailure(self.failure.status, self.failure.reason)
+
+
+def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float = PAUSE_S) -> None:
+    """Run `stage` until it ends well, or record how it failed.
+
+    A stage records the failures that it meets itself. It does not live to see its process killed, or its time run out,
+    and a broken disk or network it leaves to be tried again: those are recorded by running it once more, with the
+    failure given. One among others cannot try again alone: it ends, and takes them along.
+
+    Raises:
+        UserError: as the stage raised it.
+        SystemExit: the stage raised what no cell can be blamed for; its traceback is printed. Or the infrastructure
+            failed one among others.
+    """
+    for number in range(1, ATTEMPTS + 1):
+        failure = _attempt(stage, Attempt(number), limits)
+        if failure is None:
+            return
+        if failure.status != "infra_error":
+            break
+        if limits.among is not None:
+            print(f"{failure.status}: {failure.reason}", file=sys.stderr, flush=True)
+            raise SystemExit(1)
+        print(f"attempt {number} of {ATTEMPTS}: {failure.reason}", file=sys.stderr, flush=True)
+        if number < ATTEMPTS:
+            time.sleep(pause_s)
+        else:
+            failure = CellFailure(failure.status, f"{ATTEMPTS} attempts failed; the last: {failure.reason}")
+    stage(Attempt(number, failure))
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process, forked by `multiprocessing`, when the one that forked it ends."""
+    _prctl(PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:  # it had ended before
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> CellFailure | None:
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    oom_kills, others = memory.oom_kills(), set(psutil.Process().children())
+    _prctl(CHILD_SUBREAPER, 1)  # processes that the stage leaves behind become children of this one
+    process = context.Process(target=_run, args=(theirs, stage, attempt, limits))
+    process.start()
+    theirs.close()
+    try:
+        said = _last_word(ours, process, limits.seconds)
+    except TimeoutError:
+        minutes = (limits.seconds or 0) / 60
+        return CellFailure("timeout", f"not done after {minutes:g} minutes: raise timeout_min in the grid's config")
+    finally:
+        _end(process, others)
+    if said is None:
+        who = "the job's process" if limits.among is None else f"the process of {limits.among}"
+        return death(who, process.exitcode or 0, memory.oom_kills() - oom_kills)
+    if isinstance(said[0], UserError | SystemExit):
+        raise said[0]
+    return said[0]
+
+
+def _last_word(pipe: Connection, process: Any, seconds: float | None) -> tuple[Any] | None:
+    """What the process sent before it ended, in a tuple; None where it ended without a word.
+
+    Raises:
+        TimeoutError: neither happened in time.
+    """
+    # Not the end of the pipe, nor the process's `sentinel`: what the process has started keeps both open.
+    ended = os.pidfd_open(process.pid)
+    try:
+        ready = wait([pipe, ended], seconds)
+        if not ready:
+            raise TimeoutError
+        said = _received(pipe) if pipe in ready else None
+        wait([ended], GRACE_S)
+    finally:
+        os.close(ended)
+    return said
+
+
+def _received(pipe: Connection) -> tuple[Any] | None:
+    try:
+        return (pipe.recv(),)
+    except (EOFError, ConnectionResetError):
+        return None
+
+
+def _end(process: Any, others: set[psutil.Process]) -> None:
+    """Kill what is left of a process and of all that it has started: every child of this one but the `others`."""
+    process.kill()
+    process.join()
+    while left := set(psutil.Process().children()) - others:  # whose children in turn become this one's
+        for each in left:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(left)
+
+
+def _run(pipe: Connection, stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> None:
+    """In the process of its own."""
+    die_with_parent()
+    ended: BaseException | None = None
+    try:
+        if limits.memory_bytes is not None:
+            memory.limit(limits.memory_bytes)
+        stage(attempt)
+    except UserError as error:
+        ended = error
+    except Exception as error:
+        failure = failure_of(error)
+        ended = failure if failure.status != "method_error" else SystemExit(1)
+        if failure.status == "method_error":
+            traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pipe.send(ended)
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -1,0 +1,180 @@
+"""What a row was made on and with, read on the machine that does the work."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from breakeven.grid import cells
+from breakeven.hardware import HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model, gpus_found
+from breakeven.plugins import REPOSITORY
+
+CONTENDED_PERCENT = 5.0  # of all cores: foreign load above this while timing: the row is shown, not ranked
+CONTENDED_CORES = 0.5  # the same on a machine of many cores, where one busy process is a small share
+CPU = Path("/sys/devices/system/cpu")
+LIBRARIES = [
+    *("numpy", "onnx", "onnxruntime", "onnxscript", "pytorch-lightning", "snakemake", "timm", "torch"),
+    *("torch-pruning", "torchmetrics", "torchvision", "transformers"),
+]
+
+
+def now() -> str:
+    """The time in UTC, ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def provenance(hardware: HardwareProfile) -> dict[str, Any]:
+    """The fields of `record.Provenance` that hold for a whole job, but its times and loads."""
+    return {**_machine(), **_software(), **(_gpu() if hardware.accelerator == "cuda" else {})}
+
+
+def load_average() -> float:
+    """Processes running or waiting to, over the last minute."""
+    return os.getloadavg()[0]
+
+
+def hardware_fingerprint(hardware: HardwareProfile) -> str:
+    """A stable hash of what matters to speed: rows of different ones are never compared."""
+    facts = {**_machine(), **(_gpu() if hardware.accelerator == "cuda" else {})}
+    matters = ("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo", "gpu_model", "gpu_driver")
+    profile: list[Any] = [hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads]
+    profile += [hardware.network_mbit] if hardware.network_mbit else []
+    return digest([profile, [facts.get(name) for name in matters]])
+
+
+def digest(content: Any) -> str:
+    """A short stable hash of JSON-like content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def package_version(name: str) -> str | None:
+    """The installed version of a package."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+class ForeignLoad:
+    """Share of the machine that other processes used during a block, in percent of all its cores.
+
+    Ours are this process, the children it has waited for, and the running ones in `pids` with those they have started.
+    """
+
+    def __init__(self, pids: Sequence[int] = ()) -> None:
+        named = [psutil.Process(pid) for pid in pids]
+        self.processes = [psutil.Process(), *named, *(child for p in named for child in p.children(recursive=True))]
+        self.percent = 0.0
+
+    def __enter__(self) -> ForeignLoad:
+        self.started, self.busy, self.own = time.perf_counter(), _busy_s(), self._own_s()
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        if kind is None:
+            self.percent = self.so_far()
+
+    def so_far(self) -> float:
+        """The share since the block began."""
+        self.elapsed_s = time.perf_counter() - self.started
+        foreign = (_busy_s() - self.busy) - (self._own_s() - self.own)
+        return max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
+
+    def _own_s(self) -> float:
+        total = 0.0
+        for process in self.processes:
+            with suppress(psutil.NoSuchProcess):  # it has ended: its parent, which has waited for it, counts it
+                total += sum(process.cpu_times()[:4])
+        return total
+
+
+def is_contended(foreign_load_percent: float, machine_cores: float | None = None) -> bool:
+    """Whether so much foreign load spoils a timing, on a machine of so many cores; this one's where None.
+
+    Columns of rows give a column.
+    """
+    cores = foreign_load_percent / 100 * (machine_cores if machine_cores is not None else psutil.cpu_count() or 1)
+    return (foreign_load_percent > CONTENDED_PERCENT) | (cores > CONTENDED_CORES)
+
+
+def _busy_s() -> float:
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+
+
+@cache
+def _machine() -> dict[str, Any]:
+    return {
+        "cpu_model": cpu_model(),
+        "cores": psutil.cpu_count(),
+        "threads_allowed": len(os.sched_getaffinity(0)),
+        "ram_bytes": psutil.virtual_memory().total,
+        "cgroup_cpu_limit": cgroup_cores(),
+        "cgroup_memory_limit_bytes": cgroup_memory_bytes(),
+        "kernel": platform.release(),
+        "governor": _text(CPU / "cpu0/cpufreq/scaling_governor"),
+        "turbo": _turbo(),
+        "virtualised": "hypervisor" in Path("/proc/cpuinfo").read_text(),
+    }
+
+
+@cache
+def _software() -> dict[str, Any]:
+    lock = REPOSITORY / "requirements.lock"
+    return {
+        "python": platform.python_version(),
+        "torch": package_version("torch"),
+        "libraries": json.dumps({name: package_version(name) for name in LIBRARIES}),
+        "config_sha256": os.environ.get(cells.CONFIG_SHA256),
+        "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
+        "executor": "slurm" if "SLURM_JOB_ID" in os.environ else "local",
+        "job_id": os.environ.get("SLURM_JOB_ID"),
+    }
+
+
+@cache
+def _gpu() -> dict[str, Any]:
+    gpus = gpus_found()
+    return {"gpu_model": gpus[0].name, "gpu_driver": gpus[0].driver, "gpu_count": len(gpus)} if gpus else {}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _turbo() -> bool | None:
+    boost, no_turbo = _number(CPU / "cpufreq/boost"), _number(CPU / "intel_pstate/no_turbo")
+    if boost is not None:
+        return bool(boost)
+    return None if no_turbo is None else not no_turbo
+
+
+def _number(path: Path) -> int | None:
+    text = _text(path)
+    return int(text) if text and text.isdigit() else None
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return None

@@ -1,0 +1,145 @@
+"""What serving N inferences costs with each method, and which is the cheapest within limits (protocol, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import compress
+
+import numpy as np
+import pandas as pd
+
+from breakeven import statistics
+from breakeven.machine.energy import ESTIMATE
+from breakeven.scoring import cost, leaderboard, ratios
+from breakeven.scoring.ties import ROUNDING, SAME
+
+US_DOLLARS, JOULES, HOURS = "US$", "J", "device-hours"
+UNITS = {"usd": US_DOLLARS, "joules": JOULES, "hours": HOURS}
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What is to be served, and what it is counted in."""
+
+    inferences: float  # N, from now on
+    served: float = 0.0  # N0, by the original before
+    unit: str = "usd"  # a key of UNITS
+    serving: float | None = None  # price of an hour of the hardware that serves; the rows' own where None
+    making: float | None = None  # of the hardware that compresses
+    spent: bool = True  # count what is spent either way: training, and the inferences served
+
+
+def with_totals(rows: pd.DataFrame, demand: Demand) -> pd.DataFrame:
+    """The rows with what they cost, in the unit of the demand; NaN where unknown.
+
+    Columns: `c_0` and `c` (of one inference by the original and by the method), `making` (compressing and exporting),
+    `sunk` (spent either way), `total` with `total_low` and `total_high` at the ends of the interval of the speed-up,
+    `saved` against the original, and N* in `break_even`, `break_even_low`, `break_even_high`.
+    """
+    rows = rows.copy()
+    own = hourly(rows, demand.unit)
+    serving = own if demand.serving is None else demand.serving
+    making = own if demand.making is None else demand.making
+    rows["c_0"] = c_0 = cost.work(rows["reference_seconds_per_inference"], serving)
+    rows["making"] = cost.work(rows["making_s"], making)
+    trained = cost.work(rows["train_time_s"], making)
+    rows["sunk"] = cost.original_total(0, demand.served, trained, c_0) if demand.spent else 0.0
+    original = rows["chain"].eq(ratios.REFERENCE)
+    gains = _gains(rows, demand.unit)
+    for total, star, gain in zip(TOTALS, ratios.BREAK_EVENS, gains, strict=True):
+        c = c_0 / gain.to_numpy(float)
+        rows[total] = rows["sunk"] + rows["making"] + demand.inferences * c
+        rows[star] = pd.Series(cost.break_even(rows["making"], c_0, c), index=rows.index).mask(original)
+    rows["c"] = c_0 / gains[0].to_numpy(float)
+    rows["saved"] = rows["sunk"] + demand.inferences * rows["c_0"] - rows["total"]
+    return rows
+
+
+TOTALS = ["total", "total_low", "total_high"]
+
+
+def cheapest(
+    rows: pd.DataFrame, demand: Demand, gate: float = leaderboard.GATE, limits: Mapping[str, float | None] | None = None
+) -> pd.DataFrame:
+    """The rows of one key (`ratios.KEY`) in order of their total cost, the ones that may not be chosen last.
+
+    Eligible are rows of the closed board (see `leaderboard.rank`) within `limits` with a known total. Columns beside
+    those of `with_totals`:
+
+    - `why_not`: a list of reasons, and `eligible`: there are none;
+    - `cheapest`: the eligible row of lowest total;
+    - `tied`: it, and eligible rows that the measurement cannot tell from it, as ranks are told apart: the 95 % interval
+      of the difference has 0 inside, or the difference is within 2 % of what is not spent either way.
+    """
+    limits = limits or leaderboard.NO_LIMITS
+    ranked = with_totals(leaderboard.rank(rows, "usd", gate, limits), demand)
+    ranked["why_not"] = _why_not(ranked, demand, gate, limits)
+    ranked["eligible"] = ranked["why_not"].str.len() == 0
+    ranked = ranked.sort_values(["eligible", "total", "chain"], ascending=[False, True, True])
+    ranked["cheapest"] = ranked["eligible"] & (np.arange(len(ranked)) == 0)
+    ranked["tied"] = ranked["eligible"] & ~_costlier(ranked, demand)
+    return ranked
+
+
+def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
+    """Which rows cost more than the first beyond doubt; an unknown interval leaves doubt."""
+    _, better, worse = (gain.to_numpy(float) for gain in _gains(rows, demand.unit))
+    n = rows["processes"].to_numpy(float, na_value=np.nan)
+    error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
+    exact = rows["chain"].eq(ratios.REFERENCE).to_numpy()  # its gain is 1 by definition
+    error, n = np.where(exact, 0.0, error), np.where(exact, 2.0, n)
+    own = (rows["total"] - rows["sunk"]).to_numpy(float)
+    doubt = statistics.margin(error, n, np.broadcast_to(error[:1], error.shape), np.broadcast_to(n[:1], n.shape))
+    more = own - own[:1]
+    return pd.Series((more > SAME * own[:1]) & (more > doubt), index=rows.index)
+
+
+def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[str, float | None]) -> list[list[str]]:
+    """For each row why it may not be chosen."""
+    kept = rows["quality_ratio"]
+    reasons = {"no reference": kept.isna(), "below the quality gate": kept < gate - ROUNDING}
+    for column, limit in limits.items():
+        if limit is not None:
+            name, value = LIMITED.get(column, column), rows[column].astype(float)
+            reasons |= {f"{name} unknown": value.isna(), f"{name} over the limit": value > limit}
+    reasons["contended"] = ratios.flagged(rows, "contended")
+    reasons[UNKNOWN[demand.unit]] = rows["total"].isna() & kept.notna()
+    why = [list(compress(reasons, found)) for found in zip(*reasons.values(), strict=True)]
+    gaps = zip(rows["board"], rows["status"], why, strict=True)
+    return [[str(status)] if board == "gap" else reason for board, status, reason in gaps]
+
+
+LIMITED = {
+    "latency_p50_ms": "latency",
+    "memory_above_baseline_bytes": "memory",
+    "disk_bytes": "size",
+    "packed_bytes": "packed size",
+}
+UNKNOWN = {"usd": "price or time unknown", "joules": "energy or time unknown", "hours": "time unknown"}
+
+
+def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
+    """What an hour of the rows' hardware costs: US$ from its profile, joules from what it draws, or one device-hour.
+
+    The power is what was measured while the reference served, or what the profile estimates; NaN where one of a row
+    and its reference was measured and the other estimated.
+    """
+    if unit == "usd":
+        return rows["usd_per_hour"].astype(float)
+    if unit == "hours":
+        return pd.Series(cost.DEVICE_HOURS, index=rows.index)
+    reference = ratios.reference_of(rows)
+    measured = reference["energy_j_per_sample"].astype(float) / reference["seconds_per_inference"]
+    watts = rows["watts"].astype(float).where(rows["energy_method"].eq(ESTIMATE), measured)
+    return (watts * cost.SECONDS_PER_HOUR).where(rows["energy_method"].eq(reference["energy_method"]))
+
+
+def _gains(rows: pd.DataFrame, unit: str) -> list[pd.Series]:
+    """What one inference saves, as a ratio: the value, its better end and its worse end."""
+    speedups = [rows[name].astype(float) for name in ratios.SPEEDUPS]
+    if unit != "joules":
+        return speedups
+    energies = [rows[name].astype(float) for name in ("energy_gain", *reversed(ratios.ENERGY_INTERVAL))]
+    estimated = rows["energy_method"].eq(ESTIMATE)  # that is time by another name
+    return [speed.where(estimated, energy) for speed, energy in zip(speedups, energies, strict=True)]

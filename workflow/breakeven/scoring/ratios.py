@@ -1,0 +1,206 @@
+"""From rows to ratios: each row set against its reference, and against fp32 in its own runtime (protocol, section 7).
+
+Pure functions on pandas frames whose columns are the fields of the row dataclasses. What is derived here is
+never stored. Every ratio of a cost is the reference's value over the row's, so that above 1 is always better.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from breakeven import statistics
+from breakeven.rows import Status
+from breakeven.scoring import cost
+
+EAGER = "eager"  # the runtime of the reference
+REFERENCE = "fp32"  # the chain that the others of its board are compared with
+SINGLE = "single_device"  # the training method that the others of its board are compared with
+# Rows of one board are shown together, and ranked only where all of the key is equal. Seeds are boards of
+# their own: ranks over seeds need an interval over seeds.
+BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
+KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
+SIZES = {"disk_bytes": "compression_size_ratio", "packed_bytes": "compression_packed_ratio"}
+SAME_RUNTIME = [*KEY, "training", "runtime"]  # what a row shares with the uncompressed model in its own runtime
+TRAINING_BOARD = ["task", "task_version", "seed", "protocol_version"]
+TRAINING_KEY = [
+    *TRAINING_BOARD,
+    "dataset_sha256",
+    "split",
+    "global_batch_size",
+    "accelerator",
+    *("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo"),  # what of a machine matters to speed: its
+    *("gpu_model", "gpu_driver"),  # fingerprint has the profile in it too
+]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Something to be ranked by."""
+
+    label: str
+    column: str
+    ratio: str  # the column that sets it against the reference
+    unit: str
+    interval: tuple[str, str] | None = None  # of the ratio, where it has one: what separates two rows
+    per: str | None = None  # a column that must be equal for two rows to be ranked together
+
+    def burden(self, rows: pd.DataFrame) -> pd.Series:
+        """The cost, lower is better: for what was paired, relative to the reference it was paired with."""
+        return 1 / rows[self.ratio].astype(float) if self.interval else rows[self.column].astype(float)
+
+
+SPEEDUPS = ["speedup", "speedup_ci_high", "speedup_ci_low"]
+SPEEDUP_INTERVAL = ("speedup_ci_low", "speedup_ci_high")
+COMPRESSION_INTERVAL = ("compression_speedup_ci_low", "compression_speedup_ci_high")
+ENERGY_INTERVAL = ("energy_gain_ci_low", "energy_gain_ci_high")
+COSTS = {
+    "latency": Cost("Latency p50", "latency_p50_ms", "speedup", "ms", SPEEDUP_INTERVAL),
+    "throughput": Cost("Throughput", "throughput_samples_per_s", "speedup", "samples/s", SPEEDUP_INTERVAL),
+    "disk": Cost("Size on disk", "disk_bytes", "size_ratio", "bytes"),
+    "packed": Cost("Size packed", "packed_bytes", "packed_ratio", "bytes"),
+    "memory": Cost("Memory above imports", "memory_above_baseline_bytes", "memory_ratio", "bytes"),
+    "arithmetic": Cost("Arithmetic", "nonzero_flops", "theoretical_speedup", "FLOP"),
+    "energy": Cost("Energy per sample", "energy_j_per_sample", "energy_gain", "J", ENERGY_INTERVAL, "energy_method"),
+    "usd": Cost("US$ per million", "usd_per_million", "speedup", "US$", SPEEDUP_INTERVAL),
+}
+BREAK_EVENS = ["break_even", "break_even_low", "break_even_high"]  # at one price, which then cancels out
+SCENARIO_COST = {"single_stream": "latency", "offline": "throughput"}
+
+
+def succeeded(rows: pd.DataFrame) -> pd.Series:
+    """Where a cell ended well; the others are gaps with a reason."""
+    return rows["status"] == Status.OK.value
+
+
+def flagged(rows: pd.DataFrame, flag: str) -> pd.Series:
+    """Where a yes-or-no field that may be unknown says yes."""
+    return rows[flag].eq(True).fillna(False).astype(bool)
+
+
+def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
+    """Inference rows with their US$, and with what sets them against their reference; NaN where unknown."""
+    rows = rows.reset_index(drop=True).copy()
+    rows["seconds_per_inference"] = cost.inference_seconds(
+        rows["scenario"], rows["latency_mean_ms"], rows["throughput_samples_per_s"]
+    )
+    reference = reference_of(rows)
+    known = reference["quality"].fillna(rows["reference_quality"])
+    rows["quality_ratio"] = quality_ratio(rows["quality"], known, rows["higher_is_better"])
+    for name in ("disk", "packed", "memory", "arithmetic"):
+        counted, ratio = COSTS[name].column, COSTS[name].ratio
+        whole = "flops" if name == "arithmetic" else counted  # of the reference, with what is zero
+        rows[ratio] = reference[whole].astype(float) / rows[counted].astype(float)
+    rows["compression_ratio"] = reference["nonzero_parameters"].astype(float) / rows["nonzero_parameters"].astype(float)
+    own = (rows["chain"] == REFERENCE) & succeeded(rows)
+    for column in (*SPEEDUPS, "energy_gain", *ENERGY_INTERVAL):
+        rows[column] = rows[column].astype(float).mask(own & rows[column].notna(), 1.0)
+    rows = rows.assign(**in_own_runtime(rows))
+    rows["verified"] = verified(rows)
+    rows["making_s"] = rows["compress_time_s"].astype(float) + rows["export_time_s"].astype(float)
+    rows["reference_seconds_per_inference"] = reference["seconds_per_inference"]
+    paired = reference["seconds_per_inference"].to_numpy(float) / rows["speedup"].to_numpy(float)
+    rows["usd_per_million"] = cost.per_million(cost.work(paired, rows["usd_per_hour"]))
+    for speedup, column in zip(SPEEDUPS, BREAK_EVENS, strict=True):
+        rows[column] = break_even(rows, speedup).mask(own)
+    return rows
+
+
+def break_even(rows: pd.DataFrame, speedup: str = "speedup", making: float = 1.0, serving: float = 1.0) -> pd.Series:
+    """N* of each row, at a price per hour of the hardware that compresses and of the one that serves.
+
+    An inference costs the reference's cost over the speed-up paired in lockstep with it, so that a machine
+    whose speed drifts between cells cannot make a method pay off. `making_s` includes the export.
+    """
+    c_0 = cost.work(rows["reference_seconds_per_inference"], serving)
+    found = cost.break_even(cost.work(rows["making_s"], making), c_0, c_0 / rows[speedup].to_numpy(float))
+    return pd.Series(found, index=rows.index)
+
+
+def reference_of(rows: pd.DataFrame) -> pd.DataFrame:
+    """For each row its reference in the same scenario, aligned; empty where that is missing or failed."""
+    at = ["cell_id", "scenario", "batch_size", "hardware_fingerprint", "protocol_version"]
+    references = rows[succeeded(rows)].drop_duplicates(at)
+    wanted = rows[at].assign(
+        cell_id=rows["reference_cell_id"].fillna(rows["cell_id"].where(rows["chain"] == REFERENCE))
+    )
+    return wanted.merge(references, how="left", on=at).set_axis(rows.index)
+
+
+def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
+    """What of each speed-up is the runtime's, and what the compression adds to it.
+
+    `runtime_speedup` is the speed-up of the uncompressed model in the row's own runtime, on the same machine and
+    scenario; `compression_speedup` is the row's over it, so that the product of the two is the speed-up. In eager torch
+    the former is 1 by definition and the latter is the speed-up, with its interval. `compression_size_ratio` and
+    `compression_packed_ratio` compare the files likewise, each runtime having a format of its own. NaN where the
+    runtime's own cell is missing, failed or contended, or is not one alone.
+
+    The two speed-ups come from different processes, each paired with a reference of its own beside it: they are
+    independent estimates. On the logarithms, their ratio is a difference, and its 95 % interval is the one that tells
+    two rows of a board apart (`statistics.margin`).
+    """
+    alone = rows["method"].eq(REFERENCE)
+    usable = alone & succeeded(rows) & ~flagged(rows, "contended")
+    columns = [*SAME_RUNTIME, *SPEEDUPS, "processes", *SIZES]
+    uncompressed = rows[usable].drop_duplicates(SAME_RUNTIME, keep=False)[columns]
+    own = rows[SAME_RUNTIME].merge(uncompressed, how="left", on=SAME_RUNTIME).set_axis(rows.index)
+    eager = rows["runtime"].eq(EAGER)
+    gain, low, high = (rows[name].astype(float) for name in ("speedup", *SPEEDUP_INTERVAL))
+    sizes = {ratio: own[of].astype(float) / rows[of].astype(float) for of, ratio in SIZES.items()}
+    runtime = own["speedup"].astype(float).mask(eager, 1.0)
+    ratio = gain / runtime
+    half = statistics.margin(*_log_error(rows), *_log_error(own))
+    exact = alone & ratio.notna()  # without compression nothing is added
+    return pd.DataFrame(
+        {
+            "runtime_speedup": runtime.where(succeeded(rows)),
+            "compression_speedup": ratio.mask(exact, 1.0),
+            COMPRESSION_INTERVAL[0]: (ratio * np.exp(-half)).mask(eager, low).mask(exact, 1.0),
+            COMPRESSION_INTERVAL[1]: (ratio * np.exp(half)).mask(eager, high).mask(exact, 1.0),
+            **sizes,
+        }
+    )
+
+
+def _log_error(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """The standard errors of the speed-ups' logarithms, and how many processes are behind each."""
+    low, high, n = (rows[name].to_numpy(float, na_value=np.nan) for name in (*SPEEDUP_INTERVAL, "processes"))
+    return statistics.standard_error(low, high, n), n
+
+
+def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd.Series) -> pd.Series:
+    """How much of the reference's quality is left; error metrics are inverted first."""
+    kept = quality.astype(float) / reference.astype(float)
+    return kept.where(higher_is_better.astype(bool), 1 / kept)
+
+
+def verified(rows: pd.DataFrame) -> pd.Series:
+    """Where a machine of another fingerprint has measured the same cell and found a speed-up within the interval."""
+    at = ["cell_id", "scenario", "batch_size", "protocol_version"]
+    columns = [*at, "hardware_fingerprint", "speedup"]
+    good = rows[succeeded(rows)]
+    pairs = good[[*columns, *SPEEDUP_INTERVAL]].reset_index().merge(good[columns], on=at, suffixes=("", "_there"))
+    elsewhere = pairs["hardware_fingerprint"] != pairs["hardware_fingerprint_there"]
+    within = pairs["speedup_there"].between(pairs["speedup_ci_low"], pairs["speedup_ci_high"])
+    reference = rows["chain"].eq(REFERENCE)  # timed beside itself: nothing to agree on
+    return pd.Series(rows.index.isin(pairs.loc[elsewhere & within, "index"]), index=rows.index) & ~reference
+
+
+def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
+    """Training rows with US$, and with speed-up, scaling efficiency t(1) / (N · t(N)) and quality against the
+    single-device run on the same kind of device, of the same threads per process; NaN where there is none."""
+    rows = rows.reset_index(drop=True).copy()
+    at = [*TRAINING_KEY, "threads"]
+    single = rows["training_method"].eq(SINGLE) & succeeded(rows) & flagged(rows, "timed_alone")
+    # Two single-device runs that the key cannot tell apart are no reference.
+    references = rows[single].drop_duplicates(at, keep=False)[[*at, "train_time_s", "quality", "contended"]]
+    references["train_time_s"] = references["train_time_s"].mask(flagged(references, "contended"))
+    reference = rows[at].merge(references, how="left", on=at).set_axis(rows.index)
+    rows["train_usd"] = cost.work(rows["train_time_s"], rows["usd_per_hour"])
+    rows["speedup"] = reference["train_time_s"].astype(float) / rows["train_time_s"].astype(float)
+    rows["scaling_efficiency"] = rows["speedup"] / rows["world_size"].astype(float)
+    rows["quality_ratio"] = quality_ratio(rows["quality"], reference["quality"], rows["higher_is_better"])
+    return rows

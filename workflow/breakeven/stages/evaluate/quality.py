@@ -1,0 +1,97 @@
+"""Quality of a model file in the runtime that serves it, on the full test set, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from scipy.stats import bootstrap
+from torch import Tensor
+
+from breakeven.hardware import HardwareProfile
+from breakeven.method import Runtime
+from breakeven.rows import Status
+from breakeven.stages import outputs as checks
+from breakeven.stages.evaluate.resampling import Sampled
+from breakeven.task import Task
+
+Part = Literal["val", "test"]
+RESAMPLES = 1000  # of the test set, for the 95 % interval
+SLOW_RESAMPLES = 100  # where a metric needs more than the sums over its samples: mean average precision takes seconds
+
+
+@dataclass(kw_only=True)
+class Evaluation:
+    """The quality of one artifact."""
+
+    status: Status = Status.OK
+    reason: str | None = None
+    artifact_sha256: str | None = None
+    quality: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    n_eval: int | None = None
+    outputs_sha256: str | None = None
+    # The quality of each resampled test set. The same samples are drawn for every artifact of a task, so two of these
+    # lists are paired.
+    resampled: list[float] = field(default_factory=list)
+    others: dict[str, float] = field(default_factory=dict)  # further metrics by name
+
+
+def evaluate_file(
+    path: Path, sha256: str, runtime: Runtime, task: Task, hardware: HardwareProfile, outputs: Path
+) -> Evaluation:
+    """The quality of the model in the file `path`, as the runtime serves it; leaves a few outputs in `outputs`."""
+    model = runtime.load(path, hardware)
+    result = evaluate(model, task, hardware)
+    result.artifact_sha256 = sha256
+    result.outputs_sha256 = checks.write(checks.outputs_of(model, task, hardware), outputs)
+    return result
+
+
+def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> Evaluation:
+    """The quality of a callable model on the task's test set; the interval is a bootstrap over its samples."""
+    sampled, others, samples = Sampled(task.metric()), task.other_metrics(), 0
+    for outputs, target in _predictions(model, task, "test", checks.device_of(hardware)):
+        sampled.update(outputs, target)
+        for metric in others.values():
+            metric.update(outputs, target)
+        samples += len(target)
+    resampling = bootstrap(
+        (np.arange(samples),),
+        sampled.score,
+        n_resamples=SLOW_RESAMPLES if sampled.lists else RESAMPLES,
+        method="percentile",
+        vectorized=False,
+        rng=np.random.default_rng(0),
+    )
+    return Evaluation(
+        quality=sampled.score(range(samples)),
+        ci_low=float(resampling.confidence_interval.low),
+        ci_high=float(resampling.confidence_interval.high),
+        n_eval=samples,
+        resampled=resampling.bootstrap_distribution.tolist(),
+        others={name: float(metric.compute()) for name, metric in others.items()},
+    )
+
+
+def score(model: Callable[..., Tensor], task: Task, part: Part) -> float:
+    """The quality of a callable model on a part of the data, on the CPU."""
+    metric = task.metric()
+    for outputs, target in _predictions(model, task, part, "cpu"):
+        metric.update(outputs, target)
+    return float(metric.compute())
+
+
+def _predictions(model: Callable[..., Tensor], task: Task, part: Part, device: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """What the model makes of a part, and what it should have, batch by batch."""
+    data = task.datamodule(seed=0)
+    data.prepare_data()
+    data.setup("test" if part == "test" else "validate")
+    with torch.inference_mode():
+        for inputs, target in data.test_dataloader() if part == "test" else data.val_dataloader():
+            yield task.predict(model, *(x.to(device) for x in inputs)).cpu(), target

@@ -1,0 +1,188 @@
+"""The stages of a cell, composed: each reads the results before it and leaves a folder with its own record."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
+from breakeven.files import write_json
+from breakeven.grid import chain as chains
+from breakeven.hardware import HardwareProfile, evaluation_profile
+from breakeven.jobs.supervision import Attempt
+from breakeven.machine import provenance
+from breakeven.rows import Row, Status
+from breakeven.stages import artifact as artifacts
+from breakeven.stages.artifact import Artifact
+from breakeven.task import Task
+from breakeven.units import registry
+
+ROWS = "rows.json"  # of the train and measure stages
+EVALUATION = "evaluation.json"  # of the evaluate stage
+OUTPUTS = "outputs.npy"  # of the evaluate stage, see `outputs`
+JOB = "job.json"  # of every stage: when it ran, and how much of that was work
+
+FIRST = Attempt()
+
+
+class Job:
+    """When a job ran; `work_s` is what of it was training, compressing, evaluating or timing."""
+
+    def __init__(self, stage: str, hardware: HardwareProfile, timed: bool) -> None:
+        self.stage, self.timed, self.work_s = stage, timed, 0.0
+        self.cores = hardware.cores
+        self.started_at, self.load_before = provenance.now(), provenance.load_average()
+
+    def write(self, folder: Path) -> None:
+        """Leave the record in the job's folder."""
+        write_json({**vars(self), "finished_at": provenance.now()}, folder / JOB)
+
+    def provenance(self, hardware: HardwareProfile) -> dict[str, Any]:
+        """The provenance fields of a row made by this job."""
+        return {
+            **provenance.provenance(hardware),
+            "load_before": self.load_before,
+            "load_after": provenance.load_average(),
+            "started_at": self.started_at,
+            "finished_at": provenance.now(),
+        }
+
+
+@contextmanager
+def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
+    """Turn what fails inside a cell into its record. Bad input ends the job, and a broken disk is left to try again."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        failure = failure_of(error)
+        if failure.status == Status.INFRA_ERROR and not isinstance(error, FinalFailure):
+            raise failure from error
+        if not isinstance(error, CellFailure):
+            traceback.print_exc()
+        print(f"{failure.status}: {failure.reason}", file=sys.stderr)
+        on_failure(failure)
+
+
+def prepare(task_text: str, output: Path) -> None:
+    """Obtain and prepare a task's data; record its hash."""
+    task = registry.task(task_text)
+    write_json({"task": task_text, "dataset_sha256": task.prepare()}, output)
+
+
+def compress(
+    task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path, attempt: Attempt = FIRST
+) -> None:
+    """Apply one step of a chain to an artifact; leave the next artifact."""
+    from breakeven.stages.compress import step as compression
+    from breakeven.stages.compress.context import make_context
+
+    task, hardware = registry.task(task_text), registry.hardware(hardware_name)
+    job = Job("compress", hardware, timed=False)
+
+    with artifacts.folder_aside(output) as folder:
+        with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
+            attempt.begin()
+            job.work_s = compression.run_step(step, hardware, source, folder, make_context(task, seed, hardware))
+        job.write(folder)
+
+
+def evaluate(
+    task_text: str, chain_text: str, accelerator: str, source: Path, output: Path, attempt: Attempt = FIRST
+) -> None:
+    """Evaluate an artifact in the runtime that serves it; leave its quality."""
+    from breakeven.stages.evaluate import quality as evaluation
+
+    task, chain = registry.task(task_text), chains.served(chain_text)
+    hardware = evaluation_profile(accelerator)
+    job, result = Job("evaluate", hardware, timed=False), evaluation.Evaluation()
+
+    def failed(failure: CellFailure) -> None:
+        result.status, result.reason = Status(failure.status), failure.reason
+
+    with artifacts.folder_aside(output) as folder:
+        with recorded(failed):
+            attempt.begin()
+            require(hardware.missing(), "no_hardware")
+            # Nothing is timed here: where a runtime needs several devices, they may share the cores of one.
+            hardware = replace(hardware, devices=chain.served_by.least_devices)
+            require(chain.unsupported(task, hardware), "unsupported")
+            model = artifacts.read(source)
+            path = artifacts.model_file(source, model)
+            began = time.perf_counter()
+            runtime = registry.method(chain.runtime)
+            result = evaluation.evaluate_file(
+                path,
+                str(model.sha256),
+                runtime,  # type: ignore[arg-type]
+                task,
+                hardware,
+                folder / OUTPUTS,
+            )
+            job.work_s = time.perf_counter() - began
+        write_json(asdict(result), folder / EVALUATION)
+        job.write(folder)
+
+
+def require(reason: str | None, status: str) -> None:
+    """Raise the failure of that status where there is a reason for it."""
+    if reason:
+        raise CellFailure(status, reason)
+
+
+def identity(
+    task_text: str, task: Task, training: str, hardware: HardwareProfile, seed: int, cell: list[Any]
+) -> dict[str, Any]:
+    """The fields that rows of both boards share, known before any work; `cell` is what identifies the cell."""
+    return {
+        "cell_id": provenance.digest([task.version, hardware.name, *cell]),
+        "task": task_text,
+        "task_version": task.version,
+        "training": training,
+        "hardware": hardware.name,
+        "accelerator": hardware.accelerator,
+        "threads": hardware.threads,
+        "hardware_fingerprint": provenance.hardware_fingerprint(hardware),
+        "watts": hardware.watts,
+        "seed": seed,
+        "metric": task.quality.metric,
+        "metric_unit": task.quality.unit,
+        "higher_is_better": task.quality.higher_is_better,
+        **price(hardware),
+    }
+
+
+def price(hardware: HardwareProfile) -> dict[str, Any]:
+    """What an hour of a profile costs, by whom, and when that was read."""
+    date = None if hardware.price_date is None else str(hardware.price_date)
+    return {"usd_per_hour": hardware.usd_per_hour, "price_source": hardware.price_source, "price_date": date}
+
+
+def fill(row: Row, values: dict[str, Any]) -> None:
+    """Set fields of a row by name."""
+    for name, value in values.items():
+        setattr(row, name, value)
+
+
+def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:
+    """Copy an evaluation into a row."""
+    row.quality, row.n_eval = evaluation["quality"], evaluation["n_eval"]
+    row.quality_ci_low, row.quality_ci_high = evaluation["ci_low"], evaluation["ci_high"]
+    row.other_metrics = as_json(evaluation["others"]) if evaluation["others"] else None
+
+
+def _failed(failure: CellFailure) -> Artifact:
+    return Artifact(status=Status(failure.status), reason=failure.reason)
+
+
+def as_json(content: Any) -> str:
+    """Canonical JSON, for the parameters of a row."""
+    return json.dumps(content, sort_keys=True)

@@ -1,0 +1,151 @@
+"""A training over several nodes: `srun` has started its ranks apart, and here they meet.
+
+Rank 0 records what comes of the training. The others tell it what befalls them, in a store of torch's that it serves
+for as long as it lives. What fails first is what counts: the others then fail for want of that rank.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from pytorch_lightning.plugins.environments import SLURMEnvironment
+from torch import distributed
+from torch.distributed import DistError, PrefixStore, TCPStore
+
+from breakeven.components import training_ranks
+from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
+from breakeven.hardware import HardwareProfile
+from breakeven.jobs.slurm import Place, place
+from breakeven.jobs.supervision import Attempt
+from breakeven.machine import energy, provenance
+
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")  # says gloo
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a training took beside time."""
+
+    energy_method: str
+    energy_j: float | None
+    foreign_load_percent: float  # of the machine, by others
+
+
+class Peers:
+    """The ranks that this one trains with; none, where one process starts and ends the training."""
+
+    def __init__(
+        self, store: TCPStore | None = None, here: Place | None = None, others: list[Any] | None = None
+    ) -> None:
+        self.store, self.here = store, here
+        self.beside = [each["pid"] for each in others or [] if here and each["node"] == here.node]
+
+    def part(self, spent: Spent) -> Spent:
+        """The training is over, and each rank alone again; what it took, on rank 0 that of all nodes.
+
+        Args:
+            spent: on this node.
+        """
+        if self.store is None or self.here is None:
+            return spent
+        self.store.set(f"spent {self.here.rank}", json.dumps(None if self.here.local_rank else asdict(spent)))
+        if self.here.rank:
+            self.store.get("parted")  # until then rank 0 may look at this process
+        else:
+            said = [json.loads(self.store.get(f"spent {rank}")) for rank in range(self.here.ranks)]
+            spent = _together([Spent(**each) for each in said if each])
+            self.store.set("parted", "")
+        distributed.destroy_process_group()
+        return spent
+
+
+@contextmanager
+def met(hardware: HardwareProfile, attempt: Attempt) -> Iterator[Peers]:
+    """Among the ranks of a profile of several nodes, in one process group.
+
+    Raises:
+        CellFailure: what failed first, on whichever rank; `no_hardware`, where a node lacks something or they differ.
+    """
+    if not hardware.spread or attempt.failure is not None:
+        yield Peers()
+        return
+    here, store = place(), None
+    try:
+        store = _store(here)
+        others = _agreed(store, here, hardware)
+        group = PrefixStore("group", store)
+        backend, whole = training_ranks.backend(hardware), here.ranks
+        distributed.init_process_group(
+            backend, store=group, world_size=whole, rank=here.rank, timeout=training_ranks.TIMEOUT
+        )
+        yield Peers(store, here, others)
+    except UserError:
+        raise
+    except Exception as error:
+        raise _first(error, store, here) from error
+    finally:
+        if distributed.is_initialized():
+            distributed.destroy_process_group()
+
+
+def _store(here: Place) -> TCPStore:
+    """Served by rank 0, once all others are there."""
+    at = SLURMEnvironment(auto_requeue=False)
+    return TCPStore(at.main_address, at.main_port, here.ranks, is_master=here.rank == 0, timeout=training_ranks.TIMEOUT)
+
+
+def _agreed(store: TCPStore, here: Place, hardware: HardwareProfile) -> list[Any]:
+    """Who and where the other ranks are, once every node is known to be as the profile says."""
+    mine = {"node": here.node, "pid": os.getpid(), "missing": hardware.missing()}
+    mine["fingerprint"] = provenance.hardware_fingerprint(hardware)
+    store.set(f"rank {here.rank}", json.dumps(mine))
+    said = [json.loads(store.get(f"rank {rank}")) for rank in range(here.ranks)]
+    store.set(f"read {here.rank}", "")
+    if here.rank == 0:  # which may now end, and with it the store
+        store.wait([f"read {rank}" for rank in range(here.ranks)])
+    for each in said:
+        if each["missing"]:
+            raise CellFailure("no_hardware", f"{each['node']}: {each['missing']}")
+    if len({each["fingerprint"] for each in said}) > 1:
+        found = ", ".join(sorted({f"{each['node']} is {each['fingerprint']}" for each in said}))
+        raise CellFailure("no_hardware", f"nodes of one training differ ({found}): use slurm.constraint in its profile")
+    return [each for rank, each in enumerate(said) if rank != here.rank]
+
+
+def _first(error: Exception, store: TCPStore | None, here: Place) -> CellFailure:
+    """What failed first on any rank; this error, where nothing did before."""
+    failure = _failure_of(error)
+    if not isinstance(error, CellFailure):
+        traceback.print_exc()
+        failure = CellFailure(failure.status, f"rank {here.rank} on {here.node}: {failure.reason}")
+    if store is None:
+        return failure
+    try:
+        status, reason = json.loads(store.compare_set("failure", "", json.dumps([failure.status, failure.reason])))
+    except RuntimeError:  # it is not served any more
+        if isinstance(error, CellFailure):
+            return failure
+        return FinalFailure("infra_error", "rank 0 has ended: see what it says in the log")
+    return CellFailure(status, reason)
+
+
+def _failure_of(error: Exception) -> CellFailure:
+    lost = isinstance(error, DistError) or any(sign in str(error) for sign in LOST)
+    if lost and not isinstance(error, CellFailure):
+        said = (str(error).strip().splitlines() or [""])[0][:300]
+        return CellFailure("infra_error", f"lost another rank ({said}): see what that says in the log, and run again")
+    return failure_of(error)
+
+
+def _together(nodes: list[Spent]) -> Spent:
+    joules = [each.energy_j for each in nodes if each.energy_j is not None]
+    load = max(each.foreign_load_percent for each in nodes)
+    if len({each.energy_method for each in nodes}) > 1 or len(joules) < len(nodes):
+        return Spent(energy.NONE, None, load)  # an estimate of one node and a count of another make no sum
+    return Spent(nodes[0].energy_method, sum(joules), load)

@@ -1,0 +1,90 @@
+"""What the checks measure on, and what they need beside the models: processes of their own, and a busy core."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from breakeven.hardware import HardwareProfile
+from breakeven.machine import provenance
+from breakeven.stages.compress import step
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import MODES, Mode, Timing
+from breakeven.stages.measure.served_model import Served
+from breakeven.task import Task
+from breakeven.units import registry
+
+TASK = "mandarin_initials"  # real data, and a model small enough for the harness itself to show
+ONE = {"single_stream": 1}
+TRIES = 3  # at a timing without foreign load
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the checks measure on."""
+
+    model: Path
+    other: Path  # another model of the same shape
+    task: Task
+    hardware: HardwareProfile
+
+    def measure(self, runtime: str, mode: Mode, seed: int = 0, beside: str = "eager") -> Timing:
+        """Time the model in a planted runtime beside itself in another, batch 1."""
+        cell, reference = Served(self.model, runtime), Served(self.model, beside)
+        return lockstep.measure(cell, reference, self.task, self.hardware, mode, seed, ONE)
+
+    def undisturbed(self, runtime: str, seed: int = 0, beside: str = "eager") -> Timing:
+        """The same as cells are timed, again where others used the machine: such rows are not ranked either."""
+        for _ in range(TRIES):
+            timing = self.measure(runtime, MODES["quick"], seed, beside)
+            if not provenance.is_contended(timing.foreign_load_percent["single_stream"]):
+                break
+        return timing
+
+
+def make_models(folder: Path, hardware: HardwareProfile) -> Bench:
+    """Two untrained models of the task, whose speed does not depend on their weights; this process computes nothing."""
+    task = registry.task(TASK)
+    task.prepare()
+    bench = Bench(folder / "model.pt", folder / "other.pt", task, hardware)
+    apart(_save_models, bench)
+    return bench
+
+
+def apart(function: Callable[..., Any], *arguments: Any) -> Any:
+    """What `function` returns in a process of its own: the caller's must compute nothing that it forks later."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: theirs.send(function(*arguments)))
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    finally:
+        process.join()
+
+
+@contextmanager
+def burning() -> Iterator[None]:
+    """A process that keeps a core busy."""
+    process = multiprocessing.get_context("fork").Process(target=_burn, daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join()
+
+
+def _burn() -> None:
+    while True:
+        pass
+
+
+def _save_models(bench: Bench) -> None:
+    for path in (bench.model, bench.other):
+        step.save_module(bench.task.model(), path)

@@ -1,0 +1,202 @@
+"""The planted truths and what the harness makes of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from breakeven import statistics
+from breakeven.components import arithmetic
+from breakeven.data.archives import file_sha256
+from breakeven.errors import CellFailure
+from breakeven.machine import provenance
+from breakeven.scoring.ties import ranks
+from breakeven.stages import outputs
+from breakeven.stages.compress import step
+from breakeven.stages.measure import lockstep
+from breakeven.stages.measure.lockstep import MODES, Mode
+from breakeven.stages.measure.served_model import Served
+from breakeven.trust.calibration.bench import Bench, apart, burning
+
+SHORT = Mode(pairs=1, seconds=0.0, calls=1)  # one turn
+TIES = 0.95  # of the repetitions of a model beside itself
+RETURN_MS = 0.01  # what returning from a call may cost after a sleep, with cold caches: the truth is known no better
+SLEEP_MS, HOARD_MB, CLOSE = 5.0, 200.0, 0.05
+LAYERS, WIDTH, HIDDEN, TOKENS = 3, 64, 128, 32
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check found: a line of the table."""
+
+    planted: str
+    measured: str
+    interval: str
+    passed: bool
+
+
+def checks(repetitions: int) -> dict[str, Callable[[Bench], Finding]]:
+    """All checks by what they plant."""
+    return {
+        "the same model again": partial(no_op, repetitions=repetitions),
+        "5 ms of sleep": sleeping,
+        "200 MB more": hoarding,
+        "twice the layers": twice_the_layers,
+        "another file than was evaluated": another_file,
+        "another model in the file": another_model,
+        "a busy core": busy_core,
+        "too few calls": too_few_calls,
+    }
+
+
+def no_op(bench: Bench, repetitions: int) -> Finding:
+    """A model beside itself has to tie with itself, by the ranks that the boards use."""
+    timings = [bench.undisturbed("eager", seed) for seed in range(repetitions)]
+    ratios = [statistics.ratio_interval([w.speedup for w in t.windows["single_stream"]]) for t in timings]
+    ties = sum(_tie(*ratio[:3]) for ratio in ratios)
+    covering = sum((low or 0) <= 1 <= (high or np.inf) for _, low, high, _ in ratios)
+    values = [ratio[0] for ratio in ratios]
+    needed = max(1, math.floor(TIES * repetitions))
+    return Finding(
+        planted=f"ties with the reference in {needed} of {repetitions}",
+        measured=f"{ties} of {repetitions} tie; ratios {min(values):.3f} to {max(values):.3f}",
+        interval=f"1 inside in {covering} of {repetitions}",
+        passed=ties >= needed,
+    )
+
+
+def sleeping(bench: Bench) -> Finding:
+    """The difference of the two medians, pair by pair, of calls that sleep until they have lasted 15 and 10 ms."""
+    windows = bench.undisturbed("paced-ms=15", beside="paced-ms=10").windows["single_stream"]
+    more = [float(np.median(w.latencies_ms) - np.median(w.reference_ms)) for w in windows]
+    mean, low, high = statistics.mean_interval(more)
+    return Finding(
+        planted=f"+{SLEEP_MS:.0f} ms",
+        measured=f"+{mean:.3f} ms",
+        interval=f"{low:.3f} – {high:.3f}, ± {RETURN_MS} ms",
+        passed=low - RETURN_MS <= SLEEP_MS <= high + RETURN_MS,
+    )
+
+
+def hoarding(bench: Bench) -> Finding:
+    """The difference of the two memory passes."""
+    held = [
+        lockstep.measure_memory(Served(bench.model, runtime), bench.task, bench.hardware, 0).above_baseline_bytes
+        for runtime in ("hoarding", "eager")
+    ]
+    more = (held[0] - held[1]) / 1e6
+    return Finding(
+        planted=f"+{HOARD_MB:.0f} MB",
+        measured=f"+{more:.1f} MB",
+        interval=f"± {CLOSE:.0%}",
+        passed=abs(more - HOARD_MB) <= CLOSE * HOARD_MB,
+    )
+
+
+def twice_the_layers(bench: Bench) -> Finding:
+    """An encoder whose arithmetic is known in closed form: fused attention is what a counter would miss."""
+    single, double = (apart(_count_encoder, layers) for layers in (LAYERS, 2 * LAYERS))
+    products = 4 * WIDTH**2 + 2 * WIDTH * TOKENS + 2 * WIDTH * HIDDEN  # multiply-adds of a token in a layer
+    expected = 2 * TOKENS * LAYERS * products
+    return Finding(
+        planted=f"{expected:,} FLOP, then 2×",
+        measured=f"{single:,}, then {double / single:.3f}×",
+        interval="exact",
+        passed=single == expected and double == 2 * single,
+    )
+
+
+def another_file(bench: Bench) -> Finding:
+    """Evaluated was one file, to be timed is another."""
+    served = Served(bench.other, "eager", sha256=file_sha256(bench.model))
+    hashes = [file_sha256(path) for path in (bench.model, bench.other)]
+    return _refused(bench, served, hashes)
+
+
+def another_model(bench: Bench) -> Finding:
+    """The file's hash is right, but it gives other outputs than those that the evaluation stored."""
+    stored = bench.model.with_suffix(".npy")
+    hashes = apart(_write_outputs, bench, stored)
+    served = Served(bench.other, "eager", sha256=file_sha256(bench.other), outputs=stored)
+    return _refused(bench, served, hashes)
+
+
+def busy_core(bench: Bench) -> Finding:
+    """A second process that burns a core while the model is timed."""
+    with burning():
+        percent = bench.measure("eager", Mode(pairs=1, seconds=0.5, calls=11)).foreign_load_percent["single_stream"]
+    return Finding(
+        planted="contended",
+        measured=f"foreign load {percent:.1f} %",
+        interval=f"flagged above {provenance.CONTENDED_PERCENT:.0f} %",
+        passed=provenance.is_contended(percent),
+    )
+
+
+def too_few_calls(bench: Bench) -> Finding:
+    """One turn of a slow model has the calls for a median and not for the percentiles beyond."""
+    latencies = bench.measure("paced-ms=5", SHORT).windows["single_stream"][0].latencies_ms
+    known = {p: statistics.percentile_estimate(latencies, p) is not None for p in (0.5, 0.9, 0.99)}
+    needed = {p: statistics.calls_needed(p) for p in known}
+    return Finding(
+        planted="percentiles are null",
+        measured=f"{len(latencies)} calls: "
+        + ", ".join(f"p{100 * p:.0f} {'known' if there else 'null'}" for p, there in known.items()),
+        interval=", ".join(f"p{100 * p:.0f} from {calls}" for p, calls in needed.items()) + " calls",
+        passed=known == {p: len(latencies) >= calls for p, calls in needed.items()} and not known[0.99],
+    )
+
+
+def _tie(speedup: float, low: float | None, high: float | None) -> bool:
+    """Whether a model shares the rank of its reference."""
+    rows = pd.DataFrame(
+        {
+            "key": 0,
+            "chain": ["fp32", "no_op"],
+            "burden": [1.0, 1 / speedup],
+            "low": [1.0, low],
+            "high": [1.0, high],
+            "processes": MODES["quick"].pairs,
+        }
+    )
+    return ranks(rows, ["key"], ("low", "high"), "fp32").nunique() == 1
+
+
+def _refused(bench: Bench, served: Served, hashes: list[str]) -> Finding:
+    """Whether timing a file is refused as `method_error` that names both hashes."""
+    status, reason = "served", ""
+    try:
+        lockstep.measure_memory(served, bench.task, bench.hardware, 0)
+    except CellFailure as failure:
+        status, reason = failure.status, failure.reason
+    named = sum(found in reason for found in hashes)
+    return Finding(
+        planted="refused, with both hashes",
+        measured=f"{status}, {named} hashes",
+        interval="exact",
+        passed=status == "method_error" and named == len(hashes) == len(set(hashes)),
+    )
+
+
+def _write_outputs(bench: Bench, path: Path) -> list[str]:
+    """Store what the model makes of its inputs; the hashes of its outputs and of the other model's."""
+    found = [
+        outputs.outputs_of(step.load_module(file), bench.task, bench.hardware) for file in (bench.model, bench.other)
+    ]
+    outputs.write(found[0], path)
+    return [outputs.sha256(each) for each in found]
+
+
+def _count_encoder(layers: int) -> int:
+    import torch
+    from torch import nn
+
+    layer = nn.TransformerEncoderLayer(WIDTH, nhead=4, dim_feedforward=HIDDEN, batch_first=True)
+    encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
+    return arithmetic.count_flops(encoder, (torch.zeros(1, TOKENS, WIDTH),))[0]

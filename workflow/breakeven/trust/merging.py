@@ -1,0 +1,167 @@
+"""Unites the boards of several machines. What is measured under one identity is there once.
+
+The newest measurement stays; a cell that failed since stays as it was last measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from breakeven.errors import UserError
+from breakeven.files import aside
+from breakeven.rows import Row, Status, arrow_schema, read_parquet
+from breakeven.scoring.leaderboard import FILES
+from breakeven.trust import validation
+from breakeven.trust.validation import BOARDS, counted
+from breakeven.trust.violations import IDENTITY, NAMED_BY_ID, ambiguous
+
+AGE = ["measured", "finished_at", "price_date", "content"]  # the last of these, in this order, is the one that stays
+OF_MACHINE = ["hardware_fingerprint", "hardware", "cpu_model", "gpu_model", "executor"]
+
+
+@dataclass
+class Source:
+    """A board that is read, and what becomes of its rows: those left over were there before, the same."""
+
+    path: Path
+    row_type: type[Row]
+    table: pa.Table
+    kept: int = 0
+    superseded: int = 0  # by a newer measurement
+
+
+def merge(folders: Sequence[Path], output: Path, console: Console) -> None:
+    """Write the boards of `output` from those of all folders, and say what came from where.
+
+    Raises:
+        UserError: a file is not valid, a folder holds no board, or rows of `output` would be lost; nothing is written.
+    """
+    sources = _read(folders, console)
+    united = {row_type: unite([s for s in sources if s.row_type is row_type], row_type) for row_type in FILES}
+    for row_type, table in united.items():
+        _require_kept(output / FILES[row_type], table, row_type)
+    with ExitStack() as stack:  # both are written before either takes its place
+        for row_type, table in united.items():
+            if any(source.row_type is row_type for source in sources):
+                pq.write_table(table, stack.enter_context(aside(output / FILES[row_type])))
+    console.print(_of_files(sources), _of_machines(united))
+    counts = " and ".join(f"{len(table):,} {BOARDS[row_type]}" for row_type, table in united.items())
+    validation.say(f"{output}: {counts} rows", console)
+
+
+def unite(sources: Sequence[Source], row_type: type[Row]) -> pa.Table:
+    """One table of all rows, the newest of each identity; fills in what became of each source's rows.
+
+    The result depends on the rows alone, not on the order of the sources.
+    """
+    schema, identity = arrow_schema(row_type), IDENTITY[row_type]
+    whole = pa.concat_tables([schema.empty_table(), *(source.table for source in sources)])
+    needed = dict.fromkeys([*NAMED_BY_ID[row_type], *identity, "status", "finished_at", "price_date"])
+    keys = whole.select([*needed]).to_pandas()
+    keys["measured"] = keys["status"] == Status.OK.value
+    keys["source"] = np.repeat(np.arange(len(sources)), [len(source.table) for source in sources])
+    _require_agreement(keys, sources, row_type)
+    keys["finished_at"] = pd.to_datetime(keys["finished_at"].astype("str"), format="ISO8601", utc=True)
+    # A measurement may have been collected twice, at two prices: those rows are told apart by all that they hold.
+    tied = keys.duplicated([*identity, "finished_at"], keep=False).to_numpy()
+    keys["content"] = np.zeros(len(keys), np.uint64)
+    keys.loc[tied, "content"] = pd.util.hash_pandas_object(whole.filter(pa.array(tied)).to_pandas(), index=False).array
+    keys = keys[::-1].sort_values([*identity, *AGE], kind="stable", na_position="first")  # of equals the first is last
+    newest = ~keys.duplicated(identity, keep="last").to_numpy()
+    _account(keys, newest, sources)
+    order = keys[newest].sort_values([*NAMED_BY_ID[row_type], *identity], na_position="first").index
+    return whole.take(pa.array(order.to_numpy())).combine_chunks().replace_schema_metadata(schema.metadata)
+
+
+def _require_agreement(keys: pd.DataFrame, sources: Sequence[Source], row_type: type[Row]) -> None:
+    """Raise where two files give one id to different cells: one of them was not made by Breakeven."""
+    wrong = keys[ambiguous(keys, row_type)]
+    if len(wrong):
+        names = " and ".join(str(sources[number].path) for number in sorted(wrong["source"].unique()))
+        ids = ", ".join(sorted(wrong["cell_id"].unique())[:3])
+        raise UserError(f"nothing merged: {names} mean different cells by {ids}: leave out what was changed by hand")
+
+
+def _account(keys: pd.DataFrame, newest: np.ndarray, sources: Sequence[Source]) -> None:
+    """Count what became of the rows. Those of one identity lie side by side in `keys`, the newest last."""
+    group = np.cumsum(newest) - newest
+    content = keys["content"].to_numpy()
+    same = (content != 0) & (content == content[newest][group])
+    for number, source in enumerate(sources):
+        own = (keys["source"] == number).to_numpy()
+        source.kept = int((own & newest).sum())
+        source.superseded = int((own & ~newest & ~same).sum())
+
+
+def _read(folders: Sequence[Path], console: Console) -> list[Source]:
+    """The boards of all folders, every one valid; what is wrong with the others is printed, then raised."""
+    sources, wrong = [], []
+    for folder in folders:
+        found = {row_type: folder / name for row_type, name in FILES.items() if (folder / name).exists()}
+        if not found:
+            wrong.append(folder)
+            validation.say(f"{folder}: holds neither {' nor '.join(FILES.values())}: name a results folder", console)
+        for row_type, path in found.items():
+            try:
+                sources.append(Source(path, row_type, validation.read_board(path, row_type)))
+            except UserError as error:
+                wrong.append(path)
+                validation.show(error, console)
+    if wrong:
+        names = ", ".join(map(str, wrong))
+        raise UserError(f"nothing merged, not valid: {names}: mend what is said above, or leave them out")
+    return sources
+
+
+def _require_kept(path: Path, table: pa.Table, row_type: type[Row]) -> None:
+    """Raise where a board that is there already has rows that this one lacks."""
+    if not path.exists():
+        return
+    identity = IDENTITY[row_type]
+    there, here = (each.select(identity).to_pandas() for each in (read_parquet(path, row_type), table))
+    lost = len(pd.concat([here, here, there]).drop_duplicates(keep=False))
+    if lost:
+        loss = f"{path}: would lose {counted(lost, 'row')}, nothing merged"
+        raise UserError(f"{loss}: name {path.parent} among the folders too, or another --output")
+
+
+def _of_files(sources: Sequence[Source]) -> Table:
+    table = _table("file", "rows", "kept", "older", "again")
+    table.caption = "older: measured again since, or failed where another run did not. again: the same row twice."
+    for source in sources:
+        rows = len(source.table)
+        numbers = (rows, source.kept, source.superseded, rows - source.kept - source.superseded)
+        table.add_row(Text(str(source.path)), *(f"{number:,}" for number in numbers))
+    return table
+
+
+def _of_machines(united: dict[type[Row], pa.Table]) -> Table:
+    """The rows of each fingerprint: one machine with one profile."""
+    frames = [table.select(OF_MACHINE).to_pandas().assign(board=BOARDS[row_type]) for row_type, table in united.items()]
+    counts = pd.concat(frames).groupby([*OF_MACHINE, "board"], dropna=False).size().unstack(fill_value=0)
+    table = _table("fingerprint", "profile", "processor", "executor", *BOARDS.values(), words=4)
+    for (fingerprint, profile, cpu, gpu, executor), row in counts.iterrows():
+        named = (fingerprint, profile, cpu if pd.isna(gpu) else gpu, executor)
+        numbers = (f"{row.get(board, 0):,}" for board in BOARDS.values())
+        table.add_row(*(Text("–" if pd.isna(each) else str(each)) for each in named), *numbers)
+    return table
+
+
+def _table(*columns: str, words: int = 1) -> Table:
+    """A table whose first columns hold words, the others numbers."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < words else "right", overflow="fold")
+    return table

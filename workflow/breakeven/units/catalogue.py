@@ -1,0 +1,224 @@
+"""What a method or a task is, read from its file and its class: for its page, and for the terminal."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import cast
+
+from breakeven.errors import UserError
+from breakeven.grid.chain import DEFAULT_RUNTIME, WHAT
+from breakeven.method import CompressionMethod, Method, Runtime
+from breakeven.task import Lengths, Quality, Recipe, Task
+from breakeven.units import docstrings, registry
+from breakeven.units.docstrings import Parameter
+
+BRANCHES = ["compression", "runtime", "training", "distributed"]  # of methods, in order
+DOMAINS = ["vision", "nlp", "speech", "recommendation", "medical"]  # of tasks, in order
+GROUPS = {"methods": BRANCHES, "tasks": DOMAINS}
+PARTS = ("Data", "Split", "Model", "Metric", "Baseline", "Published", "Reference", "Known limits")  # of a task's file
+DATA_KINDS = {
+    "recorded": "recorded: collected from the world as it is",
+    "composed": "composed of recorded parts",
+    "synthetic": "synthetic: made by a program",
+}
+ANY = "any runtime"  # that takes a module
+
+
+@dataclass(frozen=True)
+class DescribedMethod:
+    """A method, in words."""
+
+    name: str
+    branch: str  # its folder
+    does: str  # up to three sentences
+    paper: str  # what it follows, in words
+    reference: str  # the same as an arXiv id or an address
+    limits: str
+    parameters: tuple[Parameter, ...]
+    changes: str  # of a model; empty where it compresses nothing
+    served_by: tuple[str, ...]  # runtimes, with the parameter that asks for one; empty where it serves nothing
+    data_partition: str  # how samples lie on the processes of a training or a runtime; empty where it has no such
+    model_partition: str  # how parameters do, and in training gradients and optimiser states
+
+    @property
+    def link(self) -> str | None:
+        """The address of the reference."""
+        arxiv = re.fullmatch(r"arXiv:(\S+)", self.reference)
+        if arxiv:
+            return f"https://arxiv.org/abs/{arxiv[1]}"
+        return self.reference if self.reference.startswith("http") else None
+
+    @property
+    def cited(self) -> str:
+        """The reference, short: an arXiv id, or who publishes it."""
+        found = re.match(r"https?://(?:arxiv\.org/abs/(\S+)|([^/]+))", self.reference)
+        return self.reference if not found else f"arXiv:{found[1]}" if found[1] else found[2]
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a task is trained, and the quality it is to reach, with one of its choices made."""
+
+    choice: str  # such as "weights=minilm"; empty for what it is by default
+    recipe: Recipe
+    quality: Quality
+
+
+@dataclass(frozen=True)
+class DescribedTask:
+    """A task, in words."""
+
+    name: str
+    domain: str  # its folder
+    title: str
+    asks: str  # the question that a model answers
+    data_kind: str  # a key of DATA_KINDS
+    licence: str  # of the data
+    parts: tuple[tuple[str, str], ...]  # of the docstring: one of PARTS, and what it says
+    length_unit: str | None  # of the inputs, where samples differ in length
+    trainings: tuple[Training, ...]  # by default, and for each choice where it differs; none before a parameter is set
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def quality(self) -> Quality | None:
+        """Of the task as it is by default."""
+        return self.trainings[0].quality if self.trainings else None
+
+
+def metric_of(quality: Quality) -> str:
+    """The metric with its unit: `top1 accuracy`, `log mel distance [dB]`."""
+    return quality.metric.replace("_", " ") + ("" if quality.unit == "ratio" else f" [{quality.unit}]")
+
+
+def target_of(quality: Quality) -> str:
+    """What is to be reached: `at least 0.88`."""
+    return f"{'at least' if quality.higher_is_better else 'at most'} {quality.target:g}"
+
+
+def names(kind: str) -> list[str]:
+    """All units of a kind, methods branch by branch and tasks domain by domain."""
+    units, order = registry.units(kind).values(), GROUPS[kind]
+    own = {group: place for place, group in enumerate(order)}
+    return [
+        unit.name for unit in sorted(units, key=lambda unit: (own.get(unit.group, len(own)), unit.group, unit.name))
+    ]
+
+
+@cache
+def method(name: str) -> DescribedMethod:
+    """What is said of a method in its file.
+
+    Raises:
+        UserError: no such method, or its file does not import.
+    """
+    unit = registry.find("methods", name)
+    text = docstrings.docstring(unit)
+    said = docstrings.parts(text, ("Reference", "Limits"))
+    cls = registry.load("methods", name)
+    return DescribedMethod(
+        name=name,
+        branch=unit.group,
+        does=docstrings.beginning(text),
+        paper=said.get("Reference", ""),
+        reference=getattr(cls, "reference", ""),
+        limits=said.get("Limits", ""),
+        parameters=docstrings.parameters(cls),
+        changes=WHAT[cls.changes] if issubclass(cls, CompressionMethod) else "",
+        served_by=_served_by(name, cls),
+        data_partition=getattr(cls, "data_partition", ""),
+        model_partition=getattr(cls, "model_partition", ""),
+    )
+
+
+@cache
+def task(name: str) -> DescribedTask:
+    """What is said of a task in its file; its data is not looked for.
+
+    Raises:
+        UserError: no such task, or its file does not import.
+    """
+    unit = registry.find("tasks", name)
+    text = docstrings.docstring(unit)
+    title, _, asks = docstrings.beginning(text).partition(": ")
+    cls: type[Task] = registry.load("tasks", name)
+    lengths = getattr(_made(name) or cls, "lengths", None)
+    return DescribedTask(
+        name=name,
+        domain=unit.group,
+        title=cls.title,
+        asks=asks[:1].upper() + asks[1:] if asks else title,
+        data_kind=cls.data_kind,
+        licence=cls.licence,
+        parts=tuple(docstrings.parts(text, PARTS).items()),
+        length_unit=lengths.unit if isinstance(lengths, Lengths) else None,
+        trainings=tuple(_trainings(name, cls)),
+        parameters=docstrings.parameters(cls),
+    )
+
+
+def refusals(name: str) -> dict[str, list[str]]:
+    """Why the method or what serves it refuses a task on a hardware profile: `{reason: [where]}`, by its default."""
+    asked: list[Method] = [registry.method(name)]
+    if isinstance(asked[0], CompressionMethod):
+        asked.append(registry.method(asked[0].runtime or DEFAULT_RUNTIME))
+    tasks = {task: made for task in registry.units("tasks") if (made := _made(task))}
+    found: dict[str, dict[str, list[str]]] = {}
+    for profile in registry.units("hardware"):
+        for task, made in tasks.items():
+            pair = made, registry.hardware(profile)
+            reason = next((reason for each in asked if (reason := each.unsupported(*pair))), None)
+            if reason:
+                found.setdefault(reason, {}).setdefault(profile, []).append(task)
+    return {
+        reason: [place for profile, of in where.items() for place in _shortened(profile, of, len(tasks))]
+        for reason, where in found.items()
+    }
+
+
+def _shortened(profile: str, tasks: list[str], all_tasks: int) -> list[str]:
+    """A profile alone where it is all tasks that are refused there."""
+    return [profile] if len(tasks) == all_tasks else [f"{task} on {profile}" for task in tasks]
+
+
+def _trainings(name: str, cls: type[Task]) -> list[Training]:
+    """The task's training by default, and by each choice of a parameter that changes it."""
+    found: list[Training] = []
+    for text in (name, *docstrings.choices(name, cls)):
+        made = _made(text) or cls  # the class knows what no parameter changes
+        recipe, quality = getattr(made, "recipe", None), getattr(made, "quality", None)
+        differs = not found or (recipe, quality) != (found[0].recipe, found[0].quality)
+        if isinstance(recipe, Recipe) and isinstance(quality, Quality) and differs:
+            found.append(Training(text.partition("-")[2], recipe, quality))
+    return found
+
+
+def _made(task: str) -> Task | None:
+    """The task, where it can be made: a parameter may be needed, such as a folder of one's own."""
+    try:
+        return registry.task(task)
+    except UserError:
+        return None
+
+
+def _served_by(name: str, cls: type) -> tuple[str, ...]:
+    """The runtimes that serve the result: by default, and by each choice of a parameter that changes it."""
+    if issubclass(cls, Runtime):
+        return (name,)
+    if not issubclass(cls, CompressionMethod):
+        return ()
+    default = _runtime(name)
+    found = [default]
+    for text in docstrings.choices(name, cls):
+        try:
+            other = _runtime(text)
+        except UserError:
+            continue  # a choice that needs another one beside it
+        if other != default:
+            found.append(f"{other} ({text.partition('-')[2]})")
+    return tuple(found)
+
+
+def _runtime(text: str) -> str:
+    return cast(CompressionMethod, registry.method(text)).runtime or ANY
