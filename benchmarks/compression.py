@@ -24,14 +24,15 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
-from breakeven import plugins, statistics
+from breakeven import plugins, protocol, statistics
 from breakeven.files import read_json
 from breakeven.grid import cells
 from breakeven.grid import chain as chains
 from breakeven.jobs import forkserver
+from breakeven.protocol import SCENARIOS
 from breakeven.scoring import leaderboard, ratios
 from breakeven.stages.measure import lockstep as measurement
-from breakeven.stages.measure.served_model import SCENARIOS, Served
+from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 
 CONFIG, PEERS = Path(__file__).with_suffix(".yaml"), Path(__file__).parent / "peers"
@@ -65,7 +66,7 @@ def main() -> None:
     console = Console(width=150)
     console.print(best(rows, tasks))
     forkserver.preload()  # what is timed is forked from here
-    console.print(beside(rows, tasks, results, measurement.MODES[config["timing"]]))
+    console.print(beside(rows, tasks, results, protocol.MODES[config["timing"]]))
 
 
 def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
@@ -87,7 +88,7 @@ def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
     return made
 
 
-def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: measurement.Mode) -> Table:
+def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: protocol.Mode) -> Table:
     """Each tool called directly, beside ours: time and bytes as ratios above 1 where ours is the better."""
     made = Table("task", "tool", "batch", "tool over eager", "ours over eager", "ours over tool", "bytes", "kept, ours")
     made.add_column("kept, tool")
@@ -112,7 +113,7 @@ def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: measuremen
     return made
 
 
-def lockstep(task: str, results: Path, ours: str, theirs: str, mode: measurement.Mode) -> measurement.Timing:
+def lockstep(task: str, results: Path, ours: str, theirs: str, mode: protocol.Mode) -> measurement.Timing:
     """Our file and the tool's, timed in turns."""
     hardware = registry.hardware("cpu_1")
     files = []

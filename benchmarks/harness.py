@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from breakeven.protocol import POOL, SCENARIOS, WARMUP_S, Mode
 from breakeven.stages.compress import step
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import Mode
-from breakeven.stages.measure.served_model import POOL, SCENARIOS, WARMUP_S, Served
+from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 
 ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's speed drifts over longer ones

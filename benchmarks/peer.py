@@ -41,9 +41,9 @@ from rich.table import Table
 
 from breakeven import statistics
 from breakeven.jobs import forkserver
+from breakeven.protocol import MODES
 from breakeven.stages.compress import step
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import MODES
 from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 

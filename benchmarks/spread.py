@@ -18,10 +18,11 @@ from rich.table import Table
 
 from breakeven import statistics
 from breakeven.jobs import forkserver
+from breakeven.protocol import MODES, SCENARIOS
 from breakeven.stages.compress import step
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import MODES, Timing
-from breakeven.stages.measure.served_model import SCENARIOS, Served
+from breakeven.stages.measure.lockstep import Timing
+from breakeven.stages.measure.served_model import Served
 from breakeven.trust.calibration.bench import burning
 from breakeven.units import registry
 

@@ -12,6 +12,7 @@ from views.inference_board import FLAGS, METHOD, interval, stars
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import Cell, Column
 
+from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.cheapest import HOURS, US_DOLLARS, Demand, cheapest
 from breakeven.scoring.cheapest import UNITS as COUNTED_IN
@@ -114,7 +115,7 @@ def answer(costs: pd.DataFrame, demand: Demand) -> None:
     ties = [chain for chain in costs.loc[costs["tied"], "chain"] if chain != best["chain"]]
     tie = f"tied with {', '.join(ties)}" if ties else "cheaper than every other beyond doubt"
     total = f"{spelled(best['total'], demand)}, {tie}"
-    saved = "itself the original" if best["chain"] == ratios.REFERENCE else f"by {best['chain']}"
+    saved = "itself the original" if best["chain"] == protocol.REFERENCE else f"by {best['chain']}"
     cards = [
         (f"Cheapest at {inferences(demand.inferences)} inferences", best["chain"], total),
         ("Saved against the original", spelled(best["saved"], demand), saved),
@@ -155,7 +156,7 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
         return spelled(value, demand)
 
     def saved(row: pd.Series) -> Cell:
-        return Cell(GAP) if row["chain"] == ratios.REFERENCE else table.number(row["saved"], spell)
+        return Cell(GAP) if row["chain"] == protocol.REFERENCE else table.number(row["saved"], spell)
 
     columns = [
         METHOD,
@@ -184,7 +185,7 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
 
 def pays_off(row: pd.Series) -> Cell:
     """N* with its interval, or that it never comes; the original has none."""
-    if row["chain"] == ratios.REFERENCE:
+    if row["chain"] == protocol.REFERENCE:
         return Cell("the original")
     return table.number(row["break_even"], inferences, span(*stars(row), inferences))
 
@@ -212,7 +213,7 @@ def command(row: pd.Series, demand: Demand, gate: float, limits: dict[str, float
     options |= {name: str(row[name]) for name in ("task", "hardware", "scenario")}
     options |= {} if demand.unit == "usd" else {"unit": demand.unit}
     options |= {"served": f"{demand.served:g}"} if demand.served else {}
-    options |= {} if gate == leaderboard.GATE else {"min-quality": f"{gate:g}"}
+    options |= {} if gate == protocol.GATE else {"min-quality": f"{gate:g}"}
     for column, limit in limits.items():
         if limit is not None:
             options[LIMITS[column]] = f"{limit / controls.BUDGETS[column][1]:g}"

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 from views import charts
 
+from breakeven import protocol
 from breakeven.scoring import ratios
 from breakeven.scoring.cheapest import UNITS, Demand
 from breakeven.scoring.wording import inferences, span
@@ -71,7 +72,7 @@ def chart(
         alt.Tooltip("interval:N", title="N*, 95 %"),
     ]
     base = {"x": x, "y": y, "color": charts.colours(inference), "tooltip": tooltip}
-    dashed = alt.condition(f"datum.chain == '{ratios.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
+    dashed = alt.condition(f"datum.chain == '{protocol.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))
     pale = alt.condition("datum.eligible", alt.value(1), alt.value(0.45))
     line = alt.Chart(lines).mark_line(strokeWidth=2, clip=True).encode(**base, strokeDash=dashed, opacity=pale)
     at = alt.Chart(marks)

@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from breakeven import protocol
 from breakeven.scoring import ratios
 
 GREY = "#8a94a0"  # the reference, which the others are compared with, and what is not a row
@@ -46,9 +47,9 @@ def ends(rows: pd.DataFrame, cost: ratios.Cost) -> tuple[pd.Series, pd.Series]:
 
 def palette(inference: pd.DataFrame) -> dict[str, str]:
     """One colour per method, the same on every page because it is drawn from all rows; the reference is grey."""
-    methods = sorted(set(inference["chain"]) - {ratios.REFERENCE})
+    methods = sorted(set(inference["chain"]) - {protocol.REFERENCE})
     colours = {method: PALETTE[i % len(PALETTE)] for i, method in enumerate(methods)}
-    return {ratios.REFERENCE: GREY} | colours
+    return {protocol.REFERENCE: GREY} | colours
 
 
 def colours(inference: pd.DataFrame) -> alt.Color:

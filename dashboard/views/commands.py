@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from breakeven.scoring import ratios
+from breakeven import protocol
 
 
 def verify(row: pd.Series, folder: Path) -> str:
@@ -18,7 +18,7 @@ def verify(row: pd.Series, folder: Path) -> str:
 def rerun(row: pd.Series) -> str:
     """The workflow on the one cell of a row, in a folder of its own."""
     if "chain" in row:
-        chains = [] if row["chain"] == ratios.REFERENCE else [row["chain"]]  # the reference is always measured
+        chains = [] if row["chain"] == protocol.REFERENCE else [row["chain"]]  # the reference is always measured
         axes = {"training": [], "trained_by": row["training"], "chains": chains, "hardware": [row["hardware"]]}
         axes["timing"] = row["mode"]
     else:

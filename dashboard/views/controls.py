@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 from views import shared
 
-from breakeven.scoring import leaderboard, ratios
+from breakeven import protocol
+from breakeven.scoring import ratios
 
 CHOICES = {"task": "Task", "hardware": "Hardware", "method": "Method", "runtime": "Runtime"}
 # column: what it limits, and what a number typed in is multiplied with
@@ -53,7 +54,7 @@ def gate(place: st.delta_generator.DeltaGenerator, page: str) -> float:
         "Quality gate",
         min_value=0.90,
         max_value=1.0,
-        value=leaderboard.GATE,
+        value=protocol.GATE,
         step=0.001,
         format="%.3f",
         key=f"{page}_gate",

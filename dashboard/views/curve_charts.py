@@ -12,7 +12,8 @@ import streamlit as st
 from views import charts, shared
 from views.charts import PALETTE
 
-from breakeven.scoring import leaderboard, ratios
+from breakeven import protocol
+from breakeven.scoring import ratios
 from breakeven.scoring.curves import Curve
 from breakeven.scoring.wording import span, times
 
@@ -161,7 +162,7 @@ def quality_chart(points: pd.DataFrame, amount: Amount, colour: alt.Color) -> al
     whisker = base.transform_filter("isValid(datum.quality_kept_ci_low)").mark_rule(strokeWidth=1.5, opacity=0.6)
     ends = {"y": alt.Y("quality_kept_ci_low:Q", title="Quality kept"), "y2": "quality_kept_ci_high:Q"}
     point = base.mark_point(size=70, filled=True, opacity=1).encode(y=y, tooltip=tooltip)
-    gate = alt.Chart(pd.DataFrame({"gate": [leaderboard.GATE]})).mark_rule(strokeDash=[5, 4], color=charts.GREY)
+    gate = alt.Chart(pd.DataFrame({"gate": [protocol.GATE]})).mark_rule(strokeDash=[5, 4], color=charts.GREY)
     layers = alt.layer(gate.encode(y="gate:Q"), line, whisker.encode(**ends), point)
     return layers.properties(height=360, usermeta=charts.SVG)
 

@@ -13,9 +13,8 @@ import streamlit as st
 from views import table
 from views.table import Cell, Column
 
-from breakeven import statistics
+from breakeven import protocol, statistics
 from breakeven.rows import InferenceRow, Provenance, TrainingRow
-from breakeven.scoring import ratios
 from breakeven.scoring.wording import GAP, inferences, span
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99}
@@ -178,7 +177,7 @@ REASONS: dict[str, Callable[[pd.Series], str]] = {
     "job_id": _said("run without a scheduler"),
     "config_sha256": _said("the job was run by hand, not by the workflow"),
     "reference_cell_id": _said("no reference is recorded"),
-    "break_even": lambda row: REFERENCE_ITSELF if row.get("chain") == ratios.REFERENCE else "an input is unknown",
+    "break_even": lambda row: REFERENCE_ITSELF if row.get("chain") == protocol.REFERENCE else "an input is unknown",
     "theoretical_speedup": _said("the arithmetic of the row or of its reference could not be counted"),
     **dict.fromkeys(("flops", "nonzero_flops"), _said("an operation of the model could not be counted")),
     **dict.fromkeys(("runtime_speedup", "compression_speedup"), _said("fp32 was not measured in this runtime")),

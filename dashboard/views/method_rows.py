@@ -8,13 +8,14 @@ from views import curve_charts, shared, table, training_board
 from views.inference_board import KEPT, TASK, interval, link_to
 from views.table import Cell, Column, Label
 
-from breakeven.scoring import leaderboard, ratios
+from breakeven import protocol
+from breakeven.scoring import leaderboard
 from breakeven.scoring.curves import curves
 from breakeven.scoring.wording import GAP, HELPED, times, verdict
 from breakeven.units.catalogue import DescribedMethod
 
 WHEN_IT_HELPED = (
-    f"Helped: at or above the quality gate ({leaderboard.GATE:.0%}), and faster than fp32 in its own runtime with a"
+    f"Helped: at or above the quality gate ({protocol.GATE:.0%}), and faster than fp32 in its own runtime with a"
     " 95 % interval that leaves out 1, or a smaller file. A runtime by itself is judged against fp32 in eager torch."
     " Hover a verdict for its figures."
 )
@@ -32,7 +33,7 @@ def used(rows: pd.DataFrame, name: str) -> pd.Series:
     """How the rows use a method: `alone`, in a `chain` with others, or not at all (empty)."""
 
     def how(method: str, runtime: str) -> str:
-        compressions = [part.partition("-")[0] for part in method.split("+") if part != ratios.REFERENCE]
+        compressions = [part.partition("-")[0] for part in method.split("+") if part != protocol.REFERENCE]
         served = runtime.partition("-")[0]
         if [name] == (compressions or [served]):
             return "alone"

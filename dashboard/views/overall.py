@@ -10,6 +10,7 @@ from views import charts, controls, shared, table
 from views.controls import Ranking
 from views.table import Cell, Column
 
+from breakeven import protocol
 from breakeven.scoring import overall, ratios
 from breakeven.scoring.wording import place, span, times
 
@@ -50,7 +51,7 @@ def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> Non
     table.show(columns(cost, scores), scores, f"overall_{rows.index[0]}", pale=lambda row: row["covered"] == 0)
     st.caption(
         f"Score: the share of tasks on which the method's {cost.label.lower()} is within a factor τ of the lowest,"
-        f" averaged over τ from 1 to {overall.R_MAX:g}: 1 is the cheapest everywhere. A task where a method failed, is"
+        f" averaged over τ from 1 to {protocol.R_MAX:g}: 1 is the cheapest everywhere. A task where a method failed, is"
         " missing, was contended, or misses the quality gate counts as infinitely far. The tasks are a fixed list, not"
         " a sample, so the score has no interval; what was measured has: the points below."
     )
@@ -78,7 +79,7 @@ def columns(cost: ratios.Cost, scores: pd.DataFrame) -> list[Column]:
         Column(
             "Score",
             lambda row: Cell(f"{row['score']:.3f}", row["score"], share=row["score"]),
-            f"The performance profile integrated to {overall.R_MAX:g}.",
+            f"The performance profile integrated to {protocol.R_MAX:g}.",
         ),
         Column(
             "Coverage",
@@ -129,7 +130,7 @@ def show_profiles(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> 
     charts.legend(inference, pd.DataFrame({"chain": covered.index}))
     if len(covered):
         steps = overall.profile(covered)
-        taus = alt.Scale(domain=[1, overall.R_MAX], nice=False)
+        taus = alt.Scale(domain=[1, protocol.R_MAX], nice=False)
         x = alt.X("tau:Q", title="τ: cost over the lowest of all methods", scale=taus).axis(tickCount=6)
         y = alt.Y("rho:Q", title="share of tasks within τ", scale=alt.Scale(domain=[0, 1.02], nice=False))
         line = alt.Chart(steps).mark_line(interpolate="step-after", strokeWidth=2.5, opacity=0.85, clip=True)

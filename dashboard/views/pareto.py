@@ -10,6 +10,7 @@ from views.inference_board import link_to
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import ROW_PAGE
 
+from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.ratios import Cost
 from breakeven.scoring.wording import inferences
@@ -68,7 +69,7 @@ def caption(cost: Cost, points: pd.DataFrame) -> str:
         text += f"{cost.label} is one count or one reading, not a sample: it has no interval."
     text += (
         " Where no bar shows, the interval is narrower than the point. Hollow points: contended. Dashed: the quality"
-        f" gate, {leaderboard.GATE:.0%} of the reference's."
+        f" gate, {protocol.GATE:.0%} of the reference's."
     )
     if cost.per and points[cost.per].nunique() > 1:
         text += " Estimates and measurements have fronts of their own: they are not compared."
@@ -150,7 +151,7 @@ def circles(base: alt.Chart, y: alt.Y, cost: Cost, inference: pd.DataFrame) -> a
 def gates(points: pd.DataFrame) -> list[float]:
     """The quality at the gate, in the metric's own unit."""
     reference = points["reference_quality"].dropna()
-    kept = leaderboard.GATE if points["higher_is_better"].iloc[0] else 1 / leaderboard.GATE
+    kept = protocol.GATE if points["higher_is_better"].iloc[0] else 1 / protocol.GATE
     return [float(reference.iloc[0]) * kept] if len(reference) else []
 
 

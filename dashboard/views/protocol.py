@@ -6,12 +6,11 @@ import streamlit as st
 from views import details, shared
 from views.labels import COLOURS
 
-from breakeven import PROTOCOL_VERSION, statistics
-from breakeven.machine import energy
-from breakeven.rows import Status
-from breakeven.scoring import leaderboard, overall, ratios
+from breakeven import protocol, statistics
+from breakeven.errors import Status
+from breakeven.protocol import PROTOCOL_VERSION, SAME
+from breakeven.scoring import ratios
 from breakeven.scoring.cheapest import UNITS
-from breakeven.scoring.ties import SAME
 from breakeven.scoring.wording import LABELS, STATUSES
 
 
@@ -51,7 +50,7 @@ machine that speeds up or slows down does so for both. Each pair of processes is
   geometric mean over pairs. *Interval*: 95 %, Student's t over the pairs' logarithms. *Null* where the cell failed. The
   reference's own is 1 by definition; its row page tells what it came out at.
 - **Latency p50, p90, p99** [ms] of one call: the median over processes. Each is an upper bound of its percentile at
-  {percent(statistics.CONFIDENCE)} confidence (MLPerf's early-stopping bound), so it has no interval of its own. On the
+  {percent(protocol.CONFIDENCE)} confidence (MLPerf's early-stopping bound), so it has no interval of its own. On the
   boards the interval of a latency is that of its speed-up, on the scale of the latency. *Null* where a process made too
   few calls: {needed}.
 - **Throughput** [samples/s]: all samples over all time, never a mean of rates. Interval as for the latency.
@@ -80,9 +79,9 @@ def quality() -> None:
 - **Quality kept** [%]: the method's quality over its reference's, error metrics inverted first. *Interval*: 95 %, on
   the same resampled test samples for both, which is narrower than two intervals side by side. *Null* without a
   reference.
-- **The gate**: {percent(leaderboard.GATE)} kept puts a row on the closed board, which is ranked; the others are open,
+- **The gate**: {percent(protocol.GATE)} kept puts a row on the closed board, which is ranked; the others are open,
   and shown. It is a point estimate: where the interval has the gate inside, the row is marked as uncertain.
-  {percent(leaderboard.BADGE)} earns a badge.
+  {percent(protocol.BADGE)} earns a badge.
 """
     )
 
@@ -109,10 +108,10 @@ def energies() -> None:
 **Energy per sample** [mJ], in the same turns as the times, and its **gain** [×] over the reference, paired like the
 speed-up, with a 95 % interval over pairs of processes. The method says whose word it is:
 
-- `{energy.RAPL}`: the processor's own counters. `{energy.NVML}`: the GPU's. These are measurements.
-- `{energy.ESTIMATE}`: the profile's watts times the time. It is time by another name, carries the badge *estimated*,
+- `{protocol.RAPL}`: the processor's own counters. `{protocol.NVML}`: the GPU's. These are measurements.
+- `{protocol.ESTIMATE}`: the profile's watts times the time. It is time by another name, carries the badge *estimated*,
   and is never ranked against a measurement.
-- `{energy.NONE}`: nothing counts it, and the profile states no watts. The figures are *null*, never 0.
+- `{protocol.NONE}`: nothing counts it, and the profile states no watts. The figures are *null*, never 0.
 """
     )
 
@@ -159,7 +158,7 @@ def ranks() -> None:
 - **Order**: by the chosen cost, among rows of the closed board that were measured without foreign load. Budgets take
   rows that are over a limit, or lack its figure, off the closed board, and the ranks are made anew.
 - **Ties**: the cheapest row leads. Another shares its rank, written as `2=`, unless it costs over {percent(SAME)} more
-  *and* the 95 % interval of the ratio of the two costs excludes 1 ({statistics.DRAWS:,} seeded draws). The first that
+  *and* the 95 % interval of the ratio of the two costs excludes 1 ({protocol.DRAWS:,} seeded draws). The first that
   does not share leads the next rank. A cost without an interval is told apart by the {percent(SAME)} alone.
 - **Ratios** are the reference's cost over the row's: above 1 is better. None is stored.
 - **Pareto front**: rows that no other beats in both quality and cost, contended rows left out.
@@ -172,7 +171,7 @@ def overall_boards() -> None:
     st.markdown(
         f"""
 AlgoPerf's: on each task a method's cost is divided by the lowest there, r; ρ(τ) is the share of tasks with r ≤ τ. The
-score is the mean of ρ over τ from 1 to r_max = {overall.R_MAX:g}. A task where the method failed, is missing, was
+score is the mean of ρ over τ from 1 to r_max = {protocol.R_MAX:g}. A task where the method failed, is missing, was
 contended or misses the gate counts as infinitely far: **coverage** n/m says on how many it does not. The **gain** is
 the geometric mean of the ratios to the reference over the tasks that every covered method has, with their number.
 A board needs two tasks. Raw metrics of different tasks are never averaged.
@@ -193,7 +192,7 @@ def trainings() -> None:
 - **Link** [Mbit/s] between the processes, where the hardware profile throttles it; what they **sent** [B], read from
   the counters of a network of their own, *null* where the machine gives none; **memory per process** [B], of the one
   that held most while training, above the imports.
-- Ranked are runs whose quality lies within {percent(1 - leaderboard.GATE)} of the single-device run's.
+- Ranked are runs whose quality lies within {percent(1 - protocol.GATE)} of the single-device run's.
 - **Energy** [J] of the training; *null* where others ran beside it.
 """
     )

@@ -9,9 +9,10 @@ from views import charts, commands, details, shared, units
 from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
 
+from breakeven import protocol
+from breakeven.protocol import CONFIDENCE
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP, inferences, number, percent, place, quality, span, times
-from breakeven.statistics import CONFIDENCE
 
 ADDRESS = ("cell", "scenario", "machine", "source")  # what names a row in the page's address
 
@@ -112,7 +113,7 @@ def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
 def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
     """The headline figures with their intervals."""
     by = ratios.COSTS[ratios.SCENARIO_COST.get(row["scenario"], "usd")]
-    original = "the reference itself" if row["chain"] == ratios.REFERENCE else None
+    original = "the reference itself" if row["chain"] == protocol.REFERENCE else None
     kept, speed = interval(row, "quality_kept_ci", fine), interval(row, "speedup_ci", times)
     return [
         (f"Rank by {by.label.lower()}", place(row), f"of {board['rank'].notna().sum()} ranked rows"),
@@ -143,7 +144,7 @@ def training_figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str
 
 def beside_itself(row: pd.Series) -> None:
     """What the reference's speed-up over itself came out at: the error of the measurement, which is known here."""
-    if row["chain"] == ratios.REFERENCE:
+    if row["chain"] == protocol.REFERENCE:
         raw = shared.as_recorded(row)
         st.caption(
             f"The reference is 1.00× by definition. Timed beside itself it came out at {raw['speedup']:.3f}×"
@@ -154,7 +155,7 @@ def beside_itself(row: pd.Series) -> None:
 def within_its_runtime(row: pd.Series) -> None:
     """How the speed-up divides into the runtime's and the compression's."""
     runtime = shared.plain(row["runtime"])
-    if row["runtime"] == ratios.EAGER or row["method"] == ratios.REFERENCE:
+    if row["runtime"] == protocol.REFERENCE_RUNTIME or row["method"] == protocol.REFERENCE:
         return
     if pd.isna(row["compression_speedup"]):
         st.caption(f"What the compression adds within {runtime} is unknown: fp32 was not measured in it.")

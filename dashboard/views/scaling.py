@@ -10,8 +10,8 @@ from views import scaling_charts, scaling_wins, shared, table, training_board
 from views.labels import not_drawn, show_gaps
 from views.scaling_charts import TIMES, Look
 
+from breakeven.protocol import SINGLE_DEVICE
 from breakeven.scoring import leaderboard, ratios, scaling
-from breakeven.scoring.ratios import SINGLE
 from breakeven.scoring.scaling import Win
 
 HOW_TO_MAKE_ONE = (
@@ -28,7 +28,7 @@ def show() -> None:
         " size. Training on one of the devices is a choice, too.",
     )
     _, training = shared.rows()
-    if training["training_method"].eq(SINGLE).all():
+    if training["training_method"].eq(SINGLE_DEVICE).all():
         st.info(HOW_TO_MAKE_ONE, icon=":material/info:")
         st.code(COMMAND, language="bash", wrap_lines=True)
         return
@@ -118,9 +118,9 @@ def show_links(board: pd.DataFrame, by: str, look: Look) -> None:
         shape = st.segmented_control("Processes", list(shapes), default=shape, required=True, key="scaling_shape")
     own = shapes[shape]
     here = board["hardware"].isin([win.hardware for win in own])
-    one = board["training_method"].eq(SINGLE) & board["threads"].eq(own[0].threads)
+    one = board["training_method"].eq(SINGLE_DEVICE) & board["threads"].eq(own[0].threads)
     rows = board[here | one]
-    if drawable(rows[rows["training_method"] != SINGLE], by):
+    if drawable(rows[rows["training_method"] != SINGLE_DEVICE], by):
         look.legend(rows)
         st.altair_chart(scaling_charts.link_chart(rows, by, look), width="stretch", key="scaling_link")
     st.markdown("\n".join(line_of(win, board, by) for win in sorted(own, key=lambda each: each.rate)))

@@ -11,8 +11,8 @@ import pandas as pd
 from views import charts, shared
 from views.charts import PALETTE
 
+from breakeven.protocol import SINGLE_DEVICE
 from breakeven.scoring import cost, leaderboard, scaling
-from breakeven.scoring.ratios import SINGLE
 from breakeven.scoring.scaling import UNTHROTTLED
 
 TIMES = {"train_time_s": "Training time", "time_to_target_s": "Time to target"}
@@ -31,10 +31,12 @@ class Look:
     @classmethod
     def of(cls, training: pd.DataFrame) -> Look:
         """What tells all methods and links of some rows apart; the single-device run is grey."""
-        methods = sorted(set(training["training_method"]) - {SINGLE})
+        methods = sorted(set(training["training_method"]) - {SINGLE_DEVICE})
         rates = training.assign(rate=scaling.rate_of(training)).sort_values("rate", ascending=False)
         links = dict.fromkeys(link for _, row in rates.iterrows() if (link := scaling.link(row)))
-        return cls({SINGLE: charts.GREY} | {m: PALETTE[i % len(PALETTE)] for i, m in enumerate(methods)}, list(links))
+        return cls(
+            {SINGLE_DEVICE: charts.GREY} | {m: PALETTE[i % len(PALETTE)] for i, m in enumerate(methods)}, list(links)
+        )
 
     def colour(self, field: str = "method:N") -> alt.Color:
         """By method."""
@@ -140,7 +142,7 @@ def _by_devices(
 def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
     """A time against the rate of the link, which nothing throttles at the right end; one device does not need it."""
     rows = prepared(board, by).dropna(subset="seconds")
-    several = rows[rows["method"] != SINGLE].copy()
+    several = rows[rows["method"] != SINGLE_DEVICE].copy()
     slowest, fastest = several["network_mbit"].min(), several["network_mbit"].max()
     end = 10.0 if math.isnan(fastest) else fastest * max(4.0, (fastest / slowest) ** 0.35)
     several["x"] = several["network_mbit"].fillna(end)
@@ -163,9 +165,11 @@ def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
         for own, dash in kinds
         if len(own)
     ]
-    single = alt.Chart(rows[rows["method"] == SINGLE]).mark_rule(strokeDash=[6, 4], strokeWidth=2, color=charts.GREY)
+    single = alt.Chart(rows[rows["method"] == SINGLE_DEVICE]).mark_rule(
+        strokeDash=[6, 4], strokeWidth=2, color=charts.GREY
+    )
     dots = points(alt.Chart(several), look, x=x, y=y, tooltip=tooltips(by))
-    below = [single.encode(y=y, tooltip=tooltips(by))] if (rows["method"] == SINGLE).any() else []
+    below = [single.encode(y=y, tooltip=tooltips(by))] if (rows["method"] == SINGLE_DEVICE).any() else []
     layers = alt.layer(*below, *lines, dots)
     return layers.properties(height=360, usermeta=charts.SVG)
 
@@ -209,7 +213,7 @@ def bars(board: pd.DataFrame, field: str, title: str, by: str, look: Look) -> al
     base = alt.Chart(rows).encode(y=charts.names("method:N", order), yOffset=offset, x=x)
     bar = base.mark_bar(opacity=0.9).encode(color=look.colour(), tooltip=tooltips(by))
     name = base.mark_text(align="left", dx=4, fontSize=10, color=charts.GREY).encode(text="hardware:N")
-    single = rows[rows["method"] == SINGLE]
+    single = rows[rows["method"] == SINGLE_DEVICE]
     one = alt.Chart(single).mark_rule(strokeDash=[4, 3], color=charts.GREY).encode(x=x)
     height = max(160, len(order) * (len(places) * BAR + 8) + 60)
     return alt.layer(*([one] if len(single) else []), bar, name).properties(height=height, usermeta=charts.SVG)

@@ -12,15 +12,15 @@ from views.labels import why_missing
 from views.scaling_charts import TIMES
 from views.table import Cell, Column
 
+from breakeven import protocol
+from breakeven.protocol import SAME, SINGLE_DEVICE
 from breakeven.scoring import leaderboard, ratios, scaling
-from breakeven.scoring.ratios import SINGLE
 from breakeven.scoring.scaling import Win
-from breakeven.scoring.ties import SAME
 from breakeven.scoring.wording import GAP, number, times
 
 KEY = ["source", *ratios.TRAINING_KEY]
 COMPARED = (
-    f"Compared are runs timed alone, without foreign load, whose quality lies within {1 - leaderboard.GATE:.0%} of the"
+    f"Compared are runs timed alone, without foreign load, whose quality lies within {1 - protocol.GATE:.0%} of the"
     " single-device run's."
 )
 
@@ -110,7 +110,7 @@ def told(win: Win, by: str) -> str:
     """A win as a sentence."""
     tied = "is fastest" if len(win.fastest) == 1 else "tie"
     over = "" if math.isnan(win.speedup) else f", {times(win.speedup)} the speed of one device"
-    if win.fastest == (SINGLE,):
+    if win.fastest == (SINGLE_DEVICE,):
         tied, over = "is fastest (no way of distributing beats one of the devices)", ""
     then = f"; next {win.runner_up}, {times(win.behind)} its time" if win.runner_up else ""
     *others, last = win.fastest

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from breakeven import environment
 from breakeven.errors import UserError
+from breakeven.results import BOARD_FILES
 from breakeven.rows import InferenceRow, read_parquet
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP
@@ -34,7 +36,7 @@ Looked in `{folder}`; another folder can be named in `$BREAKEVEN_RESULTS`.
 
 def results_folder() -> Path:
     """Where this machine's results are."""
-    return Path(os.environ.get("BREAKEVEN_RESULTS") or "results")
+    return Path(os.environ.get(environment.RESULTS) or "results")
 
 
 def folder_of(source: str) -> Path:
@@ -44,7 +46,7 @@ def folder_of(source: str) -> Path:
 
 def has_results(folder: Path) -> bool:
     """Whether a folder holds the file of a board."""
-    return any((folder / name).exists() for name in leaderboard.FILES.values())
+    return any((folder / name).exists() for name in BOARD_FILES.values())
 
 
 def choose_sources() -> None:
@@ -79,7 +81,7 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
 def as_recorded(row: pd.Series) -> pd.Series:
     """An inference row as its file has it, without what is set by definition or derived."""
     folder = results_folder() if row["source"] == HERE else PUBLISHED
-    table = read_parquet(folder / leaderboard.FILES[InferenceRow], InferenceRow).to_pandas()
+    table = read_parquet(folder / BOARD_FILES[InferenceRow], InferenceRow).to_pandas()
     at = ["cell_id", "scenario", "hardware_fingerprint"]
     return table[(table[at] == row[at]).all(axis=1)].iloc[0]
 
@@ -92,7 +94,7 @@ def _load(source: str, folder: Path, stamp: tuple[int, ...]) -> tuple[pd.DataFra
 
 def _stamp(folder: Path) -> tuple[int, ...]:
     """Changes when a board's file does: the key under which its rows are cached."""
-    paths = (folder / name for name in leaderboard.FILES.values())
+    paths = (folder / name for name in BOARD_FILES.values())
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 

@@ -13,6 +13,7 @@ from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.method_rows import decided
 from views.table import Column
 
+from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP, HELPED, number, quality
 from breakeven.units.catalogue import DescribedTask
@@ -63,7 +64,7 @@ def show_board(board: pd.DataFrame, inference: pd.DataFrame) -> None:
         )
         st.caption(
             "Up and to the right is better. Bars: 95 % intervals; where none shows, it is narrower than the point."
-            f" Dashed: the quality gate, {leaderboard.GATE:.0%} of the reference's, and the reference's speed. Hollow:"
+            f" Dashed: the quality gate, {protocol.GATE:.0%} of the reference's, and the reference's speed. Hollow:"
             " contended."
         )
     not_drawn(board.assign(drawn=board["speedup"].where(board["quality_ratio"].notna())), "drawn")
@@ -76,7 +77,7 @@ def show_board(board: pd.DataFrame, inference: pd.DataFrame) -> None:
 
 def show_reference(board: pd.DataFrame) -> None:
     """The uncompressed model's headline figures, with the lengths of the inputs and what else was evaluated."""
-    found = board[board["chain"] == ratios.REFERENCE]
+    found = board[board["chain"] == protocol.REFERENCE]
     if found.empty or found["board"].iloc[0] == "gap":
         st.info("The reference was not measured on this board, so there is nothing to compare with.")
         return
@@ -159,7 +160,7 @@ def chart(points: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
     )
     gate, one = (
         alt.Chart(pd.DataFrame({"at": [at]})).mark_rule(strokeDash=[5, 4], color=charts.GREY, opacity=0.7)
-        for at in (leaderboard.GATE, 1.0)
+        for at in (protocol.GATE, 1.0)
     )
     layers = alt.layer(gate.encode(y="at:Q"), one.encode(x="at:Q"), upright, across, point)
     return layers.properties(height=420, usermeta=charts.SVG)

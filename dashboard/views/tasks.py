@@ -11,8 +11,8 @@ from views.method_rows import helped, with_verdicts
 from views.table import TASK_URL, Cell, Column, Label
 from views.units import linked
 
+from breakeven import protocol
 from breakeven.errors import UserError
-from breakeven.scoring import ratios
 from breakeven.scoring.wording import GAP, quality
 from breakeven.units import catalogue
 from breakeven.units.catalogue import DATA_KINDS, DescribedTask, Training, metric_of, target_of
@@ -44,7 +44,7 @@ def show_all() -> None:
 
     def reference(line: pd.Series) -> Cell:
         found = own[line["name"]]
-        found = found[found["chain"].eq(ratios.REFERENCE) & found["quality"].notna()]
+        found = found[found["chain"].eq(protocol.REFERENCE) & found["quality"].notna()]
         if found.empty:
             return Cell(GAP)
         row = found.iloc[0]

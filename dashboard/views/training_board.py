@@ -11,8 +11,8 @@ from views.inference_board import TASK, link_to
 from views.labels import labels, show_gaps
 from views.table import Cell, Column
 
+from breakeven.protocol import SAME
 from breakeven.scoring import leaderboard, ratios, scaling
-from breakeven.scoring.ties import SAME
 from breakeven.scoring.wording import GAP, number, percent, place, quality, span, times
 
 ONE_RUN = "one run has no interval: trainings of several seeds are boards of their own"

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 from scipy.stats import binom
 
-from breakeven.machine.provenance import is_contended
+from breakeven.protocol import is_contended
 from breakeven.trust import calibration
 from breakeven.trust.calibration import bench as benches
 from breakeven.trust.calibration import planted

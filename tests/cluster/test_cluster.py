@@ -18,8 +18,9 @@ import yaml
 from checkout import ROOT, make_checkout
 from cluster import CPUS, Cluster
 
+from breakeven.errors import Status
 from breakeven.files import read_json, write_json
-from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.rows import InferenceRow, TrainingRow, read_rows
 
 TASK = "planted_initials"
 GRID = {

@@ -13,7 +13,7 @@ from cluster import Cluster
 from killing import Killer
 from test_cluster import TASK, TRAININGS, login
 
-from breakeven.rows import Status
+from breakeven.errors import Status
 
 KILLS = 20
 SEEDS = list(range(6))

@@ -12,7 +12,7 @@ import torch
 from cluster import Cluster
 from test_cluster import TASK, TRAININGS, login
 
-from breakeven.rows import Status
+from breakeven.errors import Status
 from breakeven.stages.compress import step as compression
 
 TWO_NODES, ONE_NODE = "ddp@planted_two_nodes", "ddp@planted_two_ranks"

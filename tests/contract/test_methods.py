@@ -22,10 +22,9 @@ from torch import Tensor, nn
 
 from breakeven.components.exporting import ROUNDED, TOLERANCE
 from breakeven.components.lengths import examples
-from breakeven.errors import CellFailure
+from breakeven.errors import CellFailure, Status
 from breakeven.hardware import HardwareProfile
 from breakeven.method import CompressionMethod, Runtime
-from breakeven.rows import Status
 from breakeven.stages.compress.context import make_context
 from breakeven.stages.train import fit
 from breakeven.units import registry

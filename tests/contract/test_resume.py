@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from breakeven.data.archives import file_sha256
 from breakeven.data.loaders import TensorDataModule
-from breakeven.files import write_json
+from breakeven.files import file_sha256, write_json
 from breakeven.method import TrainingMethod
 from breakeven.stages.train.checkpoint import RECORD, Checkpoint
 from breakeven.units import registry

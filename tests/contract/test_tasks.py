@@ -18,8 +18,7 @@ from torchmetrics import Metric
 
 from breakeven.components.lengths import POOL, first_length, trimmed
 from breakeven.data import cache
-from breakeven.errors import CellFailure
-from breakeven.rows import Status
+from breakeven.errors import CellFailure, Status
 from breakeven.stages.evaluate.resampling import Sampled
 from breakeven.task import Task
 from breakeven.units import registry

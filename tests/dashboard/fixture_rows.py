@@ -6,7 +6,8 @@ import json
 import math
 from pathlib import Path
 
-from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.errors import Status
+from breakeven.rows import InferenceRow, TrainingRow, write_parquet
 
 COMMON = {
     "task_version": 1,

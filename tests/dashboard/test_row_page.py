@@ -11,12 +11,13 @@ import pytest
 from fixture_rows import inference_rows, write_results
 from pages import page, tables, texts
 
+from breakeven import protocol
 from breakeven import rows as record
+from breakeven.errors import Status
 from breakeven.grid import cells
-from breakeven.machine import provenance
-from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.protocol import UNSTABLE_CV
+from breakeven.rows import InferenceRow, TrainingRow, write_parquet
 from breakeven.scoring.wording import LABELS, STATUSES
-from breakeven.stages.measure.stage import UNSTABLE_CV
 
 ROW = {"cell": "fashion_mnist/int8_static", "scenario": "single_stream"}
 
@@ -162,7 +163,7 @@ def test_the_protocol_explains_every_label_and_status_with_the_engines_numbers()
         assert STATUSES[status] in text
     for meaning in LABELS.values():
         assert meaning in text
-    assert f"Above {provenance.CONTENDED_PERCENT:g} % of all cores" in text
+    assert f"Above {protocol.CONTENDED_PERCENT:g} % of all cores" in text
     assert f"more than {100 * UNSTABLE_CV:g} %" in text
     for number in ("11 for p50, 64 for p90, 662 for p99", "10,000 seeded draws", "99.9 % earns", "costs over 2 % more"):
         assert number in text

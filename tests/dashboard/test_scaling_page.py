@@ -12,8 +12,9 @@ from fixture_rows import scaling_rows, training_rows
 from pages import cells, page, tables, texts
 from streamlit.testing.v1 import AppTest
 
+from breakeven.errors import Status
 from breakeven.grid import cells as grid
-from breakeven.rows import Status, TrainingRow, write_parquet
+from breakeven.rows import TrainingRow, write_parquet
 
 ROOT = Path(__file__).resolve().parents[2]
 PROFILES = ["cpu_2x1", "cpu_2x1_1000mbit", "cpu_2x1_200mbit", "cpu_4x1"]

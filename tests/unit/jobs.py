@@ -14,9 +14,10 @@ from pathlib import Path
 
 import psutil
 
+from breakeven.environment import FORKSERVER
+from breakeven.errors import Status
 from breakeven.files import read_json, write_json
-from breakeven.jobs import forkserver
-from breakeven.rows import InferenceRow, Row, Status, TrainingRow, from_dict
+from breakeven.rows import InferenceRow, Row, TrainingRow, from_dict
 
 UNITS = Path(__file__).parents[1] / "planted"
 # The server of a run, but that it does not pause before another attempt.
@@ -131,6 +132,6 @@ def served(folder: Path) -> Iterator[Jobs]:
         while not socket.exists():
             assert server.poll() is None
             os.sched_yield()
-        yield Jobs(folder, {**environment, forkserver.VARIABLE: str(socket)})
+        yield Jobs(folder, {**environment, FORKSERVER: str(socket)})
         server.communicate()
         assert server.returncode == 0

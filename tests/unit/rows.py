@@ -5,7 +5,8 @@ from typing import Any
 
 import pandas as pd
 
-from breakeven.rows import InferenceRow, Status, TrainingRow, write_parquet
+from breakeven.errors import Status
+from breakeven.rows import InferenceRow, TrainingRow, write_parquet
 from breakeven.scoring import leaderboard
 
 COMMON: dict[str, Any] = {

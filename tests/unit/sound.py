@@ -4,8 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from breakeven.results import BOARD_FILES
 from breakeven.rows import InferenceRow, Row, TrainingRow, write_parquet
-from breakeven.scoring.leaderboard import FILES
 
 
 def digest(name: str) -> str:
@@ -78,7 +78,7 @@ NOT_TIMED: dict[str, Any] = {name: None for name in InferenceRow.__dataclass_fie
 
 def write(folder: Path, *rows: Row) -> Path:
     """A results folder with the boards that hold these rows."""
-    for row_type, name in FILES.items():
+    for row_type, name in BOARD_FILES.items():
         if own := [row for row in rows if isinstance(row, row_type)]:
             write_parquet(own, row_type, folder / name)
     return folder

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from breakeven.jobs import cluster_start
+from breakeven.results import SLURM_RUN
 
 
 def run(result: Path, local_exec: bool) -> SimpleNamespace:
@@ -32,7 +33,7 @@ def test_results_to_be_made_again_go_first_and_what_is_new_stays(tmp_path: Path)
     cluster_start.begin(begun, tmp_path)
     assert not result.exists()
     assert begun.execution_settings.keep_incomplete
-    assert (tmp_path / cluster_start.RUN).read_text() == "breakeven_1"
+    assert (tmp_path / SLURM_RUN).read_text() == "breakeven_1"
 
 
 def test_a_local_run_leaves_that_to_each_job(tmp_path: Path) -> None:
@@ -42,4 +43,4 @@ def test_a_local_run_leaves_that_to_each_job(tmp_path: Path) -> None:
     cluster_start.begin(begun, tmp_path)
     assert result.exists()
     assert not begun.execution_settings.keep_incomplete
-    assert not (tmp_path / cluster_start.RUN).exists()
+    assert not (tmp_path / SLURM_RUN).exists()

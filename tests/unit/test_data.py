@@ -18,8 +18,9 @@ import pytest
 
 from breakeven.data import Debian, PyPI, Source, Unavailable, obtain, prepared
 from breakeven.data import store as data
-from breakeven.data.archives import ClientError, file_sha256, tree_sha256, unpack
+from breakeven.data.archives import ClientError, unpack
 from breakeven.errors import UserError
+from breakeven.files import file_sha256, tree_sha256
 
 FILES = {"pkg/data/numbers.csv": b"1,2\n3,4\n", "pkg/read me.txt": b"odd"}
 

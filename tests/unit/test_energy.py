@@ -13,9 +13,8 @@ import pytest
 
 from breakeven.machine import energy
 from breakeven.machine.energy import Counter, Meter
+from breakeven.protocol import UNTIMED_CALLS, Mode
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import Mode
-from breakeven.stages.measure.served_model import UNTIMED_CALLS
 from breakeven.units import registry
 
 CPU, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")

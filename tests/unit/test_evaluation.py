@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from breakeven.data.archives import file_sha256
+from breakeven import protocol
+from breakeven.files import file_sha256
 from breakeven.stages import outputs
 from breakeven.stages.evaluate import quality
 from breakeven.statistics import kept_interval
@@ -61,7 +62,7 @@ def test_the_resampled_qualities_of_two_models_are_of_the_same_samples() -> None
     """
     constant = [quality.evaluate(always(name), TASK, CPU).resampled for name in (0, 7)]
     mixed = [quality.evaluate(one_of(names), TASK, CPU).resampled for names in ((0, 7), (7, 0))]
-    assert len(constant[0]) == quality.RESAMPLES
+    assert len(constant[0]) == protocol.RESAMPLES
     assert np.add(*constant) == pytest.approx(np.add(*mixed))
     assert np.add(constant[0], constant[1][::-1]) != pytest.approx(np.add(*mixed))
 
@@ -99,7 +100,7 @@ def test_a_file_is_evaluated_with_its_hash_and_leaves_some_outputs(tmp_path: Pat
     found = quality.evaluate_file(path, file_sha256(path), eager, TASK, CPU, stored)
     assert found.artifact_sha256 == file_sha256(path)
     with torch.inference_mode():
-        expected = model(*TASK.example_inputs(outputs.SAMPLES)).numpy()
+        expected = model(*TASK.example_inputs(protocol.OUTPUT_SAMPLES)).numpy()
     assert np.load(stored) == pytest.approx(expected, abs=1e-6)
     assert found.outputs_sha256 == outputs.sha256(np.load(stored))
     outputs.require_same(expected, stored)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from processes import gone
 
+from breakeven.environment import FORKSERVER
 from breakeven.jobs import forkserver
 
 # A server that preloads nothing, so that these tests take no seconds. What it runs stands for the verbs.
@@ -44,7 +45,7 @@ def server(tmp_path: Path) -> Iterator[subprocess.Popen]:
 
 def client(server: subprocess.Popen, *arguments: str, **options) -> subprocess.Popen:
     code = f"import sys; from breakeven.jobs import forkserver; sys.exit(forkserver.forward({list(arguments)!r}))"
-    environment = {**os.environ, forkserver.VARIABLE: str(server.path), "WORD": "hello"}
+    environment = {**os.environ, FORKSERVER: str(server.path), "WORD": "hello"}
     return subprocess.Popen([sys.executable, "-c", code], env=environment, text=True, **options)
 
 
@@ -55,9 +56,9 @@ def test_a_verb_runs_in_the_clients_place(server: subprocess.Popen, tmp_path: Pa
 
 
 def test_without_a_server_nothing_is_forwarded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.delenv(forkserver.VARIABLE, raising=False)
+    monkeypatch.delenv(FORKSERVER, raising=False)
     assert forkserver.forward(["say", "0"]) is None
-    monkeypatch.setenv(forkserver.VARIABLE, str(tmp_path / "gone"))
+    monkeypatch.setenv(FORKSERVER, str(tmp_path / "gone"))
     assert forkserver.forward(["say", "0"]) is None
 
 

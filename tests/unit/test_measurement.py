@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from breakeven import statistics
+from breakeven import protocol, statistics
 from breakeven.errors import CellFailure
 from breakeven.machine import memory
+from breakeven.protocol import UNTIMED_CALLS, Mode
 from breakeven.stages.measure import lockstep as measurement
 from breakeven.stages.measure import served_model
-from breakeven.stages.measure.lockstep import Mode
-from breakeven.stages.measure.served_model import UNTIMED_CALLS, Served
+from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 
 TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
@@ -99,14 +99,14 @@ def test_a_turn_has_its_time_and_its_calls(call_s: float, timed: int, monkeypatc
 
 
 def test_the_modes_are_the_protocols() -> None:
-    brief, quick, full = (measurement.MODES[name] for name in ("brief", "quick", "full"))
+    brief, quick, full = (protocol.MODES[name] for name in ("brief", "quick", "full"))
     assert (brief.pairs, brief.seconds, brief.calls) == (3, 0.4, quick.calls)
     assert (quick.pairs, quick.seconds, quick.calls) == (5, 0.8, 64)
     assert (full.pairs, full.seconds, full.calls) == (7, 10.0, 662)
     assert quick.batch_calls == full.batch_calls == statistics.calls_needed(0.5)
     assert quick.calls >= statistics.calls_needed(0.9)
     assert full.calls >= statistics.calls_needed(0.99)
-    assert list(measurement.SCENARIOS.values()) == [1, 32]
+    assert list(protocol.SCENARIOS.values()) == [1, 32]
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from breakeven.cli import main
+from breakeven.results import BOARD_FILES
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
 from breakeven.scoring import leaderboard
-from breakeven.scoring.leaderboard import FILES
 from breakeven.trust.merging import Source, merge, unite
 
 LATER = {"started_at": "2026-11-25T09:00:00Z", "finished_at": "2026-11-25T09:01:00Z"}
@@ -169,7 +169,7 @@ def test_the_order_does_not_matter_and_merging_again_changes_nothing(boards: lis
 def test_files_are_the_same_in_any_order_and_when_merged_again(tmp_path: Path) -> None:
     folders = [machine(tmp_path, "a"), machine(tmp_path, "b"), sound.write(tmp_path / "c", sound.inference(**LATER))]
     expected = merged(tmp_path / "0", *folders)
-    assert expected.keys() == set(FILES.values())
+    assert expected.keys() == set(BOARD_FILES.values())
     for number, order in enumerate(permutations(folders), 1):
         assert merged(tmp_path / str(number), *order) == expected
     assert merged(tmp_path / "0", *folders) == expected
@@ -179,7 +179,7 @@ def test_files_are_the_same_in_any_order_and_when_merged_again(tmp_path: Path) -
 
 def test_a_machine_may_lack_a_board_and_the_output_be_an_input(tmp_path: Path) -> None:
     a, b = sound.write(tmp_path / "a", sound.inference()), sound.write(tmp_path / "b", sound.training("b"))
-    assert merged(a, a, b).keys() == set(FILES.values())
+    assert merged(a, a, b).keys() == set(BOARD_FILES.values())
     assert len(rows(a)) == 1
     only = sound.write(tmp_path / "c", sound.inference())
     assert merged(tmp_path / "out", only).keys() == {"inference.parquet"}
@@ -187,7 +187,7 @@ def test_a_machine_may_lack_a_board_and_the_output_be_an_input(tmp_path: Path) -
 
 def test_what_is_merged_is_valid(tmp_path: Path) -> None:
     merged(tmp_path / "out", machine(tmp_path, "a"), machine(tmp_path, "b"))
-    assert main.run(["validate", *(str(tmp_path / "out" / name) for name in FILES.values())]) == 0
+    assert main.run(["validate", *(str(tmp_path / "out" / name) for name in BOARD_FILES.values())]) == 0
 
 
 def refused(capsys: pytest.CaptureFixture, output: Path, *folders: Path) -> tuple[str, str]:

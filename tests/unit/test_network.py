@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pyroute2 import IPRoute
 
+from breakeven import environment
 from breakeven.grid.cells import execution
 from breakeven.machine import link, provenance
 from breakeven.units import registry
@@ -45,9 +46,9 @@ def test_it_is_left_as_it_was_entered() -> None:
     with link.own(200) as there_is_one:
         assert there_is_one
         assert namespace() != outside
-        assert os.environ[link.INTERFACE] == link.LOOPBACK
+        assert os.environ[environment.GLOO_INTERFACE] == link.LOOPBACK
     assert namespace() == outside
-    assert link.INTERFACE not in os.environ
+    assert environment.GLOO_INTERFACE not in os.environ
 
 
 @needs_namespaces

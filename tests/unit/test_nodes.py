@@ -21,7 +21,7 @@ from breakeven.hardware import HardwareProfile
 from breakeven.jobs import slurm
 from breakeven.jobs.supervision import Attempt
 from breakeven.machine import provenance
-from breakeven.machine.energy import ESTIMATE, NONE, RAPL
+from breakeven.protocol import ESTIMATE, NONE, RAPL
 from breakeven.stages.train import multi_node
 from breakeven.stages.train.multi_node import Peers, Spent
 from breakeven.units import registry

@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from breakeven.data.archives import file_sha256
 from breakeven.errors import CellFailure
+from breakeven.files import file_sha256
+from breakeven.protocol import Mode
 from breakeven.stages import outputs
 from breakeven.stages.measure import lockstep, served_model
-from breakeven.stages.measure.lockstep import Mode
 from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 

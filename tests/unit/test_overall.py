@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rows import FAILED, cell
 
+from breakeven import protocol
 from breakeven.rows import InferenceRow, write_parquet
 from breakeven.scoring import leaderboard, overall
 
@@ -136,4 +137,4 @@ def test_the_score_is_the_area_below_the_steps(ratios: list[list[float]]) -> Non
     assert score.between(0, 1).all()
     for method, rows in steps.groupby("chain"):
         area = np.sum(np.diff(rows["tau"]) * rows["rho"].iloc[:-1])
-        assert area / (overall.R_MAX - 1) == pytest.approx(score[method])
+        assert area / (protocol.R_MAX - 1) == pytest.approx(score[method])

@@ -13,10 +13,13 @@ from dataclasses import replace
 import psutil
 import pytest
 
+from breakeven import files
+from breakeven.environment import CONFIG_SHA256
 from breakeven.grid import cells
 from breakeven.hardware import Gpu
 from breakeven.machine import provenance
-from breakeven.machine.provenance import ForeignLoad, hardware_fingerprint, is_contended
+from breakeven.machine.provenance import ForeignLoad, hardware_fingerprint
+from breakeven.protocol import is_contended
 from breakeven.rows import Provenance
 from breakeven.units import registry
 
@@ -60,10 +63,10 @@ def test_a_library_that_is_not_there_has_no_version(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_configs_hash_comes_from_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(cells.CONFIG_SHA256, "c" * 64)
+    monkeypatch.setenv(CONFIG_SHA256, "c" * 64)
     assert provenance.provenance(CPU)["config_sha256"] == "c" * 64
     provenance._software.cache_clear()
-    monkeypatch.delenv(cells.CONFIG_SHA256)
+    monkeypatch.delenv(CONFIG_SHA256)
     assert provenance.provenance(CPU)["config_sha256"] is None  # run by hand
 
 
@@ -95,12 +98,12 @@ def test_the_configs_hash_is_of_what_is_measured_wherever_it_goes(change: dict, 
 
 
 def test_a_digest_depends_on_content_alone() -> None:
-    assert provenance.digest({"a": 1, "b": 2}) == provenance.digest({"b": 2, "a": 1})
-    assert provenance.digest(["a"]) != provenance.digest(["b"])
+    assert files.digest({"a": 1, "b": 2}) == files.digest({"b": 2, "a": 1})
+    assert files.digest(["a"]) != files.digest(["b"])
 
 
 def test_the_fingerprint_is_the_same_in_every_process() -> None:
-    environment = {**os.environ, "PYTHONHASHSEED": "7", cells.CONFIG_SHA256: "d" * 64}
+    environment = {**os.environ, "PYTHONHASHSEED": "7", CONFIG_SHA256: "d" * 64}
     done = subprocess.run([sys.executable, "-c", PRINT], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == hardware_fingerprint(CPU)
 
@@ -139,7 +142,7 @@ MATTERS_NOT: dict[str, Change] = {
     "commit": machine("_git", "0" * 40),
     "kernel": lambda patch: patch.setattr("platform.release", lambda: "9.9"),
     "python": lambda patch: patch.setattr("platform.python_version", lambda: "9.9"),
-    "config": lambda patch: patch.setenv(cells.CONFIG_SHA256, "e" * 64),
+    "config": lambda patch: patch.setenv(CONFIG_SHA256, "e" * 64),
     "a GPU that the profile does not use": machine("gpus_found", [Gpu("H100", 80, "570")]),
 }
 

@@ -7,12 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from breakeven.errors import UserError
+from breakeven.errors import Status, UserError
 from breakeven.files import aside, read_json, write_json
 from breakeven.rows import (
     InferenceRow,
     Row,
-    Status,
     TrainingRow,
     arrow_schema,
     from_dict,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from breakeven.environment import FORKSERVER
 from breakeven.errors import UserError
 from breakeven.jobs import forkserver
 
@@ -32,8 +33,8 @@ def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path: Path, monkeyp
     first.send_signal(signal.SIGKILL)
     first.wait()
     with forkserver.running(tmp_path):
-        assert os.environ[forkserver.VARIABLE]
-    assert forkserver.VARIABLE not in os.environ
+        assert os.environ[FORKSERVER]
+    assert FORKSERVER not in os.environ
 
 
 def test_a_run_whose_jobs_run_elsewhere_holds_the_lock_and_serves_no_forks(
@@ -41,7 +42,7 @@ def test_a_run_whose_jobs_run_elsewhere_holds_the_lock_and_serves_no_forks(
 ) -> None:
     monkeypatch.setenv("PATH", os.environ["PATH"])
     with forkserver.running(tmp_path, jobs_here=False):
-        assert forkserver.VARIABLE not in os.environ
+        assert FORKSERVER not in os.environ
         with pytest.raises(UserError, match="another run is writing here"), forkserver.running(tmp_path):
             pass
 

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from breakeven.protocol import Mode
 from breakeven.statistics import (
     calls_needed,
     kept_interval,
@@ -144,3 +145,7 @@ def test_a_plain_bootstrap_of_three_values_promises_too_much() -> None:
     means = values[:, rng.integers(0, 3, (1_000, 3))].mean(axis=2)
     low, high = np.quantile(means, [0.025, 0.975], axis=1)
     assert np.mean((low <= 0) & (high >= 0)) == pytest.approx(0.75, abs=0.05)
+
+
+def test_batches_have_as_many_calls_as_a_median_needs() -> None:
+    assert Mode(pairs=1, seconds=0, calls=1).batch_calls == calls_needed(0.5)

@@ -17,9 +17,9 @@ import pytest
 from jobs import TASK, Jobs, left_of, served
 from processes import gone
 
+from breakeven.environment import FORKSERVER
+from breakeven.errors import Status
 from breakeven.files import read_json, write_json
-from breakeven.jobs import forkserver
-from breakeven.rows import Status
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
 @pytest.fixture(scope="module")
 def by_hand(jobs: Jobs) -> Jobs:
     """The same without a server: every job imports for itself."""
-    environment = {name: value for name, value in jobs.environment.items() if name != forkserver.VARIABLE}
+    environment = {name: value for name, value in jobs.environment.items() if name != FORKSERVER}
     (jobs.folder / "by hand").mkdir()
     return Jobs(jobs.folder / "by hand", environment)
 

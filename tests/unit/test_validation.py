@@ -13,9 +13,9 @@ import pytest
 import sound
 import yaml
 
-from breakeven import PROTOCOL_VERSION
 from breakeven.cli import main
 from breakeven.files import write_json
+from breakeven.protocol import PROTOCOL_VERSION
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema
 from breakeven.trust.rules import OWN, SHARED
 from breakeven.trust.violations import violations

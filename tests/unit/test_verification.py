@@ -10,9 +10,9 @@ import pytest
 import sound
 
 from breakeven.cli import main
-from breakeven.errors import UserError
+from breakeven.errors import Status, UserError
 from breakeven.grid import cells
-from breakeven.rows import InferenceRow, Status
+from breakeven.rows import InferenceRow
 from breakeven.trust import verification
 from breakeven.trust.verification import INSIDE, OUTSIDE, OVERLAPS, Verdict, choose, configurations
 

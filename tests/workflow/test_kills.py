@@ -12,7 +12,8 @@ import yaml
 from checkout import ROOT, make_checkout
 from killing import Killer
 
-from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
+from breakeven.errors import Status
+from breakeven.rows import InferenceRow, TrainingRow, read_rows
 
 pytestmark = pytest.mark.slow
 SLOW = "planted_initials-cause=slow"

@@ -14,10 +14,11 @@ import pytest
 from checkout import ROOT, UNCHANGED, Run
 
 from breakeven.cli import main
+from breakeven.errors import Status
 from breakeven.files import read_json
 from breakeven.grid import cells
-from breakeven.rows import InferenceRow, Status, TrainingRow, read_rows
-from breakeven.stages.measure.lockstep import MODES
+from breakeven.protocol import MODES
+from breakeven.rows import InferenceRow, TrainingRow, read_rows
 
 pytestmark = pytest.mark.slow
 GRID = ("--configfile", "grid.yaml")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from checkout import ROOT, Run
 
-from breakeven.rows import InferenceRow, Status, read_rows
+from breakeven.errors import Status
+from breakeven.rows import InferenceRow, read_rows
 
 
 @pytest.mark.slow

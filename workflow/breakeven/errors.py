@@ -5,6 +5,20 @@ import re
 import signal
 from collections.abc import Iterable
 from difflib import get_close_matches
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How a cell ended. Everything but `ok` carries a reason."""
+
+    OK = "ok"
+    UNSUPPORTED = "unsupported"
+    OUT_OF_MEMORY = "out_of_memory"
+    DIVERGED = "diverged"
+    TIMEOUT = "timeout"
+    NO_HARDWARE = "no_hardware"
+    METHOD_ERROR = "method_error"
+    INFRA_ERROR = "infra_error"
 
 
 class UserError(Exception):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +34,50 @@ def aside(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def with_shared(files: Iterable[Path]) -> list[Path]:
+    """These files of units, and those that they share with others: `_<name>.py` of their group, where one names it."""
+    found = set(files)
+    groups = {folder for file in found for folder in (file.parent, file.parent.parent)}
+    shared = {path for group in groups for path in group.glob("_*.py") if path.name != "__init__.py"}
+    while named := {path for path in shared - found if any(path.stem in file.read_text() for file in found)}:
+        found |= named
+    return sorted(found)
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def tree_sha256(folder: Path) -> str:
+    """The sha256 over the files below a folder: their paths and contents."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
+
+
+def digest(content: Any) -> str:
+    """A short stable hash of JSON-like content."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def folder_aside(target: Path) -> Iterator[Path]:
+    """A folder beside `target` that takes its place when the block ends well, and is removed otherwise."""
+    temporary = target.with_name(f".{target.name}.tmp")  # always the same: what a killed job left is removed here
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        shutil.rmtree(target, ignore_errors=True)
+        temporary.replace(target)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
 
 
 def _plain(value: Any) -> Any:

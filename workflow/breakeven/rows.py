@@ -5,7 +5,6 @@ from __future__ import annotations
 import typing
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from enum import StrEnum
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar
@@ -13,22 +12,9 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
-from breakeven.errors import UserError
+from breakeven.errors import Status, UserError
 from breakeven.files import aside
-
-
-class Status(StrEnum):
-    """How a cell ended. Everything but `ok` carries a reason."""
-
-    OK = "ok"
-    UNSUPPORTED = "unsupported"
-    OUT_OF_MEMORY = "out_of_memory"
-    DIVERGED = "diverged"
-    TIMEOUT = "timeout"
-    NO_HARDWARE = "no_hardware"
-    METHOD_ERROR = "method_error"
-    INFRA_ERROR = "infra_error"
+from breakeven.protocol import PROTOCOL_VERSION, SCHEMA_VERSION
 
 
 @dataclass(kw_only=True)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-CONFIDENCE = 0.99  # of the early-stopping bound, as in MLPerf Inference
-DRAWS, SEED = 10_000, 0  # of the bootstrap that tells two rows apart
+from breakeven.protocol import CONFIDENCE, DRAWS, SEED
+
 ANGLES = 65  # at which its distribution is tabulated
 Values = NDArray[np.float64]
 

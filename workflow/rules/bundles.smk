@@ -16,7 +16,7 @@ resource_scopes:
 
 
 # In a job on one node, Snakemake does all members itself, instead of starting once more for each.
-if workflow.remote_exec and os.environ.get("SLURM_JOB_NUM_NODES") == "1":
+if workflow.remote_exec and os.environ.get(environment.SLURM_NODES) == "1":
 
     localrules:
         train,

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from breakeven.grid import cells as grid
+from breakeven import environment, protocol
 from breakeven.errors import UserError
 from breakeven.jobs import cluster_start as cluster
 from breakeven.jobs.forkserver import running
@@ -17,7 +18,7 @@ except UserError as error:
 
 RESULTS = config.get("results", "results")
 TIMEOUT_MIN = config.get("timeout_min", 60)
-os.environ[grid.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
+os.environ[environment.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
 gc.disable()  # till the plan is made: its objects all stay, and to look through them for cycles takes a third of its time
 RUN = ExitStack()  # what lives as long as the run does
 # A source is an input only of the first jobs that it matters to: those after them are made again as their inputs are.

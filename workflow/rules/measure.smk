@@ -20,7 +20,7 @@ rule measure:
         turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
-        versions=grid.VERSIONS,
+        versions=protocol.VERSIONS,
         hardware=lambda w: grid.execution(w.hardware),
         timing=GRID.timing,
     shell:

@@ -41,7 +41,7 @@ rule train:
         turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
-        versions=grid.VERSIONS,
+        versions=protocol.VERSIONS,
         hardware=lambda w: grid.execution(w.train_hardware),
         timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
         launcher=lambda w, resources: grid.launcher(w.train_hardware, resources),

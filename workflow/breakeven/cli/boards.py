@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from breakeven import protocol
 from breakeven.cli.tables import Column, print_notes, print_table, print_title
-from breakeven.machine.energy import ESTIMATE
+from breakeven.protocol import ESTIMATE
 from breakeven.scoring import leaderboard, overall, ratios, scaling
 from breakeven.scoring.wording import GAP, inferences, notes, number, percent, place, quality, size, span, times
 
@@ -80,7 +81,7 @@ OVERALL_COLUMNS = [
     Column("Covered", lambda row: f"{row['covered']}/{row['workloads']}"),
 ]
 OVERALL_LEGEND = (
-    f"Score: 1 is the cheapest everywhere, 0 is nowhere within {overall.R_MAX:g}× of the cheapest; failed, contended"
+    f"Score: 1 is the cheapest everywhere, 0 is nowhere within {protocol.R_MAX:g}× of the cheapest; failed, contended"
     " and below the quality gate count as infinitely far. Mean: geometric, over the workloads that all methods have."
 )
 

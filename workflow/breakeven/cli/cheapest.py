@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
+from breakeven import protocol
 from breakeven.cli.boards import machine, pays_off, place_of
 from breakeven.cli.tables import Column, print_notes, print_table, print_title
 from breakeven.errors import UserError, did_you_mean
@@ -98,7 +99,7 @@ def _answer(found: pd.DataFrame, demand: Demand) -> str:
 
 
 def _against_the_original(best: pd.Series, demand: Demand) -> str:
-    if best["chain"] == ratios.REFERENCE:
+    if best["chain"] == protocol.REFERENCE:
         return ", the original itself: no compression that may be chosen is worth its work"
     saved = f"{_cost(abs(best['saved']), demand)} {'less' if best['saved'] >= 0 else 'more'} than the original"
     if math.isinf(best["break_even"]):
@@ -144,7 +145,7 @@ def _interval(row: pd.Series) -> str:
 
 
 def _saved(row: pd.Series) -> str:
-    return GAP if row["chain"] == ratios.REFERENCE else number(row["saved"])
+    return GAP if row["chain"] == protocol.REFERENCE else number(row["saved"])
 
 
 def _legend(demand: Demand, min_quality: float, limits: Limits) -> str:

@@ -17,13 +17,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from breakeven.results import RECORDS
+
 CELLS = {"train", "measure"}  # the rules whose jobs become rows of the boards
 TARGETS = {"all"}  # rules that do no work
 # Seconds of a job on two cores: a first guess, one vote beside every duration seen in the run.
 GUESS_S = {"data": 20, "train": 60, "compress": 15, "evaluate": 5, "measure": 25}
 OTHER_S = 2.0
 ALONE = {"measure"}  # rules that take all cores, known before the first one starts
-RECORDS = ("rows.json", "evaluation.json", "artifact.json")  # that say how a step ended
 LOG_LINES = 30  # of a failed job's log
 
 

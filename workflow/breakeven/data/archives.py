@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import shutil
@@ -11,13 +10,13 @@ import sys
 import tarfile
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import IO, ClassVar
 
 from breakeven.errors import UserError
+from breakeven.files import tree_sha256
 
 APT_HELPER = "/usr/lib/apt/apt-helper"  # reads an index whatever apt's settings have it compressed with
 
@@ -159,30 +158,6 @@ def unpack(archive: Path, folder: Path) -> None:
             _untar(_deb_data(archive) if archive.suffix == ".deb" else archive.open("rb"), folder)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, ValueError) as error:
         raise UserError(f"{archive}: cannot be unpacked ({error}): remove it") from error
-
-
-def with_shared(files: Iterable[Path]) -> list[Path]:
-    """These files of units, and those that they share with others: `_<name>.py` of their group, where one names it."""
-    found = set(files)
-    groups = {folder for file in found for folder in (file.parent, file.parent.parent)}
-    shared = {path for group in groups for path in group.glob("_*.py") if path.name != "__init__.py"}
-    while named := {path for path in shared - found if any(path.stem in file.read_text() for file in found)}:
-        found |= named
-    return sorted(found)
-
-
-def file_sha256(path: Path) -> str:
-    """The sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def tree_sha256(folder: Path) -> str:
-    """The sha256 over the files below a folder: their paths and contents."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        digest.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def run_client(*command: str, folder: Path) -> str:

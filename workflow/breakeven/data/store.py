@@ -22,8 +22,10 @@ import numpy as np
 from filelock import FileLock
 from platformdirs import user_cache_path
 
-from breakeven.data.archives import ClientError, Debian, DebianIndexes, PyPI, Source, file_sha256, unpack, with_shared
+from breakeven import environment
+from breakeven.data.archives import ClientError, Debian, DebianIndexes, PyPI, Source, unpack
 from breakeven.errors import UserError
+from breakeven.files import file_sha256, with_shared
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,7 +53,7 @@ class Prepared:
 
 def cache() -> Path:
     """The folder that holds all data."""
-    given = os.environ.get("BREAKEVEN_CACHE")
+    given = os.environ.get(environment.CACHE)
     return Path(given).expanduser().absolute() if given else user_cache_path("breakeven")
 
 

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
+from breakeven import protocol, results
 from breakeven.errors import UserError
 from breakeven.grid import chain as chains
 from breakeven.grid.chain import Chain
 from breakeven.jobs import slurm
 from breakeven.method import TrainingMethod
 from breakeven.units import registry, schema
-
-CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config, in the environment of its jobs
-VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of others are made again
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Training:
     @property
     def key(self) -> str:
         """Its folder below each stage's: `fashion_mnist/single_device@cpu_1/seed=0`."""
-        return f"{self.task}/{self.method}@{self.hardware}/seed={self.seed}"
+        return results.training(self.task, self.method, self.hardware, self.seed)
 
 
 @dataclass(frozen=True)
@@ -114,7 +111,7 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
     ]
     asked = [chains.served(text) for text in (*config["chains"], *_points(config.get("curve", {})))]
     # In each runtime the uncompressed model too: what the runtime gives is told from what the compression gives.
-    names = dict.fromkeys([chains.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
+    names = dict.fromkeys([protocol.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
     for hardware in config["hardware"]:
         if (nodes := registry.hardware(hardware).nodes) > 1:
             raise UserError(
@@ -195,17 +192,17 @@ def prefix_artifact(key: str, chain: str) -> str:
 
 
 def _artifact(key: str, chain: Chain) -> str:
-    return f"artifacts/{key}/{chain}" if chain.steps else f"models/{key}"
+    return results.artifact(key, str(chain)) if chain.steps else results.model(key)
 
 
-def measured_from(results: str, wildcards: Any) -> dict[str, str]:
+def measured_from(folder: str, wildcards: Any) -> dict[str, str]:
     """The folders that a cell is measured from: artifact and evaluation, of its own and of its reference."""
     key, kind = training_of(wildcards).key, accelerator(wildcards.hardware)
     return {
-        "artifact": f"{results}/{artifact(key, wildcards.chain)}",
-        "reference": f"{results}/{artifact(key, chains.REFERENCE)}",
-        "evaluation": f"{results}/evaluations/{key}/{wildcards.chain}@{kind}",
-        "reference_evaluation": f"{results}/evaluations/{key}/{chains.REFERENCE}@{kind}",
+        "artifact": f"{folder}/{artifact(key, wildcards.chain)}",
+        "reference": f"{folder}/{artifact(key, protocol.REFERENCE)}",
+        "evaluation": f"{folder}/{results.evaluation(key, wildcards.chain, kind)}",
+        "reference_evaluation": f"{folder}/{results.evaluation(key, protocol.REFERENCE, kind)}",
     }
 
 

@@ -10,11 +10,10 @@ from typing import cast, get_args
 from breakeven.errors import UserError
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Change, CompressionMethod, DistributedRuntime, Method, Runtime
+from breakeven.protocol import REFERENCE, REFERENCE_RUNTIME
 from breakeven.task import Task
 from breakeven.units import registry
 
-REFERENCE = "fp32"  # the trained model itself, served by eager torch: what every other chain is compared with
-DEFAULT_RUNTIME = "eager"
 ORDER = get_args(Change)
 WHAT = {
     "network": "the network",
@@ -53,7 +52,7 @@ class Chain:
     @property
     def runtime(self) -> str:
         """The runtime that serves the result."""
-        return next((step for step in self.steps if _is(step, Runtime)), DEFAULT_RUNTIME)
+        return next((step for step in self.steps if _is(step, Runtime)), REFERENCE_RUNTIME)
 
     @property
     def served_by(self) -> Runtime:
@@ -70,7 +69,7 @@ class Chain:
     @cached_property
     def methods(self) -> tuple[Method, ...]:
         """The steps, made."""
-        return tuple(registry.method(step) for step in (*self.steps, *(() if self._exported else (DEFAULT_RUNTIME,))))
+        return tuple(registry.method(step) for step in (*self.steps, *(() if self._exported else (REFERENCE_RUNTIME,))))
 
     @property
     def _exported(self) -> bool:
@@ -102,7 +101,7 @@ def served(text: str) -> Chain:
     """The chain that `text` names, with the runtime that its last step needs."""
     chain = parse(text)
     needed = _compression(chain.steps[-1]).runtime if chain.steps and not chain._exported else None
-    return chain if needed in (None, DEFAULT_RUNTIME) else parse(f"{text}+{needed}")
+    return chain if needed in (None, REFERENCE_RUNTIME) else parse(f"{text}+{needed}")
 
 
 class _Building:
@@ -129,10 +128,10 @@ class _Building:
             raise self._error(f"'{step}' follows the runtime '{self.runtime}': a chain has one runtime")
         if self.runtime is None:
             needed = _compression(self.steps[-1]).runtime if self.steps else None
-            calls_modules = isinstance(registry.method(step), DistributedRuntime) and needed == DEFAULT_RUNTIME
+            calls_modules = isinstance(registry.method(step), DistributedRuntime) and needed == REFERENCE_RUNTIME
             if needed not in (None, step.partition("-")[0]) and not calls_modules:  # whatever the runtime's parameters
                 raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
-            if step != DEFAULT_RUNTIME:
+            if step != REFERENCE_RUNTIME:
                 self.steps.append(step)
         self.runtime = step
 

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from breakeven.files import read_json
 from breakeven.jobs.slurm import MARGIN_MIN
+from breakeven.results import FOLDERS, job_records, training
 from breakeven.units import registry
 
 if TYPE_CHECKING:
     from breakeven.grid.cells import Grid
 
-FOLDERS = {"models": "train", "artifacts": "compress", "evaluations": "evaluate", "cells": "measure"}
 PLACES = {"evaluate": "accelerator", "measure": "hardware"}  # the wildcard that says where; else train_hardware
 # Seconds of a job whose like has never run. A training or a compression may take hours: it gets a job of its own.
 EVALUATE_S = 30.0
@@ -47,7 +47,7 @@ class Bundles:
     def __init__(self, workflow: Any, grid: Grid, results: Path, minutes: float, timeout_min: int) -> None:
         self.workflow, self.grid, self.results = workflow, grid, results
         self.minutes, self.timeout_min = minutes, timeout_min
-        self.timed = {training.key for training in grid.trainings}
+        self.timed = {each.key for each in grid.trainings}
         self.members: dict[Work, str | None] = {}  # of every job that is to run: its bundle
         self.sizes: dict[str | None, int] = {}
 
@@ -84,7 +84,7 @@ class Bundles:
         kinds = defaultdict(list)
         for job in self.workflow.dag.needrun_jobs():
             rule, wildcards = job.rule.name, job.wildcards
-            if rule in FOLDERS.values() and _identity(rule, wildcards) not in self.members:
+            if rule in FOLDERS and _identity(rule, wildcards) not in self.members:
                 kinds[self._kind(rule, wildcards)].append((_identity(rule, wildcards), work(rule, wildcards)))
         seen = longest(self.results)
         for kind, jobs in kinds.items():
@@ -106,7 +106,7 @@ class Bundles:
         if rule == "compress":
             return rule, place, str(wildcards.chain.count("+"))
         if rule == "train":
-            key = f"{wildcards.task}/{wildcards.training}@{place}/seed={wildcards.seed}"
+            key = training(wildcards.task, wildcards.training, place, wildcards.seed)
             return rule, place, "alone" if key in self.timed else ""
         return rule, place
 
@@ -134,16 +134,11 @@ def packed(jobs: Iterable[Any], seconds: Callable[[Any], float | None], limit_s:
 
 
 def longest(results: Path) -> dict[Work, float]:
-    """Seconds that work took at most in earlier runs into this folder: of the same work, and of what is alike."""
+    """Seconds that work took at most in earlier runs into this folder: the same work, and work like it."""
     found: dict[Work, float] = {}
-    for file in results.glob("*/*/*/seed=*/**/job.json"):
-        folder, task, training, _, *chain = file.relative_to(results).parts[:-1]
-        what, at, place = (chain[0] if chain and folder != "artifacts" else training).rpartition("@")
-        if folder not in FOLDERS or not at or file.parent.name.startswith("."):
-            continue
+    for file, job in job_records(results):
         record = read_json(file)
         took = datetime.fromisoformat(record["finished_at"]) - datetime.fromisoformat(record["started_at"])
-        job = (FOLDERS[folder], task, chain[0] if folder == "artifacts" else what, place)
         for key in (job, alike(job)):
             found[key] = max(found.get(key, 0.0), took.total_seconds())
     return found

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from breakeven.errors import UserError
+from breakeven.results import SLURM_RUN
 
-RUN = ".slurm_run"  # in the results folder: the name of all SLURM jobs of the last run on a cluster
 PATIENCE_S = 120.0  # for jobs to be gone that were cancelled
 PAUSE_S = 1.0
 
@@ -23,7 +23,7 @@ def begin(workflow: Any, results: Path) -> None:
     Raises:
         UserError: jobs of an earlier run cannot be asked for, or do not end.
     """
-    record = results / RUN
+    record = results / SLURM_RUN
     if record.exists() and shutil.which("squeue"):
         cancel(record.read_text().strip(), results)
     if workflow.local_exec:

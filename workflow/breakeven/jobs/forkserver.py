@@ -28,9 +28,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from breakeven.environment import FORKSERVER
 from breakeven.errors import UserError
+from breakeven.results import LOCK
 
-VARIABLE = "BREAKEVEN_FORKSERVER"  # the socket's path, in the environment of a run's jobs
 PRELOAD = [
     *("numpy", "scipy.stats", "psutil", "pydantic", "typer", "jsonschema", "safetensors.torch"),
     *("torch", "torch.ao.quantization", "torch.onnx", "torchvision", "timm", "torch_pruning"),
@@ -134,7 +135,7 @@ def forward(arguments: list[str]) -> int | None:
     """Have the run's fork server do this verb; its exit code, or None where there is no server."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
-            client.connect(os.environ[VARIABLE])
+            client.connect(os.environ[FORKSERVER])
         except (KeyError, OSError):
             return None
         request = {"arguments": arguments, "directory": str(Path.cwd()), "environment": dict(os.environ)}
@@ -154,7 +155,7 @@ def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
     """
     try:
         results.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(results / ".lock", blocking=False)
+        lock = FileLock(results / LOCK, blocking=False)
         lock.acquire()
     except Timeout:
         raise UserError(
@@ -174,15 +175,15 @@ def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
 def serving() -> Iterator[None]:
     """A fork server that jobs find by their environment, for the length of the block."""
     with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
-        os.environ[VARIABLE] = str(Path(folder) / "socket")
+        os.environ[FORKSERVER] = str(Path(folder) / "socket")
         # One thread for libraries that would start a pool at import: a fork must find no threads.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "breakeven", "forkserver", os.environ[VARIABLE]]
+        command = [sys.executable, "-m", "breakeven", "forkserver", os.environ[FORKSERVER]]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)
         try:
             yield
         finally:
-            os.environ.pop(VARIABLE)
+            os.environ.pop(FORKSERVER)
             assert server.stdin
             server.stdin.close()
             server.wait()

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from breakeven.hardware import HardwareProfile
+from breakeven.protocol import ESTIMATE, NONE, NVML, RAPL
 
 POWERCAP = Path("/sys/class/powercap")
-RAPL, NVML, ESTIMATE, NONE = "rapl", "nvml", "tdp_estimate", "none"
 
 
 @dataclass(frozen=True)

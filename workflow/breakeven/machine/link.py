@@ -16,9 +16,10 @@ from functools import cache
 
 import psutil
 
+from breakeven.environment import GLOO_INTERFACE
+
 CLONE_NEWNET = 0x40000000  # unshare(2)
 LOOPBACK = "lo"
-INTERFACE = "GLOO_SOCKET_IFNAME"  # in the environment: the device that gloo binds to
 BURST_BYTES = 256 * 1024  # that may pass at once
 QUEUE_S = 0.4  # how long a byte may wait before the link drops it
 
@@ -36,10 +37,10 @@ def own(rate_mbit: float | None) -> Iterator[bool]:
     before = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         _enter(rate_mbit)
-        os.environ[INTERFACE] = LOOPBACK
+        os.environ[GLOO_INTERFACE] = LOOPBACK
         yield True
     finally:
-        os.environ.pop(INTERFACE, None)
+        os.environ.pop(GLOO_INTERFACE, None)
         _call("setns", before, CLONE_NEWNET)
         os.close(before)
 

@@ -18,12 +18,11 @@ from typing import Any
 
 import psutil
 
-from breakeven.grid import cells
+from breakeven import environment
+from breakeven.files import digest
 from breakeven.hardware import HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model, gpus_found
 from breakeven.plugins import REPOSITORY
 
-CONTENDED_PERCENT = 5.0  # of all cores: foreign load above this while timing: the row is shown, not ranked
-CONTENDED_CORES = 0.5  # the same on a machine of many cores, where one busy process is a small share
 CPU = Path("/sys/devices/system/cpu")
 LIBRARIES = [
     *("numpy", "onnx", "onnxruntime", "onnxscript", "pytorch-lightning", "snakemake", "timm", "torch"),
@@ -53,11 +52,6 @@ def hardware_fingerprint(hardware: HardwareProfile) -> str:
     profile: list[Any] = [hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads]
     profile += [hardware.network_mbit] if hardware.network_mbit else []
     return digest([profile, [facts.get(name) for name in matters]])
-
-
-def digest(content: Any) -> str:
-    """A short stable hash of JSON-like content."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def package_version(name: str) -> str | None:
@@ -101,15 +95,6 @@ class ForeignLoad:
         return total
 
 
-def is_contended(foreign_load_percent: float, machine_cores: float | None = None) -> bool:
-    """Whether so much foreign load spoils a timing, on a machine of so many cores; this one's where None.
-
-    Columns of rows give a column.
-    """
-    cores = foreign_load_percent / 100 * (machine_cores if machine_cores is not None else psutil.cpu_count() or 1)
-    return (foreign_load_percent > CONTENDED_PERCENT) | (cores > CONTENDED_CORES)
-
-
 def _busy_s() -> float:
     times = psutil.cpu_times()
     return times.user + times.nice + times.system + times.irq + times.softirq + times.steal
@@ -138,12 +123,12 @@ def _software() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": package_version("torch"),
         "libraries": json.dumps({name: package_version(name) for name in LIBRARIES}),
-        "config_sha256": os.environ.get(cells.CONFIG_SHA256),
+        "config_sha256": os.environ.get(environment.CONFIG_SHA256),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "git_commit": _git("rev-parse", "HEAD"),
         "git_dirty": None if (changes := _git("status", "--porcelain")) is None else bool(changes),
-        "executor": "slurm" if "SLURM_JOB_ID" in os.environ else "local",
-        "job_id": os.environ.get("SLURM_JOB_ID"),
+        "executor": "slurm" if environment.SLURM_JOB_ID in os.environ else "local",
+        "job_id": os.environ.get(environment.SLURM_JOB_ID),
     }
 
 

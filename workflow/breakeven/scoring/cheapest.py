@@ -9,10 +9,9 @@ from itertools import compress
 import numpy as np
 import pandas as pd
 
-from breakeven import statistics
-from breakeven.machine.energy import ESTIMATE
+from breakeven import protocol, statistics
+from breakeven.protocol import ESTIMATE, ROUNDING, SAME
 from breakeven.scoring import cost, leaderboard, ratios
-from breakeven.scoring.ties import ROUNDING, SAME
 
 US_DOLLARS, JOULES, HOURS = "US$", "J", "device-hours"
 UNITS = {"usd": US_DOLLARS, "joules": JOULES, "hours": HOURS}
@@ -45,7 +44,7 @@ def with_totals(rows: pd.DataFrame, demand: Demand) -> pd.DataFrame:
     rows["making"] = cost.work(rows["making_s"], making)
     trained = cost.work(rows["train_time_s"], making)
     rows["sunk"] = cost.original_total(0, demand.served, trained, c_0) if demand.spent else 0.0
-    original = rows["chain"].eq(ratios.REFERENCE)
+    original = rows["chain"].eq(protocol.REFERENCE)
     gains = _gains(rows, demand.unit)
     for total, star, gain in zip(TOTALS, ratios.BREAK_EVENS, gains, strict=True):
         c = c_0 / gain.to_numpy(float)
@@ -60,7 +59,7 @@ TOTALS = ["total", "total_low", "total_high"]
 
 
 def cheapest(
-    rows: pd.DataFrame, demand: Demand, gate: float = leaderboard.GATE, limits: Mapping[str, float | None] | None = None
+    rows: pd.DataFrame, demand: Demand, gate: float = protocol.GATE, limits: Mapping[str, float | None] | None = None
 ) -> pd.DataFrame:
     """The rows of one key (`ratios.KEY`) in order of their total cost, the ones that may not be chosen last.
 
@@ -87,7 +86,7 @@ def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
     _, better, worse = (gain.to_numpy(float) for gain in _gains(rows, demand.unit))
     n = rows["processes"].to_numpy(float, na_value=np.nan)
     error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
-    exact = rows["chain"].eq(ratios.REFERENCE).to_numpy()  # its gain is 1 by definition
+    exact = rows["chain"].eq(protocol.REFERENCE).to_numpy()  # its gain is 1 by definition
     error, n = np.where(exact, 0.0, error), np.where(exact, 2.0, n)
     own = (rows["total"] - rows["sunk"]).to_numpy(float)
     doubt = statistics.margin(error, n, np.broadcast_to(error[:1], error.shape), np.broadcast_to(n[:1], n.shape))

@@ -14,7 +14,8 @@ from typing import Any
 
 import pandas as pd
 
-from breakeven.scoring.ratios import KEY, REFERENCE, succeeded
+from breakeven.protocol import REFERENCE
+from breakeven.scoring.ratios import KEY, succeeded
 
 SWEPT = "…"  # stands for the value that differs
 Place = tuple[int, str, str]  # a step's number, a parameter's name, and the chain as it is without that value

@@ -9,12 +9,13 @@ import numpy as np
 import pandas as pd
 
 from breakeven.errors import UserError
+from breakeven.protocol import BADGE, GATE, REFERENCE, ROUNDING
+from breakeven.results import BOARD_FILES
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
 from breakeven.scoring.ratios import (
     BOARD,
     COSTS,
     KEY,
-    REFERENCE,
     TRAINING_BOARD,
     TRAINING_KEY,
     flagged,
@@ -22,11 +23,8 @@ from breakeven.scoring.ratios import (
     with_ratios,
     with_scaling,
 )
-from breakeven.scoring.ties import ROUNDING, ranks
+from breakeven.scoring.ties import ranks
 
-FILES: dict[type[Row], str] = {InferenceRow: "inference.parquet", TrainingRow: "training.parquet"}
-GATE = 0.99  # of the reference's quality: reached, the row is on the closed board
-BADGE = 0.999
 NO_LIMITS: dict[str, float | None] = {}
 
 
@@ -38,13 +36,13 @@ def load(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     Raises:
         UserError: neither file is there, or one is not ours.
     """
-    if not any((results / name).exists() for name in FILES.values()):
+    if not any((results / name).exists() for name in BOARD_FILES.values()):
         raise UserError(f"{results}: no results yet: run 'make run' or 'snakemake --cores all' to make some")
     return with_ratios(_read(results, InferenceRow)), with_scaling(_read(results, TrainingRow))
 
 
 def _read(results: Path, row_type: type[Row]) -> pd.DataFrame:
-    path = results / FILES[row_type]
+    path = results / BOARD_FILES[row_type]
     table = read_parquet(path, row_type) if path.exists() else arrow_schema(row_type).empty_table()
     return table.to_pandas()
 

@@ -11,15 +11,16 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from breakeven import protocol
+from breakeven.protocol import R_MAX
 from breakeven.scoring import leaderboard, ratios
 
-R_MAX = 4.0
 # What one overall board holds: one machine, one scenario. Each of its workloads is a task with its data and seed.
 OVERALL = ["hardware", "scenario", "batch_size", "hardware_fingerprint", "threads", "protocol_version"]
 WORKLOAD = ["task", "task_version", "dataset_sha256", "split", "seed"]
 
 
-def performance_ratios(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
+def performance_ratios(rows: pd.DataFrame, by: str = "latency", gate: float = protocol.GATE) -> pd.DataFrame:
     """Each method's cost on each workload over the lowest of all methods there.
 
     NaN, which counts as infinitely far, where a method failed, is missing, was contended, or misses the quality gate;
@@ -44,7 +45,7 @@ def scores(found: pd.DataFrame) -> pd.Series:
     return ((R_MAX - found) / (R_MAX - 1)).clip(0, 1).fillna(0).mean(axis=1)
 
 
-def overall(rows: pd.DataFrame, by: str = "latency", gate: float = leaderboard.GATE) -> pd.DataFrame:
+def overall(rows: pd.DataFrame, by: str = "latency", gate: float = protocol.GATE) -> pd.DataFrame:
     """The methods of one overall board, the best first.
 
     Args:

@@ -12,12 +12,10 @@ import numpy as np
 import pandas as pd
 
 from breakeven import statistics
-from breakeven.rows import Status
+from breakeven.errors import Status
+from breakeven.protocol import REFERENCE, REFERENCE_RUNTIME, SINGLE_DEVICE
 from breakeven.scoring import cost
 
-EAGER = "eager"  # the runtime of the reference
-REFERENCE = "fp32"  # the chain that the others of its board are compared with
-SINGLE = "single_device"  # the training method that the others of its board are compared with
 # Rows of one board are shown together, and ranked only where all of the key is equal. Seeds are boards of
 # their own: ranks over seeds need an interval over seeds.
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
@@ -147,7 +145,7 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
     columns = [*SAME_RUNTIME, *SPEEDUPS, "processes", *SIZES]
     uncompressed = rows[usable].drop_duplicates(SAME_RUNTIME, keep=False)[columns]
     own = rows[SAME_RUNTIME].merge(uncompressed, how="left", on=SAME_RUNTIME).set_axis(rows.index)
-    eager = rows["runtime"].eq(EAGER)
+    eager = rows["runtime"].eq(REFERENCE_RUNTIME)
     gain, low, high = (rows[name].astype(float) for name in ("speedup", *SPEEDUP_INTERVAL))
     sizes = {ratio: own[of].astype(float) / rows[of].astype(float) for of, ratio in SIZES.items()}
     runtime = own["speedup"].astype(float).mask(eager, 1.0)
@@ -194,7 +192,7 @@ def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
     single-device run on the same kind of device, of the same threads per process; NaN where there is none."""
     rows = rows.reset_index(drop=True).copy()
     at = [*TRAINING_KEY, "threads"]
-    single = rows["training_method"].eq(SINGLE) & succeeded(rows) & flagged(rows, "timed_alone")
+    single = rows["training_method"].eq(SINGLE_DEVICE) & succeeded(rows) & flagged(rows, "timed_alone")
     # Two single-device runs that the key cannot tell apart are no reference.
     references = rows[single].drop_duplicates(at, keep=False)[[*at, "train_time_s", "quality", "contended"]]
     references["train_time_s"] = references["train_time_s"].mask(flagged(references, "contended"))

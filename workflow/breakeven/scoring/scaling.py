@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from breakeven.scoring.ratios import SINGLE, TRAINING_KEY
+from breakeven.protocol import SINGLE_DEVICE
+from breakeven.scoring.ratios import TRAINING_KEY
 from breakeven.scoring.ties import ranks
 from breakeven.scoring.wording import number
 
@@ -71,7 +72,7 @@ def lines(board: pd.DataFrame) -> pd.DataFrame:
 
     Returns: the rows with `method` and `rate` of their line, and its number `line`.
     """
-    single = board["training_method"].eq(SINGLE)
+    single = board["training_method"].eq(SINGLE_DEVICE)
     at = ["training_method", "rate", "threads"]
     found = [
         pd.concat([board[single & board["threads"].eq(threads)], own]).assign(method=method, rate=rate, line=line)
@@ -86,7 +87,7 @@ def wins(board: pd.DataFrame, by: str = "train_time_s") -> list[Win]:
     Args:
         by: `train_time_s` or `time_to_target_s`.
     """
-    others = board[board["training_method"] != SINGLE]
+    others = board[board["training_method"] != SINGLE_DEVICE]
     found = [_win(str(hardware), own, board, by) for hardware, own in others.groupby("hardware")]
     return sorted(found, key=lambda win: win.order)
 
@@ -94,13 +95,13 @@ def wins(board: pd.DataFrame, by: str = "train_time_s") -> list[Win]:
 def _win(hardware: str, others: pd.DataFrame, board: pd.DataFrame, by: str) -> Win:
     place = others.iloc[0]
     here = board["hardware"].eq(hardware)
-    one = board["training_method"].eq(SINGLE) & board["threads"].eq(place["threads"])
+    one = board["training_method"].eq(SINGLE_DEVICE) & board["threads"].eq(place["threads"])
     timed = board[comparable(board, by) & (here | one)]
     timed = timed.assign(burden=timed[by].astype(float)).sort_values("burden", kind="stable")
     first = ranks(timed, TRAINING_KEY) == 1
     fastest = tuple(dict.fromkeys(timed.loc[first, "training_method"]))
     rest = timed[~timed["training_method"].isin(fastest)]
-    alone = timed.loc[timed["training_method"].eq(SINGLE), "burden"]
+    alone = timed.loc[timed["training_method"].eq(SINGLE_DEVICE), "burden"]
     seconds = _first(timed["burden"])
     return Win(
         hardware=hardware,

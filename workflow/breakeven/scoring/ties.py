@@ -6,10 +6,9 @@ import numpy as np
 import pandas as pd
 
 from breakeven import statistics
+from breakeven.protocol import ROUNDING, SAME
 
-SAME = 0.02  # costs that differ by less are a tie (ours)
 WINDOW = 2  # rows that are compared with a new leader at first; twice as many each time that it holds
-ROUNDING = 1e-9  # of floating-point numbers that lie exactly on a border
 
 
 def ranks(

@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from breakeven.machine.energy import ESTIMATE
-from breakeven.rows import Status
-from breakeven.scoring.ratios import COMPRESSION_INTERVAL, REFERENCE, SPEEDUP_INTERVAL
-from breakeven.scoring.ties import SAME
+from breakeven.errors import Status
+from breakeven.protocol import ESTIMATE, REFERENCE, SAME
+from breakeven.scoring.ratios import COMPRESSION_INTERVAL, SPEEDUP_INTERVAL
 
 GAP = "–"  # where there is no number
 # Every label that a row may carry, and what it means for the reader.

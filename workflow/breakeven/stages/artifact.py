@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from breakeven.data.archives import file_sha256
-from breakeven.errors import FinalFailure, UserError
-from breakeven.files import read_json, write_json
-from breakeven.rows import Status
-
-RECORD = "artifact.json"
-PACKING = 9  # zstd's level: 100 MB take some seconds
+from breakeven.errors import FinalFailure, Status, UserError
+from breakeven.files import file_sha256, read_json, write_json
+from breakeven.protocol import PACKING
+from breakeven.results import ARTIFACT
 
 
 @dataclass(kw_only=True)
@@ -50,7 +44,7 @@ def read(folder: Path) -> Artifact:
     Raises:
         UserError: the folder holds none.
     """
-    path = folder / RECORD
+    path = folder / ARTIFACT
     if not path.exists():
         raise UserError(f"{path}: no such artifact: run its job first, or let snakemake make it")
     values = read_json(path)
@@ -82,19 +76,4 @@ def describe_file(artifact: Artifact, path: Path) -> None:
 
 def write(artifact: Artifact, folder: Path) -> None:
     """Record the artifact in its folder."""
-    write_json(asdict(artifact), folder / RECORD)
-
-
-@contextmanager
-def folder_aside(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when the block ends well, and is removed otherwise."""
-    temporary = target.with_name(f".{target.name}.tmp")  # always the same: what a killed job left is removed here
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        shutil.rmtree(target, ignore_errors=True)
-        temporary.replace(target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    write_json(asdict(artifact), folder / ARTIFACT)

@@ -7,18 +7,18 @@ from pathlib import Path
 
 from breakeven.errors import UserError, did_you_mean
 from breakeven.files import read_json
-from breakeven.rows import InferenceRow, Row, TrainingRow, from_dict, write_parquet
-from breakeven.stages.job import ROWS, fill, price
+from breakeven.results import BOARDS, ROWS
+from breakeven.rows import from_dict, write_parquet
+from breakeven.stages.job import fill, price
 from breakeven.units import registry
-
-BOARDS: dict[str, type[Row]] = {"training": TrainingRow, "inference": InferenceRow}
 
 
 def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
     """Unite the rows of all cells into one board, at the prices that the hardware files state now."""
-    if kind not in BOARDS:
-        raise UserError(f"board '{kind}': {did_you_mean(kind, BOARDS)}")
-    row_type = BOARDS[kind]
+    row_types = {board: row_type for row_type, board in BOARDS.items()}
+    if kind not in row_types:
+        raise UserError(f"board '{kind}': {did_you_mean(kind, row_types)}")
+    row_type = row_types[kind]
     rows = [from_dict(values, row_type) for source in sources for values in read_json(source / ROWS)]
     for row in rows:
         fill(row, price(registry.hardware(row.hardware)))

@@ -12,22 +12,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
+from breakeven import files
+from breakeven.errors import CellFailure, FinalFailure, Status, UserError, failure_of
 from breakeven.files import write_json
 from breakeven.grid import chain as chains
 from breakeven.hardware import HardwareProfile, evaluation_profile
 from breakeven.jobs.supervision import Attempt
 from breakeven.machine import provenance
-from breakeven.rows import Row, Status
+from breakeven.results import EVALUATION, JOB, OUTPUTS
+from breakeven.rows import Row
 from breakeven.stages import artifact as artifacts
 from breakeven.stages.artifact import Artifact
 from breakeven.task import Task
 from breakeven.units import registry
-
-ROWS = "rows.json"  # of the train and measure stages
-EVALUATION = "evaluation.json"  # of the evaluate stage
-OUTPUTS = "outputs.npy"  # of the evaluate stage, see `outputs`
-JOB = "job.json"  # of every stage: when it ran, and how much of that was work
 
 FIRST = Attempt()
 
@@ -88,7 +85,7 @@ def compress(
     task, hardware = registry.task(task_text), registry.hardware(hardware_name)
     job = Job("compress", hardware, timed=False)
 
-    with artifacts.folder_aside(output) as folder:
+    with files.folder_aside(output) as folder:
         with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
             attempt.begin()
             job.work_s = compression.run_step(step, hardware, source, folder, make_context(task, seed, hardware))
@@ -108,7 +105,7 @@ def evaluate(
     def failed(failure: CellFailure) -> None:
         result.status, result.reason = Status(failure.status), failure.reason
 
-    with artifacts.folder_aside(output) as folder:
+    with files.folder_aside(output) as folder:
         with recorded(failed):
             attempt.begin()
             require(hardware.missing(), "no_hardware")
@@ -143,7 +140,7 @@ def identity(
 ) -> dict[str, Any]:
     """The fields that rows of both boards share, known before any work; `cell` is what identifies the cell."""
     return {
-        "cell_id": provenance.digest([task.version, hardware.name, *cell]),
+        "cell_id": files.digest([task.version, hardware.name, *cell]),
         "task": task_text,
         "task_version": task.version,
         "training": training,

@@ -12,16 +12,14 @@ from torch import Tensor
 
 from breakeven.errors import CellFailure
 from breakeven.hardware import HardwareProfile
+from breakeven.protocol import OUTPUT_SAMPLES, OUTPUT_TOLERANCE
 from breakeven.task import Task
-
-SAMPLES = 8  # test samples
-TOLERANCE = 0.01  # of the largest output: another number of threads adds up in another order, and INT8 rounds the rest
 
 
 def outputs_of(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> np.ndarray:
     """The outputs for the first SAMPLES test samples, in one batch."""
     with torch.inference_mode():
-        inputs = (x.to(device_of(hardware)) for x in task.example_inputs(SAMPLES))
+        inputs = (x.to(device_of(hardware)) for x in task.example_inputs(OUTPUT_SAMPLES))
         return model(*inputs).cpu().numpy()
 
 
@@ -41,7 +39,7 @@ def require_same(found: np.ndarray, path: Path) -> None:
     largest = np.abs(expected[np.isfinite(expected)]).max(initial=0)
     if found.shape != expected.shape:
         apart = f"of shape {found.shape}, not {expected.shape}"
-    elif np.allclose(found, expected, rtol=0, atol=TOLERANCE * largest, equal_nan=True):
+    elif np.allclose(found, expected, rtol=0, atol=OUTPUT_TOLERANCE * largest, equal_nan=True):
         return
     else:
         with np.errstate(invalid="ignore"):

@@ -19,12 +19,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from breakeven.errors import UserError
+from breakeven.errors import Status, UserError
 from breakeven.files import aside
-from breakeven.rows import Row, Status, arrow_schema, read_parquet
-from breakeven.scoring.leaderboard import FILES
+from breakeven.results import BOARD_FILES, BOARDS
+from breakeven.rows import Row, arrow_schema, read_parquet
 from breakeven.trust import validation
-from breakeven.trust.validation import BOARDS, counted
+from breakeven.trust.validation import counted
 from breakeven.trust.violations import IDENTITY, NAMED_BY_ID, ambiguous
 
 AGE = ["measured", "finished_at", "price_date", "content"]  # the last of these, in this order, is the one that stays
@@ -49,13 +49,13 @@ def merge(folders: Sequence[Path], output: Path, console: Console) -> None:
         UserError: a file is not valid, a folder holds no board, or rows of `output` would be lost; nothing is written.
     """
     sources = _read(folders, console)
-    united = {row_type: unite([s for s in sources if s.row_type is row_type], row_type) for row_type in FILES}
+    united = {row_type: unite([s for s in sources if s.row_type is row_type], row_type) for row_type in BOARDS}
     for row_type, table in united.items():
-        _require_kept(output / FILES[row_type], table, row_type)
+        _require_kept(output / BOARD_FILES[row_type], table, row_type)
     with ExitStack() as stack:  # both are written before either takes its place
         for row_type, table in united.items():
             if any(source.row_type is row_type for source in sources):
-                pq.write_table(table, stack.enter_context(aside(output / FILES[row_type])))
+                pq.write_table(table, stack.enter_context(aside(output / BOARD_FILES[row_type])))
     console.print(_of_files(sources), _of_machines(united))
     counts = " and ".join(f"{len(table):,} {BOARDS[row_type]}" for row_type, table in united.items())
     validation.say(f"{output}: {counts} rows", console)
@@ -109,10 +109,12 @@ def _read(folders: Sequence[Path], console: Console) -> list[Source]:
     """The boards of all folders, every one valid; what is wrong with the others is printed, then raised."""
     sources, wrong = [], []
     for folder in folders:
-        found = {row_type: folder / name for row_type, name in FILES.items() if (folder / name).exists()}
+        found = {row_type: folder / name for row_type, name in BOARD_FILES.items() if (folder / name).exists()}
         if not found:
             wrong.append(folder)
-            validation.say(f"{folder}: holds neither {' nor '.join(FILES.values())}: name a results folder", console)
+            validation.say(
+                f"{folder}: holds neither {' nor '.join(BOARD_FILES.values())}: name a results folder", console
+            )
         for row_type, path in found.items():
             try:
                 sources.append(Source(path, row_type, validation.read_board(path, row_type)))

@@ -5,12 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from breakeven import PROTOCOL_VERSION, SCHEMA_VERSION
-from breakeven.machine.energy import ESTIMATE, NONE, NVML, RAPL
-from breakeven.machine.provenance import is_contended
-from breakeven.rows import InferenceRow, Row, Status, TrainingRow
-from breakeven.scoring.ratios import ENERGY_INTERVAL, REFERENCE, SCENARIO_COST, SPEEDUP_INTERVAL, flagged, succeeded
-from breakeven.stages.measure.stage import UNSTABLE_CV
+from breakeven.errors import Status
+from breakeven.protocol import (
+    ESTIMATE,
+    NONE,
+    NVML,
+    PROTOCOL_VERSION,
+    RAPL,
+    REFERENCE,
+    SCHEMA_VERSION,
+    UNSTABLE_CV,
+    is_contended,
+)
+from breakeven.rows import InferenceRow, Row, TrainingRow
+from breakeven.scoring.ratios import ENERGY_INTERVAL, SCENARIO_COST, SPEEDUP_INTERVAL, flagged, succeeded
 from breakeven.statistics import calls_needed
 from breakeven.trust.rule_kinds import (
     AGAIN,

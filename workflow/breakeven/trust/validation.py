@@ -17,13 +17,13 @@ from rich.console import Console
 from rich.text import Text
 
 from breakeven.errors import UserError
+from breakeven.results import BOARDS
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
 from breakeven.trust import violations
 from breakeven.units import schema
 
 SHOWN = 20  # faults of one file; the others are counted
 KINDS: dict[str, type[Row]] = {row_type.__name__: row_type for row_type in (InferenceRow, TrainingRow)}
-BOARDS: dict[type[Row], str] = {InferenceRow: "inference", TrainingRow: "training"}
 MARK: dict[type[Row], str] = {InferenceRow: "scenario", TrainingRow: "training_method"}  # a field of one kind only
 ANOTHER_VERSION = "written by another version: delete its folder and run again"
 

@@ -15,17 +15,17 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from breakeven import PROTOCOL_VERSION
-from breakeven.errors import UserError, did_you_mean
+from breakeven.errors import Status, UserError, did_you_mean
 from breakeven.grid import cells
 from breakeven.plugins import REPOSITORY
-from breakeven.rows import InferenceRow, Status, read_rows
-from breakeven.scoring import leaderboard
+from breakeven.protocol import PROTOCOL_VERSION
+from breakeven.results import BOARD_FILES
+from breakeven.rows import InferenceRow, read_rows
 from breakeven.units import registry
 
 INSIDE, OVERLAPS, OUTSIDE = "inside", "outside, the intervals overlap", "outside"
 COLOURS = {INSIDE: "green", OVERLAPS: "yellow"}
-FILE = leaderboard.FILES[InferenceRow]
+FILE = BOARD_FILES[InferenceRow]
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from functools import cache
 from typing import cast
 
 from breakeven.errors import UserError
-from breakeven.grid.chain import DEFAULT_RUNTIME, WHAT
+from breakeven.grid.chain import WHAT
 from breakeven.method import CompressionMethod, Method, Runtime
+from breakeven.protocol import REFERENCE_RUNTIME
 from breakeven.task import Lengths, Quality, Recipe, Task
 from breakeven.units import docstrings, registry
 from breakeven.units.docstrings import Parameter
@@ -162,7 +163,7 @@ def refusals(name: str) -> dict[str, list[str]]:
     """Why the method or what serves it refuses a task on a hardware profile: `{reason: [where]}`, by its default."""
     asked: list[Method] = [registry.method(name)]
     if isinstance(asked[0], CompressionMethod):
-        asked.append(registry.method(asked[0].runtime or DEFAULT_RUNTIME))
+        asked.append(registry.method(asked[0].runtime or REFERENCE_RUNTIME))
     tasks = {task: made for task in registry.units("tasks") if (made := _made(task))}
     found: dict[str, dict[str, list[str]]] = {}
     for profile in registry.units("hardware"):

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from breakeven import plugins
-from breakeven.data.archives import with_shared
 from breakeven.errors import UserError, did_you_mean
+from breakeven.files import with_shared
 from breakeven.hardware import HardwareProfile, read_profile
 from breakeven.method import Method
 from breakeven.task import Task

@@ -12,16 +12,15 @@ import torch
 from scipy.stats import bootstrap
 from torch import Tensor
 
+from breakeven.errors import Status
 from breakeven.hardware import HardwareProfile
 from breakeven.method import Runtime
-from breakeven.rows import Status
+from breakeven.protocol import RESAMPLES, SLOW_RESAMPLES
 from breakeven.stages import outputs as checks
 from breakeven.stages.evaluate.resampling import Sampled
 from breakeven.task import Task
 
 Part = Literal["val", "test"]
-RESAMPLES = 1000  # of the test set, for the 95 % interval
-SLOW_RESAMPLES = 100  # where a metric needs more than the sums over its samples: mean average precision takes seconds
 
 
 @dataclass(kw_only=True)

@@ -15,28 +15,9 @@ from breakeven.hardware import HardwareProfile
 from breakeven.machine import memory
 from breakeven.machine.energy import Meter
 from breakeven.machine.provenance import ForeignLoad
-from breakeven.stages.measure.served_model import SCENARIOS, UNTIMED_CALLS, Memory, Served, serve
-from breakeven.statistics import calls_needed
+from breakeven.protocol import SCENARIOS, UNTIMED_CALLS, Mode
+from breakeven.stages.measure.served_model import Memory, Served, serve
 from breakeven.task import Task
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How long to measure."""
-
-    pairs: int  # fresh pairs of processes
-    seconds: float  # at least, per process and scenario
-    calls: int  # at least, per process, of single samples: as many as a percentile needs that people wait for
-    batch_calls: int = calls_needed(0.5)  # of batches: what counts is their throughput
-
-
-# What differs between repetitions is mostly the process, not the call: for the same time, five pairs of .8 s give half
-# the interval that three of 1.5 s do (Student's t over the root of n: 1.24 against 2.48).
-MODES = {
-    "brief": Mode(pairs=3, seconds=0.4, calls=64),  # to look around: intervals are wide
-    "quick": Mode(pairs=5, seconds=0.8, calls=64),
-    "full": Mode(pairs=7, seconds=10.0, calls=662),
-}
 
 
 @dataclass

@@ -15,22 +15,25 @@ import torch
 from torch import Tensor
 
 from breakeven.components import lengths
-from breakeven.data.archives import file_sha256
 from breakeven.errors import CellFailure, failure_of
+from breakeven.files import file_sha256
 from breakeven.hardware import HardwareProfile
 from breakeven.jobs.supervision import die_with_parent
 from breakeven.machine import memory
 from breakeven.method import Runtime
+from breakeven.protocol import (
+    BURST_CALLS,
+    BURST_S,
+    MEMORY_CALLS,
+    POOL,
+    SCENARIOS,
+    UNTIMED_CALLS,
+    WARMUP_CALLS,
+    WARMUP_S,
+)
 from breakeven.stages import outputs
 from breakeven.task import Task
 from breakeven.units import registry
-
-BURST_S, BURST_CALLS = 0.1, 2  # of one turn of one process, at least: of slow calls, not most may go untimed
-UNTIMED_CALLS = 2  # at the start of each turn: caches are the other's
-WARMUP_CALLS, WARMUP_S = 10, 0.5
-POOL = 256  # test samples each process draws its inputs from
-SCENARIOS = {"single_stream": 1, "offline": 32}  # batch sizes
-MEMORY_CALLS = 3  # per scenario, in the pass that looks at memory
 
 
 @dataclass(frozen=True)

@@ -11,34 +11,21 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from breakeven import statistics
-from breakeven.errors import CellFailure, FinalFailure
+from breakeven import files, protocol, statistics
+from breakeven.errors import CellFailure, FinalFailure, Status
 from breakeven.files import aside, read_json, write_json
 from breakeven.grid import chain as chains
 from breakeven.grid.chain import Chain
 from breakeven.hardware import HardwareProfile
 from breakeven.jobs.supervision import Attempt
 from breakeven.machine import provenance
-from breakeven.rows import InferenceRow, Status
+from breakeven.protocol import UNSTABLE_CV
+from breakeven.results import EVALUATION, LATENCIES, OUTPUTS, ROWS
+from breakeven.rows import InferenceRow
 from breakeven.stages import artifact as artifacts
-from breakeven.stages.job import (
-    EVALUATION,
-    FIRST,
-    OUTPUTS,
-    ROWS,
-    Job,
-    as_json,
-    fill,
-    fill_quality,
-    identity,
-    recorded,
-    require,
-)
+from breakeven.stages.job import FIRST, Job, as_json, fill, fill_quality, identity, recorded, require
 from breakeven.task import Task
 from breakeven.units import registry
-
-LATENCIES = "latencies.parquet"
-UNSTABLE_CV = 0.05  # of the paired ratio between processes
 
 
 @dataclass(frozen=True)
@@ -65,7 +52,7 @@ def measure(
 ) -> None:
     """Measure one cell beside its reference; leave its rows and its raw latencies."""
     from breakeven.components import lengths
-    from breakeven.stages.measure import lockstep, served_model
+    from breakeven.stages.measure import lockstep
 
     task, chain, hardware = (
         registry.task(task_text),
@@ -75,21 +62,21 @@ def measure(
     job = Job("measure", hardware, timed=True)
     rows = {
         scenario: _row(task_text, task, training, seed, chain, hardware, mode, scenario, batch_size, inputs)
-        for scenario, batch_size in served_model.SCENARIOS.items()
+        for scenario, batch_size in protocol.SCENARIOS.items()
     }
 
     def failed(failure: CellFailure) -> None:
         for row in rows.values():
             row.status, row.reason = Status(failure.status), failure.reason
 
-    with artifacts.folder_aside(output) as folder:
+    with files.folder_aside(output) as folder:
         with recorded(failed):
             attempt.begin()
             cell, reference = _served(inputs, chain, task, hardware, rows.values())
-            timing = lockstep.measure(cell, reference, task, hardware, lockstep.MODES[mode], seed)
+            timing = lockstep.measure(cell, reference, task, hardware, protocol.MODES[mode], seed)
             held = lockstep.measure_memory(cell, task, hardware, seed)
             job.work_s = timing.window_s
-            lengths_seen = lengths.fields(task, *task.example_inputs(served_model.POOL))
+            lengths_seen = lengths.fields(task, *task.example_inputs(protocol.POOL))
             for scenario, row in rows.items():
                 row.peak_memory_bytes, row.memory_above_baseline_bytes = held.peak_bytes, held.above_baseline_bytes
                 row.cuda_allocated_bytes, row.cuda_reserved_bytes = held.cuda_allocated_bytes, held.cuda_reserved_bytes
@@ -123,7 +110,7 @@ def _served(
             raise FinalFailure(each["status"], each["reason"])
     cell = Served(path, chain.runtime, evaluation["artifact_sha256"], inputs.evaluation / OUTPUTS)
     reference = Served(
-        original_path, chains.DEFAULT_RUNTIME, its["artifact_sha256"], inputs.reference_evaluation / OUTPUTS
+        original_path, protocol.REFERENCE_RUNTIME, its["artifact_sha256"], inputs.reference_evaluation / OUTPUTS
     )
     for row in rows:
         fill_quality(row, evaluation)
@@ -199,7 +186,7 @@ def _fill_timing(row: InferenceRow, timing: Any, scenario: str) -> None:
     )
     row.throughput_samples_per_s = row.batch_size * row.timed_calls / row.timed_s
     row.foreign_load_percent = timing.foreign_load_percent[scenario]
-    row.contended = provenance.is_contended(row.foreign_load_percent)
+    row.contended = protocol.is_contended(row.foreign_load_percent)
     row.unstable = row.speedup_cv is not None and row.speedup_cv > UNSTABLE_CV
 
 

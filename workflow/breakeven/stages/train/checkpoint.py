@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from breakeven.data.archives import file_sha256
-from breakeven.files import read_json, write_json
+from breakeven.files import file_sha256, read_json, write_json
 
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer

@@ -22,11 +22,10 @@ from breakeven.hardware import HardwareProfile
 from breakeven.jobs.slurm import place
 from breakeven.machine import link, memory
 from breakeven.method import Teaching, TrainingMethod
+from breakeven.protocol import VALIDATIONS
 from breakeven.stages.train.checkpoint import Checkpoint
 from breakeven.stages.train.clock import REPORT, WEIGHTS, Clock, Fit
 from breakeven.task import Task
-
-VALIDATIONS = 4  # per training: how finely time_to_target is seen
 
 
 class Learner(pl.LightningModule):

@@ -18,12 +18,13 @@ from pytorch_lightning.plugins.environments import SLURMEnvironment
 from torch import distributed
 from torch.distributed import DistError, PrefixStore, TCPStore
 
+from breakeven import protocol
 from breakeven.components import training_ranks
 from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
 from breakeven.hardware import HardwareProfile
 from breakeven.jobs.slurm import Place, place
 from breakeven.jobs.supervision import Attempt
-from breakeven.machine import energy, provenance
+from breakeven.machine import provenance
 
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")  # says gloo
 
@@ -147,5 +148,5 @@ def _together(nodes: list[Spent]) -> Spent:
     joules = [each.energy_j for each in nodes if each.energy_j is not None]
     load = max(each.foreign_load_percent for each in nodes)
     if len({each.energy_method for each in nodes}) > 1 or len(joules) < len(nodes):
-        return Spent(energy.NONE, None, load)  # an estimate of one node and a count of another make no sum
+        return Spent(protocol.NONE, None, load)  # an estimate of one node and a count of another make no sum
     return Spent(nodes[0].energy_method, sum(joules), load)

@@ -7,18 +7,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from breakeven.data.archives import file_sha256
-from breakeven.errors import CellFailure
-from breakeven.files import read_json, write_json
+from breakeven import files, protocol
+from breakeven.errors import CellFailure, Status
+from breakeven.files import file_sha256, read_json, write_json
 from breakeven.grid import cells
 from breakeven.hardware import evaluation_profile
 from breakeven.jobs.supervision import Attempt
 from breakeven.machine import provenance
-from breakeven.machine.energy import ESTIMATE, Meter
-from breakeven.rows import Status, TrainingRow
+from breakeven.machine.energy import Meter
+from breakeven.protocol import ESTIMATE
+from breakeven.results import CHECKPOINT, MODEL, ROWS
+from breakeven.rows import TrainingRow
 from breakeven.stages import artifact as artifacts
 from breakeven.stages.artifact import Artifact
-from breakeven.stages.job import FIRST, ROWS, Job, as_json, fill, fill_quality, identity, recorded, require
+from breakeven.stages.job import FIRST, Job, as_json, fill, fill_quality, identity, recorded, require
 from breakeven.task import Task
 from breakeven.units import registry
 
@@ -60,8 +62,8 @@ def train(
     )
     model = Artifact()
     # Beside the output, which Snakemake removes of a job that failed.
-    checkpoint = Checkpoint(output.with_name(f"{output.name}.checkpoint"), _what_is_trained(row, task, hardware_name))
-    with artifacts.folder_aside(output) as folder:
+    checkpoint = Checkpoint(output.with_name(output.name + CHECKPOINT), _what_is_trained(row, task, hardware_name))
+    with files.folder_aside(output) as folder:
         with recorded(lambda failure: _fail(row, model, failure)), multi_node.met(hardware, attempt) as peers:
             attempt.begin()
             require(method.unsupported(task, hardware), "unsupported")
@@ -76,12 +78,12 @@ def train(
                 row.energy_method, row.train_energy_j = spent.energy_method, spent.energy_j
             _fill_training(row, fit, baseline)
             row.foreign_load_percent = max(spent.foreign_load_percent, fit.earlier_load_percent)
-            row.contended = provenance.is_contended(row.foreign_load_percent)
+            row.contended = protocol.is_contended(row.foreign_load_percent)
             step.describe_module(model, module, task)
             row.parameters, model.train_time_s = model.parameters, fit.train_time_s
             job.work_s = fit.wall_s
-            step.save_module(module, folder / "model.pt")
-            artifacts.describe_file(model, folder / "model.pt")
+            step.save_module(module, folder / MODEL)
+            artifacts.describe_file(model, folder / MODEL)
             fill_quality(row, asdict(quality.evaluate(module, task, evaluation_profile("cpu"))))
         fill(row, job.provenance(hardware))
         artifacts.write(model, folder)
@@ -116,10 +118,10 @@ def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt
 def _what_is_trained(row: TrainingRow, task: Task, hardware_name: str) -> str:
     """A digest of what decides what a training makes, and how long it takes: none other goes on from its checkpoint."""
     sources = [*cells.task_sources(row.task), *cells.method_sources(row.training_method)]
-    versions = [cells.VERSIONS, *(provenance.package_version(name) for name in ("torch", "pytorch-lightning"))]
+    versions = [protocol.VERSIONS, *(provenance.package_version(name) for name in ("torch", "pytorch-lightning"))]
     identity = [row.cell_id, row.hardware_fingerprint, row.dataset_sha256, row.method_params, row.timed_alone]
     content = [file_sha256(Path(source)) for source in sources]
-    return provenance.digest([identity, cells.execution(hardware_name), asdict(task.recipe), content, versions])
+    return files.digest([identity, cells.execution(hardware_name), asdict(task.recipe), content, versions])
 
 
 def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:

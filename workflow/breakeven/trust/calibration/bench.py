@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from breakeven import protocol
 from breakeven.hardware import HardwareProfile
-from breakeven.machine import provenance
+from breakeven.protocol import MODES, Mode
 from breakeven.stages.compress import step
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import MODES, Mode, Timing
+from breakeven.stages.measure.lockstep import Timing
 from breakeven.stages.measure.served_model import Served
 from breakeven.task import Task
 from breakeven.units import registry
@@ -41,7 +42,7 @@ class Bench:
         """The same as cells are timed, again where others used the machine: such rows are not ranked either."""
         for _ in range(TRIES):
             timing = self.measure(runtime, MODES["quick"], seed, beside)
-            if not provenance.is_contended(timing.foreign_load_percent["single_stream"]):
+            if not protocol.is_contended(timing.foreign_load_percent["single_stream"]):
                 break
         return timing
 

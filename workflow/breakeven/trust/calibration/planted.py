@@ -11,16 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from breakeven import statistics
+from breakeven import protocol, statistics
 from breakeven.components import arithmetic
-from breakeven.data.archives import file_sha256
 from breakeven.errors import CellFailure
-from breakeven.machine import provenance
+from breakeven.files import file_sha256
+from breakeven.protocol import MODES, Mode
 from breakeven.scoring.ties import ranks
 from breakeven.stages import outputs
 from breakeven.stages.compress import step
 from breakeven.stages.measure import lockstep
-from breakeven.stages.measure.lockstep import MODES, Mode
 from breakeven.stages.measure.served_model import Served
 from breakeven.trust.calibration.bench import Bench, apart, burning
 
@@ -134,8 +133,8 @@ def busy_core(bench: Bench) -> Finding:
     return Finding(
         planted="contended",
         measured=f"foreign load {percent:.1f} %",
-        interval=f"flagged above {provenance.CONTENDED_PERCENT:.0f} %",
-        passed=provenance.is_contended(percent),
+        interval=f"flagged above {protocol.CONTENDED_PERCENT:.0f} %",
+        passed=protocol.is_contended(percent),
     )
 
 

@@ -8,6 +8,7 @@ import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
+from breakeven import protocol
 from breakeven.hardware import evaluation_profile, gpus_found
 from breakeven.machine import energy
 from breakeven.trust.doctor.finding import Finding, Level, read
@@ -45,7 +46,7 @@ def gpu_clock() -> Finding | None:
 
 def cpu_energy() -> Finding:
     """The processor's own counters."""
-    if energy.Meter(evaluation_profile("cpu")).method == energy.RAPL:
+    if energy.Meter(evaluation_profile("cpu")).method == protocol.RAPL:
         return Finding("CPU energy", Level.OK, "is counted by the processor (RAPL)")
     if any(energy.POWERCAP.glob("intel-rapl:*")):
         found = "has counters (RAPL) that this user may not read: it is estimated instead"
@@ -57,7 +58,7 @@ def gpu_energy() -> Finding | None:
     """The GPUs' own counters."""
     if not gpus_found():
         return None
-    if energy.Meter(evaluation_profile("cuda")).method == energy.NVML:
+    if energy.Meter(evaluation_profile("cuda")).method == protocol.NVML:
         return Finding("GPU energy", Level.OK, "is counted by the GPU (NVML)")
     remedy = "state watts and watts_source in the hardware profile: energy is then estimated"
     return Finding("GPU energy", Level.WARNING, "is not counted: the GPU is older than Volta, or hides it", remedy)

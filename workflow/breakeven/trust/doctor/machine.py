@@ -13,7 +13,8 @@ import psutil
 from breakeven import hardware
 from breakeven.hardware import HardwareProfile
 from breakeven.machine import memory
-from breakeven.machine.provenance import CPU, ForeignLoad, is_contended
+from breakeven.machine.provenance import CPU, ForeignLoad
+from breakeven.protocol import is_contended
 from breakeven.trust.doctor.finding import Finding, Level, read
 from breakeven.units import registry
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from breakeven import ENVIRONMENT
 from breakeven.data import store
 from breakeven.data.archives import Debian, DebianIndexes, PyPI, Source
+from breakeven.environment import FOR_LIBRARIES
 from breakeven.machine.provenance import LIBRARIES, package_version
 from breakeven.plugins import REPOSITORY
 from breakeven.trust.doctor.finding import Finding, Level, existing
@@ -124,7 +124,7 @@ def packages(lock: Path = LOCK) -> Finding:
 
 def variables(environment: Mapping[str, str] = os.environ) -> Finding:
     """Variables of the environment that change speed, but for those that the engine sets itself."""
-    given = {name: value for name, value in sorted(environment.items()) if ENVIRONMENT.get(name) != value}
+    given = {name: value for name, value in sorted(environment.items()) if FOR_LIBRARIES.get(name) != value}
     found = {name: value for name, value in given.items() if SPEED.fullmatch(name)}
     if not found:
         return Finding("variables", Level.OK, "none that changes speed")
