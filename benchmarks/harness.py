@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from breakeven.protocol import POOL, SCENARIOS, WARMUP_S, Mode
-from breakeven.stages.compress import step
+from breakeven.stages import modules
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
@@ -53,7 +53,7 @@ def main() -> None:
     fork = multiprocessing.get_context("fork")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.pt"
-        saver = fork.Process(target=lambda: step.save_module(task.model(), path))  # this process computes nothing
+        saver = fork.Process(target=lambda: modules.save_module(task.model(), path))  # this process computes nothing
         saver.start()
         saver.join()
         served = Served(path, "eager")

@@ -42,7 +42,7 @@ from rich.table import Table
 from breakeven import statistics
 from breakeven.jobs import forkserver
 from breakeven.protocol import MODES
-from breakeven.stages.compress import step
+from breakeven.stages import modules
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
@@ -180,7 +180,7 @@ def make(folder: Path) -> None:
     ours = task.model().eval()
     theirs = BertForSequenceClassification(ours.encoder.config)
     theirs.bert.load_state_dict(ours.encoder.state_dict(), strict=False)  # all but the pooler
-    step.save_module(ours, folder / "model.pt")
+    modules.save_module(ours, folder / "model.pt")
     theirs.save_pretrained(folder / "model")
 
 

@@ -19,7 +19,7 @@ from rich.table import Table
 from breakeven import statistics
 from breakeven.jobs import forkserver
 from breakeven.protocol import MODES, SCENARIOS
-from breakeven.stages.compress import step
+from breakeven.stages import modules
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.lockstep import Timing
 from breakeven.stages.measure.served_model import Served
@@ -70,7 +70,7 @@ def main() -> None:
 def make(task_text: str, folder: Path) -> None:
     task = registry.task(task_text)
     model = task.model().eval()
-    step.save_module(model, folder / "model.pt")
+    modules.save_module(model, folder / "model.pt")
     registry.method("onnxruntime").export(model, task.example_inputs(2), folder / "model.onnx")
 
 

@@ -13,7 +13,7 @@ from cluster import Cluster
 from test_cluster import TASK, TRAININGS, login
 
 from breakeven.errors import Status
-from breakeven.stages.compress import step as compression
+from breakeven.stages import modules
 
 TWO_NODES, ONE_NODE = "ddp@planted_two_nodes", "ddp@planted_two_ranks"
 WAITING, STARVED = f"{TASK}-cause=rank_1_waits_if_told", f"{TASK}-cause=rank_1_memory"
@@ -40,7 +40,7 @@ def test_two_nodes_train_what_one_node_does(cluster: Cluster, tmp_path: Path) ->
         assert (row.status, row.world_size, row.executor) == (Status.OK, 2, "slurm"), row.reason
     assert two.quality == pytest.approx(one.quality, abs=0.01)
     assert two.steps == one.steps > 0
-    weights = [compression.load_module(model / each / "seed=0/model.pt").state_dict() for each in (TWO_NODES, ONE_NODE)]
+    weights = [modules.load_module(model / each / "seed=0/model.pt").state_dict() for each in (TWO_NODES, ONE_NODE)]
     torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
     of_two = [job for job in here.jobs() if "planted_two_nodes" in job["Comment"]]
     nodes = {job["Comment"].split("_")[1]: job["NumNodes"] for job in of_two}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from breakeven.components.arithmetic import count_flops
 from breakeven.method import CompressionContext
-from breakeven.stages.compress.step import count_parameters
+from breakeven.stages.modules import count_parameters
 from breakeven.units import registry
 
 TOKENS, WIDTH, HEADS, HIDDEN = 10, 32, 4, 64

@@ -18,7 +18,7 @@ from transformers import BertConfig, BertModel
 from breakeven.errors import CellFailure
 from breakeven.hardware import HardwareProfile
 from breakeven.method import CompressionContext
-from breakeven.stages.compress.step import count_parameters, load_module, save_module
+from breakeven.stages.modules import count_parameters, load_module, save_module
 from breakeven.task import Recipe
 from breakeven.units import registry
 

@@ -9,6 +9,10 @@ from typing import Annotated
 
 import typer
 
+from breakeven.stages import prepare
+from breakeven.stages.compress import stage
+from breakeven.stages.evaluate import stage
+
 app = typer.Typer()
 STAGES = "Stages, called by the workflow's rules"
 LATER_MIN = 1  # of a training's other ranks: rank 0 is to see its own time run out, and records it
@@ -26,9 +30,8 @@ Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job
 @app.command(rich_help_panel=STAGES)
 def data(task: Task, output: Output) -> None:
     """Obtain and prepare the data of a task."""
-    from breakeven.stages import job
 
-    job.prepare(task, output)
+    prepare.prepare(task, output)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -64,9 +67,8 @@ def compress(
     timeout_min: Timeout = None,
 ) -> None:
     """Apply one step of a chain to an artifact."""
-    from breakeven.stages import job
 
-    _supervised(partial(job.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
+    _supervised(partial(stage.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -79,9 +81,8 @@ def evaluate(
     timeout_min: Timeout = None,
 ) -> None:
     """Evaluate an artifact on the whole test set, in the runtime that serves it."""
-    from breakeven.stages import job
 
-    _supervised(partial(job.evaluate, task, chain, accelerator, source, output), None, timeout_min)
+    _supervised(partial(stage.evaluate, task, chain, accelerator, source, output), None, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)

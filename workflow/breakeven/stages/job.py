@@ -1,30 +1,24 @@
-"""The stages of a cell, composed: each reads the results before it and leaves a folder with its own record."""
+"""Every job of a stage: its record, how it turns a failure into a result, and the fields that rows share."""
 
 from __future__ import annotations
 
 import json
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from breakeven import files
 from breakeven.errors import CellFailure, FinalFailure, Status, UserError, failure_of
 from breakeven.files import write_json
-from breakeven.grid import chain as chains
-from breakeven.hardware import HardwareProfile, evaluation_profile
+from breakeven.hardware import HardwareProfile
 from breakeven.jobs.supervision import Attempt
 from breakeven.machine import provenance
-from breakeven.results import EVALUATION, JOB, OUTPUTS
+from breakeven.results import JOB
 from breakeven.rows import Row
-from breakeven.stages import artifact as artifacts
-from breakeven.stages.artifact import Artifact
 from breakeven.task import Task
-from breakeven.units import registry
 
 FIRST = Attempt()
 
@@ -67,66 +61,6 @@ def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
             traceback.print_exc()
         print(f"{failure.status}: {failure.reason}", file=sys.stderr)
         on_failure(failure)
-
-
-def prepare(task_text: str, output: Path) -> None:
-    """Obtain and prepare a task's data; record its hash."""
-    task = registry.task(task_text)
-    write_json({"task": task_text, "dataset_sha256": task.prepare()}, output)
-
-
-def compress(
-    task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path, attempt: Attempt = FIRST
-) -> None:
-    """Apply one step of a chain to an artifact; leave the next artifact."""
-    from breakeven.stages.compress import step as compression
-    from breakeven.stages.compress.context import make_context
-
-    task, hardware = registry.task(task_text), registry.hardware(hardware_name)
-    job = Job("compress", hardware, timed=False)
-
-    with files.folder_aside(output) as folder:
-        with recorded(lambda failure: artifacts.write(_failed(failure), folder)):
-            attempt.begin()
-            job.work_s = compression.run_step(step, hardware, source, folder, make_context(task, seed, hardware))
-        job.write(folder)
-
-
-def evaluate(
-    task_text: str, chain_text: str, accelerator: str, source: Path, output: Path, attempt: Attempt = FIRST
-) -> None:
-    """Evaluate an artifact in the runtime that serves it; leave its quality."""
-    from breakeven.stages.evaluate import quality as evaluation
-
-    task, chain = registry.task(task_text), chains.served(chain_text)
-    hardware = evaluation_profile(accelerator)
-    job, result = Job("evaluate", hardware, timed=False), evaluation.Evaluation()
-
-    def failed(failure: CellFailure) -> None:
-        result.status, result.reason = Status(failure.status), failure.reason
-
-    with files.folder_aside(output) as folder:
-        with recorded(failed):
-            attempt.begin()
-            require(hardware.missing(), "no_hardware")
-            # Nothing is timed here: where a runtime needs several devices, they may share the cores of one.
-            hardware = replace(hardware, devices=chain.served_by.least_devices)
-            require(chain.unsupported(task, hardware), "unsupported")
-            model = artifacts.read(source)
-            path = artifacts.model_file(source, model)
-            began = time.perf_counter()
-            runtime = registry.method(chain.runtime)
-            result = evaluation.evaluate_file(
-                path,
-                str(model.sha256),
-                runtime,  # type: ignore[arg-type]
-                task,
-                hardware,
-                folder / OUTPUTS,
-            )
-            job.work_s = time.perf_counter() - began
-        write_json(asdict(result), folder / EVALUATION)
-        job.write(folder)
 
 
 def require(reason: str | None, status: str) -> None:
@@ -174,10 +108,6 @@ def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:
     row.quality, row.n_eval = evaluation["quality"], evaluation["n_eval"]
     row.quality_ci_low, row.quality_ci_high = evaluation["ci_low"], evaluation["ci_high"]
     row.other_metrics = as_json(evaluation["others"]) if evaluation["others"] else None
-
-
-def _failed(failure: CellFailure) -> Artifact:
-    return Artifact(status=Status(failure.status), reason=failure.reason)
 
 
 def as_json(content: Any) -> str:

@@ -19,6 +19,7 @@ from breakeven.protocol import ESTIMATE
 from breakeven.results import CHECKPOINT, MODEL, ROWS
 from breakeven.rows import TrainingRow
 from breakeven.stages import artifact as artifacts
+from breakeven.stages import modules
 from breakeven.stages.artifact import Artifact
 from breakeven.stages.job import FIRST, Job, as_json, fill, fill_quality, identity, recorded, require
 from breakeven.task import Task
@@ -36,7 +37,6 @@ def train(
     attempt: Attempt = FIRST,
 ) -> None:
     """Train a task's model; leave the model, its record and the row of the training board."""
-    from breakeven.stages.compress import step
     from breakeven.stages.evaluate import quality
     from breakeven.stages.train import fit as trainings
     from breakeven.stages.train import multi_node
@@ -79,10 +79,10 @@ def train(
             _fill_training(row, fit, baseline)
             row.foreign_load_percent = max(spent.foreign_load_percent, fit.earlier_load_percent)
             row.contended = protocol.is_contended(row.foreign_load_percent)
-            step.describe_module(model, module, task)
+            modules.describe_module(model, module, task)
             row.parameters, model.train_time_s = model.parameters, fit.train_time_s
             job.work_s = fit.wall_s
-            step.save_module(module, folder / MODEL)
+            modules.save_module(module, folder / MODEL)
             artifacts.describe_file(model, folder / MODEL)
             fill_quality(row, asdict(quality.evaluate(module, task, evaluation_profile("cpu"))))
         fill(row, job.provenance(hardware))

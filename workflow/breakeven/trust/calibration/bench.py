@@ -12,7 +12,7 @@ from typing import Any
 from breakeven import protocol
 from breakeven.hardware import HardwareProfile
 from breakeven.protocol import MODES, Mode
-from breakeven.stages.compress import step
+from breakeven.stages import modules
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.lockstep import Timing
 from breakeven.stages.measure.served_model import Served
@@ -88,4 +88,4 @@ def _burn() -> None:
 
 def _save_models(bench: Bench) -> None:
     for path in (bench.model, bench.other):
-        step.save_module(bench.task.model(), path)
+        modules.save_module(bench.task.model(), path)

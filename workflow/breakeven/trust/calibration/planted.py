@@ -17,8 +17,7 @@ from breakeven.errors import CellFailure
 from breakeven.files import file_sha256
 from breakeven.protocol import MODES, Mode
 from breakeven.scoring.ties import ranks
-from breakeven.stages import outputs
-from breakeven.stages.compress import step
+from breakeven.stages import modules, outputs
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.served_model import Served
 from breakeven.trust.calibration.bench import Bench, apart, burning
@@ -186,7 +185,7 @@ def _refused(bench: Bench, served: Served, hashes: list[str]) -> Finding:
 def _write_outputs(bench: Bench, path: Path) -> list[str]:
     """Store what the model makes of its inputs; the hashes of its outputs and of the other model's."""
     found = [
-        outputs.outputs_of(step.load_module(file), bench.task, bench.hardware) for file in (bench.model, bench.other)
+        outputs.outputs_of(modules.load_module(file), bench.task, bench.hardware) for file in (bench.model, bench.other)
     ]
     outputs.write(found[0], path)
     return [outputs.sha256(each) for each in found]
