@@ -9,10 +9,6 @@ from typing import Annotated
 
 import typer
 
-from breakeven.stages import prepare
-from breakeven.stages.compress import stage
-from breakeven.stages.evaluate import stage
-
 app = typer.Typer()
 STAGES = "Stages, called by the workflow's rules"
 LATER_MIN = 1  # of a training's other ranks: rank 0 is to see its own time run out, and records it
@@ -30,6 +26,7 @@ Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job
 @app.command(rich_help_panel=STAGES)
 def data(task: Task, output: Output) -> None:
     """Obtain and prepare the data of a task."""
+    from breakeven.stages import prepare
 
     prepare.prepare(task, output)
 
@@ -67,6 +64,7 @@ def compress(
     timeout_min: Timeout = None,
 ) -> None:
     """Apply one step of a chain to an artifact."""
+    from breakeven.stages.compress import stage
 
     _supervised(partial(stage.compress, task, step, seed, hardware, source, output), hardware, timeout_min)
 
@@ -81,6 +79,7 @@ def evaluate(
     timeout_min: Timeout = None,
 ) -> None:
     """Evaluate an artifact on the whole test set, in the runtime that serves it."""
+    from breakeven.stages.evaluate import stage
 
     _supervised(partial(stage.evaluate, task, chain, accelerator, source, output), None, timeout_min)
 
