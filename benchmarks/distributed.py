@@ -116,7 +116,7 @@ def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs
             pipe.send(reason)
             return
         baseline = training.start(0, hardware)
-        pipe.send(Run(training.fit(task, task.model(), method, hardware, 0, epochs, validate=False), baseline))
+        pipe.send(Run(training.fit(task, task.model(), method, hardware, 0, epochs, validate=False)[0], baseline))
     except Exception as error:
         pipe.send(f"{type(error).__name__}: {error}".splitlines()[0])
 

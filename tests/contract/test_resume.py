@@ -38,7 +38,7 @@ def train(kill_at, folder, outcome):
     training.start(0, hardware)
     model = task.model()
     try:
-        fit = training.fit(task, model, method, hardware, 0, epochs, checkpoint=Checkpoint(folder, "this one"))
+        fit, _ = training.fit(task, model, method, hardware, 0, epochs, checkpoint=Checkpoint(folder, "this one"))
     except CellFailure as failure:
         assert failure.status == "infra_error" and "rank 1" in failure.reason, failure
         return

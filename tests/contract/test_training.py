@@ -28,7 +28,7 @@ task, method, hardware = registry.task(sys.argv[1]), registry.method(sys.argv[2]
 training.start(0, hardware)
 model = task.model()
 before = [p.detach().clone() for p in model.parameters()]
-fit = training.fit(task, model, method, hardware, seed=0, epochs=0.1)
+fit, _ = training.fit(task, model, method, hardware, seed=0, epochs=0.1)
 moved = any((a != b).any().item() for a, b in zip(before, model.parameters()))
 print(json.dumps({**vars(fit), "moved": moved, "training": model.training}))
 """
@@ -42,7 +42,7 @@ task, method, hardware = registry.task(sys.argv[1]), registry.method(sys.argv[2]
 training.start(0, hardware)
 model = task.model()
 before = model(*task.example_inputs(64)).detach()
-fit = training.fit(task, model, method, hardware, seed=0, epochs=0.02, learning_rate=1e-3)
+fit, _ = training.fit(task, model, method, hardware, seed=0, epochs=0.02, learning_rate=1e-3)
 sent = (fit.communicated_bytes or 0) / fit.steps / sum(p.numel() * p.element_size() for p in model.parameters())
 torch.save((before, model(*task.example_inputs(64)).detach(), sent), sys.argv[4])
 """

@@ -174,6 +174,6 @@ def test_a_serving_process_that_is_killed(
         os.kill(worker.pid, signal.SIGKILL)
         worker.process.join()
         with pytest.raises(CellFailure) as raised:
-            worker.ask("burst", 1)
+            worker.ask(served_model.Model.burst, 1)
     assert raised.value.status == status
     assert "the serving process" in raised.value.reason

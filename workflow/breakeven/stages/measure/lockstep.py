@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import numpy as np
 
@@ -16,8 +16,11 @@ from breakeven.machine import memory
 from breakeven.machine.energy import Meter
 from breakeven.machine.provenance import ForeignLoad
 from breakeven.protocol import SCENARIOS, UNTIMED_CALLS, Mode
-from breakeven.stages.measure.served_model import Memory, Served, serve
+from breakeven.stages.measure.served_model import Memory, Model, Served, serve
 from breakeven.task import Task
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 
 @dataclass
@@ -76,7 +79,7 @@ def measure(
             timing.start_s.append((time.perf_counter() - began) / 2)  # of one of the two
             began = time.perf_counter()
             for worker in (ours, theirs):  # warm-up is not timed, so both may warm up at once
-                worker.send("warm_up", list(scenarios.values()))
+                worker.send(Model.warm_up, list(scenarios.values()))
             timing.warmup_calls += ours.receive()
             theirs.receive()
             timing.window_s += time.perf_counter() - began
@@ -95,7 +98,7 @@ def measure_memory(
     """Peak memory of a process that loads and runs the model."""
     with _Worker(cell, task, hardware, seed) as worker:
         worker.wait_ready()
-        return worker.ask("memory", list(scenarios.values()))
+        return worker.ask(Model.memory, list(scenarios.values()))
 
 
 @dataclass
@@ -107,7 +110,7 @@ class _Turns:
 
     def take(self, worker: _Worker, batch_size: int, meter: Meter) -> None:
         before = meter.read()
-        self.bursts.append(worker.ask("burst", batch_size))
+        self.bursts.append(worker.ask(Model.burst, batch_size))
         used = meter.used(before)
         self.joules = None if used is None or self.joules is None else self.joules + used
 
@@ -166,13 +169,19 @@ class _Worker:
         """Seconds the model took to load."""
         return self.receive()
 
-    def ask(self, what: str, *arguments: Any) -> Any:
-        self.send(what, *arguments)
+    def ask(self, method: Callable[[Model, *Ts], T], *arguments: *Ts) -> T:
+        """Have the process call a method of its model; what that returns.
+
+        Raises:
+            CellFailure: the model failed, or its process ended.
+        """
+        self.send(method, *arguments)
         return self.receive()
 
-    def send(self, what: str, *arguments: Any) -> None:
+    def send(self, method: Callable[[Model, *Ts], object], *arguments: *Ts) -> None:
+        """Have the process call a method of its model, and go on; `receive` gives what that returns."""
         try:
-            self.pipe.send((what, arguments))
+            self.pipe.send((method, arguments))
         except BrokenPipeError:
             self.receive()  # says how it ended
 

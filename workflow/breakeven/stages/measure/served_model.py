@@ -57,14 +57,14 @@ class Memory:
 
 
 def serve(pipe: Connection, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
-    """Load the model, send the seconds that took, then answer requests `(method of Model, arguments)` for ever."""
+    """Load the model, send the seconds that took, then answer requests: a method of `Model` and its arguments."""
     die_with_parent()
     try:
         model = Model(served, task, hardware, seed)
         pipe.send(model.load_time_s)
         while True:
-            what, arguments = pipe.recv()
-            pipe.send(getattr(model, what)(*arguments))
+            method, arguments = pipe.recv()
+            pipe.send(method(model, *arguments))
     except EOFError:
         pass
     except Exception as error:

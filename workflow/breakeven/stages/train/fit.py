@@ -116,8 +116,10 @@ def fit(
     validate: bool = True,
     teaching: Teaching | None = None,
     checkpoint: Checkpoint | None = None,
-) -> Fit:
-    """Train `model` in place.
+) -> tuple[Fit, nn.Module]:
+    """Train a model; what the training took, and the trained model.
+
+    The model is trained in place. Only where a method has split it over several nodes is the trained model a new one.
 
     Args:
         epochs: over the training set; the recipe's where None. A fraction of an epoch is fine.
@@ -170,16 +172,15 @@ def fit(
         result = clock.fit if assists else Fit(**read_json(folder / REPORT))
         result.resident_bytes = resident
         if (weights := folder / WEIGHTS).exists():
-            if hardware.spread and method.splits_model:  # in this process, in place: it is of no more use
-                whole = task.model()
-                model.__class__, model.__dict__ = type(whole), vars(whole)
+            if hardware.spread and method.splits_model:  # this process has kept only its part of the model
+                model = task.model()
             model.load_state_dict(torch.load(weights, weights_only=True))
     if not assists:
         model.to("cpu").eval()
     if result.diverged_at_step is not None:
         reason = f"the loss was not finite at step {result.diverged_at_step}: lower the recipe's learning_rate"
         raise CellFailure("diverged", reason)
-    return result
+    return result, model
 
 
 @contextmanager

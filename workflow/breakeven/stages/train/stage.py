@@ -72,7 +72,7 @@ def train(
             module, meter = task.model(), Meter(hardware)
             before = meter.read()
             with provenance.ForeignLoad(peers.beside) as load:
-                fit = trainings.fit(task, module, method, hardware, seed, checkpoint=checkpoint)  # type: ignore[arg-type]
+                fit, module = trainings.fit(task, module, method, hardware, seed, checkpoint=checkpoint)  # type: ignore[arg-type]
             spent = peers.part(multi_node.Spent(meter.method, meter.used(before), load.percent))
             if timed or spent.energy_method == ESTIMATE:  # a counter would count what runs beside
                 row.energy_method, row.train_energy_j = spent.energy_method, spent.energy_j
