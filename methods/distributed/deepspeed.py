@@ -48,13 +48,13 @@ class DeepSpeed(DistributedTraining):
         """See `DistributedTraining`."""
         if not find_spec("deepspeed"):
             raise CellFailure("unsupported", _missing(hardware))
-        from ._deepspeed import zero
+        from ._zero import zero
 
         return zero(hardware, self.stage)
 
     def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
         """See `TrainingMethod`."""
-        from ._deepspeed import whole_state
+        from ._zero import whole_state
 
         return whole_state(model)
 

@@ -31,7 +31,7 @@ def test_a_stage_that_there_is_not_is_refused(stage: int) -> None:
 
 def test_a_step_that_the_engine_leaves_out_is_a_divergence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = registry.find("methods", "deepspeed").module.rpartition(".")[0]
-    strategy = object.__new__(import_module(f"{folder}._deepspeed").ZeRO)
+    strategy = object.__new__(import_module(f"{folder}._zero").ZeRO)
     strategy._lightning_module = SimpleNamespace(folder=tmp_path)
     monkeypatch.setattr(DeepSpeedStrategy, "optimizer_step", lambda *_: "loss")
     strategy._model = SimpleNamespace(skipped_steps=0, global_steps=6)

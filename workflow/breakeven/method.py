@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self, get_args
 
 if TYPE_CHECKING:
     from pytorch_lightning import Callback
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
 
 # What a compression changes, in the order in which a chain may do it: each undoes what comes after it in this list.
 Change = Literal["network", "layers", "zeros", "values", "precision"]
+ORDER: tuple[Change, ...] = get_args(Change)
+WHAT: dict[Change, str] = {  # each change in words
+    "network": "the network",
+    "layers": "the shapes of its layers",
+    "zeros": "which weights are zero",
+    "values": "the values of its weights",
+    "precision": "its precision",
+}
 Batch = tuple[tuple["Tensor", ...], "Tensor"]  # inputs and target, samples first
 Loss = Callable[["Tensor", "Tensor"], "Tensor"]  # of outputs and target: a scalar, the mean over the batch
 

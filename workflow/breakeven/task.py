@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from breakeven.errors import CellFailure
 
@@ -155,30 +155,3 @@ class Classification(Task):
         from torchmetrics.classification import MulticlassAccuracy
 
         return MulticlassAccuracy(num_classes=self.classes, average="micro")
-
-
-class ImageClassification(Classification):
-    """A classification of square pictures, float32 [batch, channels, size, size], by any network of `networks`."""
-
-    network: str  # its name: a parameter that each of these tasks has, with a default of its own
-    channels: ClassVar[int]
-    size: ClassVar[int]  # width and height [pixels]
-
-    def model(self) -> nn.Module:
-        """See `Task`.
-
-        Raises:
-            UserError: there is no network of that name.
-        """
-        return self._network()
-
-    def student(self, width: float) -> nn.Module:
-        """See `Task`. Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide."""
-        from breakeven.components.image_networks import narrower
-
-        return self._network(narrower(self.model(), width))
-
-    def _network(self, options: Mapping[str, Any] | None = None) -> nn.Module:
-        from breakeven.components.image_networks import image_classifier
-
-        return image_classifier(self.network, self.channels, self.classes, self.size, options)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import ImageClassification, Quality, Recipe
+from breakeven.components.image_classification import ImageClassification
+from breakeven.task import Quality, Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor

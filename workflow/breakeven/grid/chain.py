@@ -5,23 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import zip_longest
-from typing import cast, get_args
+from typing import cast
 
 from breakeven.errors import UserError
 from breakeven.hardware import HardwareProfile
-from breakeven.method import Change, CompressionMethod, DistributedRuntime, Method, Runtime
+from breakeven.method import ORDER, WHAT, CompressionMethod, DistributedRuntime, Method, Runtime
 from breakeven.protocol import REFERENCE, REFERENCE_RUNTIME
 from breakeven.task import Task
 from breakeven.units import registry
-
-ORDER = get_args(Change)
-WHAT = {
-    "network": "the network",
-    "layers": "the shapes of its layers",
-    "zeros": "which weights are zero",
-    "values": "the values of its weights",
-    "precision": "its precision",
-}
 
 
 @dataclass(frozen=True)

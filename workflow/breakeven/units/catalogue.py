@@ -8,8 +8,7 @@ from functools import cache
 from typing import cast
 
 from breakeven.errors import UserError
-from breakeven.grid.chain import WHAT
-from breakeven.method import CompressionMethod, Method, Runtime
+from breakeven.method import WHAT, CompressionMethod, Method, Runtime
 from breakeven.protocol import REFERENCE_RUNTIME
 from breakeven.task import Lengths, Quality, Recipe, Task
 from breakeven.units import docstrings, registry
