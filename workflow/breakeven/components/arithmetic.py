@@ -1,9 +1,9 @@
-"""Arithmetic of a model, counted by torch's own formulas so that no layer is missed."""
+"""Counts a model's arithmetic by torch's own formulas for operators, so that no layer is missed."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from typing import Any
@@ -19,24 +19,30 @@ aten = torch.ops.aten
 
 
 def count_flops(model: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[int, int]:
-    """Floating-point operations of one call, 2 per multiply-add; and those left if weights of zero cost nothing.
+    """Count the floating-point operations of one call, 2 per multiply-add.
 
-    The model is counted as if it computed in float32: quantised layers are put back, and fused kernels, which torch
-    2.14 counts as nothing on a CPU, are taken apart. The second figure is the multiply-adds of Blalock et al. 2020
-    ("What is the state of neural network pruning?", arXiv:2003.03033): what sparse kernels could save at best.
+    The model is counted as if it computed in float32. Quantised layers are turned back into float32 layers. Fused
+    kernels are split into their parts, because torch 2.14 counts them as nothing on a CPU. The second count is the
+    multiply-adds of Blalock et al. 2020 ("What is the state of neural network pruning?", arXiv:2003.03033).
 
     Args:
-        inputs: of the call; with a batch of one, the figures are those of a sample.
+        model: on the CPU; it stays as it is.
+        inputs: the inputs of the call; with a batch of one, the counts are per sample.
+
+    Returns:
+        All operations, and those left if weights of zero cost nothing: the most that sparse kernels could save.
     """
     plain = _in_float(deepcopy(model)).float().eval()
-    with _taken_apart(), torch.no_grad(), _Counter(plain) as counter:
+    with _split_kernels(), torch.no_grad(), _Counter(plain) as counter:
         plain(*inputs)
     return counter.total, round(counter.nonzero)
 
 
 class _Counter(TorchDispatchMode):
-    """Adds up the operators of a call. `FlopCounterMode` adds up modules, which are not what weights belong to:
-    attention multiplies with its own and its output layer's without calling that, and with none in between.
+    """Adds up the operators of a call.
+
+    torch's `FlopCounterMode` adds up modules, but a weight need not belong to the module that is called: attention
+    multiplies by the weight of its output layer and never calls that layer.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -44,7 +50,13 @@ class _Counter(TorchDispatchMode):
         self.weights = {p.untyped_storage().data_ptr() for p in model.parameters()}
         self.total, self.nonzero = 0, 0.0
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self,
+        func: torch._ops.OpOverload,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
         operator, kwargs = func.overloadpacket, kwargs or {}
         if operator not in flop_registry:
             with self:  # in inference mode, composite operators arrive here whole
@@ -57,8 +69,8 @@ class _Counter(TorchDispatchMode):
         self.nonzero += flops * min(map(self._share, factors))
         return out
 
-    def _share(self, factor: Any) -> float:
-        """Of an operand that is not zero, where it is a weight or a part of one; else all of it."""
+    def _share(self, factor: object) -> float:
+        """Return the share of an operand that is not zero, where it is a weight or a part of one; else 1."""
         if not isinstance(factor, Tensor) or factor.dim() < 2:
             return 1.0
         if factor.untyped_storage().data_ptr() not in self.weights:
@@ -67,11 +79,11 @@ class _Counter(TorchDispatchMode):
 
 
 @contextmanager
-def _taken_apart() -> Iterator[None]:
-    """Attention as matrix products, recurrent and encoder layers as their parts."""
+def _split_kernels() -> Iterator[None]:
+    """Run attention as matrix products, and recurrent and encoder layers as their parts."""
     fast = torch.backends.mha.get_fastpath_enabled()
     with ExitStack() as stack, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the flags of oneDNN are set through an interface that torch itself deprecates
+        warnings.simplefilter("ignore")  # torch deprecates the interface that sets oneDNN's flags
         stack.enter_context(sdpa_kernel(SDPBackend.MATH))
         stack.enter_context(torch.backends.mkldnn.flags(enabled=False))
         stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
@@ -80,11 +92,11 @@ def _taken_apart() -> Iterator[None]:
 
 
 def _in_float(model: nn.Module) -> nn.Module:
-    """The model with float32 layers in place of dynamically quantised ones, and plain weights of packed ones."""
+    """Replace dynamically quantised layers by float32 layers, and packed weights by plain ones."""
     if (layer := _float_layer(model)) is not None:
         return layer
     for name, parameter in model.named_parameters(recurse=False):
-        if is_traceable_wrapper_subclass(parameter):  # such as torchao's
+        if is_traceable_wrapper_subclass(parameter):  # such as torchao's packed weights
             setattr(model, name, nn.Parameter(parameter.dequantize()))
     for name, child in model.named_children():
         setattr(model, name, _in_float(child))
@@ -101,6 +113,6 @@ def _float_layer(module: nn.Module) -> nn.Module | None:
         how = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
         layers = kind(module.input_size, module.hidden_size, **{name: getattr(module, name) for name in how})
         weights = {name: weight.dequantize() for name, weight in module.get_weight().items()}
-        layers.load_state_dict(weights, strict=False)  # biases stay new: they are added, never multiplied
+        layers.load_state_dict(weights, strict=False)  # new biases will do: a bias is added, never multiplied
         return layers
     return None

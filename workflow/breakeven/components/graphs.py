@@ -1,4 +1,4 @@
-"""Graphs of `torch.export` as modules: made from a model, and fit to be saved, put in eval mode and counted."""
+"""Graphs of `torch.export` as modules: exports a model, and makes the graph fit to be saved, evaluated and counted."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from torch import Tensor, fx, nn
 from breakeven.components.exporting import program
 from breakeven.errors import CellFailure
 
-WEIGHTS = (torch.int8, torch.int32)  # what quantisation leaves of weights and of biases
+WEIGHTS = (torch.int8, torch.int32)  # types that quantisation gives to weights and to biases
 
 
 class Tracer(fx.Tracer):
-    """How a saved graph is read back: with its buffers, not with what is computed from them."""
+    """Tracer that reads a saved graph back with its buffers, not with values computed from them.
+
+    Saved graphs name this class by its path.
+    """
 
     proxy_buffer_attributes = True
 
 
 def exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
-    """A copy of the model as the graph of `torch.export`, for any batch size and length.
+    """Return a copy of the model as the graph of `torch.export`, for any batch size and length.
+
+    Args:
+        model: stays as it is.
+        inputs: example inputs of two samples, such as `lengths.examples` makes.
 
     Raises:
-        CellFailure: it refuses the model.
+        CellFailure: `unsupported`, where `torch.export` refuses the model or takes a length for a constant.
     """
     try:
         graph = program(deepcopy(model).eval(), inputs)
@@ -35,7 +42,7 @@ def exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
 
 
 def savable(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """The same computation in a module that can be saved and put in eval mode, which an exported one cannot."""
+    """Return the same computation as a module that can be saved and put in eval mode, unlike an exported one."""
     graph = fx.Graph(tracer_cls=Tracer)
     (output,) = cast(tuple, graph.graph_copy(graph_module.graph, {}))
     graph.output(output)
@@ -43,8 +50,11 @@ def savable(graph_module: fx.GraphModule) -> fx.GraphModule:
 
 
 def with_integer_weights(graph_module: fx.GraphModule) -> fx.GraphModule:
-    """The module, its integers made parameters: weights are, whatever their precision."""
-    model = fx.GraphModule(graph_module, graph_module.graph)  # without what the graph no longer uses
+    """Return the module in eval mode with its integer buffers (int8, int32) as parameters without gradients.
+
+    Weights are parameters, whatever their precision. Attributes that the graph no longer uses are dropped.
+    """
+    model = fx.GraphModule(graph_module, graph_module.graph)
     for name, buffer in list(model.named_buffers()):
         if buffer.dtype in WEIGHTS:
             delattr(model, name)

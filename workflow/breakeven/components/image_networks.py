@@ -1,4 +1,4 @@
-"""The networks that tasks on pictures share: any of timm's, and a plain CNN."""
+"""Networks that image tasks share: any of timm's, a plain CNN, and U-Nets."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ from torch import nn
 from breakeven.errors import CellFailure, UserError
 
 PLAIN = "plain_cnn"
-CHANNELS = (32, 64, 128)  # of the plain CNN's convolutions
-DENSE = 256
-DECODER = (64, 48, 32, 24, 16)  # channels of a U-Net's blocks, from the coarsest
-TRANSFORMERS = ["vision_transformer", "deit"]  # timm's modules with networks whose patches may be of any size
-SMALL = 32  # pixels: two patches of 16 in a row
+CHANNELS = (32, 64, 128)  # outputs of the plain CNN's convolutions
+DENSE = 256  # outputs of the plain CNN's hidden dense layer
+DECODER = (64, 48, 32, 24, 16)  # channels of a U-Net's decoder blocks, the coarsest first
+TRANSFORMERS = ["vision_transformer", "deit"]  # timm's modules whose networks take patches of any size
+SMALL = 32  # pixels: two patches of 16 pixels in a row
 
 
 class PlainCNN(nn.Sequential):
-    """Three 3×3 convolutions, each halved by max pooling, and two dense layers; no normalisation.
+    """Three 3×3 convolutions, each followed by 2×2 max pooling, and two dense layers; no normalisation.
+
+    It takes images, float32 [batch, channels, size, size], and gives logits, float32 [batch, classes].
 
     Args:
-        channels: of the pictures.
-        classes: of the logits.
-        size: width and height of the pictures [pixels], at least 8.
-        width: how many times as wide its layers are.
+        channels: channels of the images.
+        classes: number of classes.
+        size: width and height of the images [pixels], at least 8.
+        width: factor on the width of its hidden layers.
     """
 
     def __init__(self, channels: int, classes: int, size: int, width: float = 1.0) -> None:
@@ -41,13 +43,16 @@ class PlainCNN(nn.Sequential):
 def image_classifier(
     name: str, channels: int, classes: int, size: int, options: Mapping[str, Any] | None = None
 ) -> nn.Module:
-    """A new network that makes logits [batch, classes] of pictures, float32 [batch, channels, size, size].
+    """Make a new network: images, float32 [batch, channels, size, size], to logits [batch, classes].
 
-    Of pictures smaller than 32 pixels, a vision transformer's patches are half as wide, whatever its name says.
+    For images smaller than 32 pixels, a vision transformer's patches are half the image wide, whatever its name says.
 
     Args:
-        name: of one of timm's, or `plain_cnn`.
-        options: what `narrower` gave, or others of timm.
+        name: the name of one of timm's networks, or `plain_cnn`.
+        channels: channels of the images.
+        classes: number of classes.
+        size: width and height of the images [pixels].
+        options: options that `narrower` returned, or other arguments of the network.
 
     Raises:
         UserError: there is no network of that name.
@@ -61,15 +66,20 @@ def image_classifier(
 
 
 def unet(encoder: str, channels: int, classes: int, width: float = 1.0) -> nn.Module:
-    """A new U-Net (arXiv:1505.04597): logits [batch, classes, height, width] of pictures, both multiples of 32.
+    """Make a new U-Net (Ronneberger et al. 2015, arXiv:1505.04597).
+
+    It takes images, float32 [batch, channels, height, width], height and width multiples of 32, and gives logits
+    [batch, classes, height, width].
 
     Args:
-        encoder: any of timm's networks with features at five scales, by its name.
-        width: how many times as wide its layers are.
+        encoder: the name of one of timm's networks with features at five scales.
+        channels: channels of the images.
+        classes: number of classes.
+        width: factor on the width of its layers.
 
     Raises:
         UserError: timm has no network of that name.
-        CellFailure: `unsupported`, where no narrower one is known.
+        CellFailure: `unsupported`, where no narrower form of the encoder is known.
     """
     from segmentation_models_pytorch import Unet
 
@@ -80,24 +90,24 @@ def unet(encoder: str, channels: int, classes: int, width: float = 1.0) -> nn.Mo
 
 
 def require_timm(name: str) -> None:
-    """Raise where timm has no network of that name.
+    """Check that timm has a network of that name.
 
     Raises:
-        UserError: it has none.
+        UserError: timm has none.
     """
     if not timm.is_model(name):
         raise UserError(f"timm has no model '{name}': see timm.list_models()")
 
 
 def narrower(network: nn.Module, width: float) -> dict[str, Any]:
-    """The options of `image_classifier` and of timm for the same network, its layers about `width` times as wide.
+    """Return options of `image_classifier` and of timm for the same network with layers about `width` times as wide.
 
-    Blocks and attention heads stay as many as they are; a plain ResNet's stem stays 64 wide.
+    The number of blocks and of attention heads stays; a plain ResNet's stem stays 64 channels wide.
 
     Raises:
-        CellFailure: `unsupported`, where none is known.
+        CellFailure: `unsupported`, where no narrower form of the network is known.
     """
-    timms: Any = network  # whose attributes torch takes for tensors or modules
+    timms: Any = network  # torch types its attributes as tensors or modules, which these are not
     if isinstance(network, PlainCNN):
         return {"width": width}
     if isinstance(network, ResNet):
@@ -117,11 +127,11 @@ def _scaled(n: float, width: float) -> int:
 
 
 def _sized(name: str, size: int) -> dict[str, Any]:
-    """What transformers have to know of the size of their pictures."""
+    """Return the options by which a transformer learns the size of its images."""
     config = timm.models.get_pretrained_cfg(name)
     options: dict[str, Any] = {"img_size": size} if config and config.fixed_input_size else {}
     if timm.models.is_model_in_modules(name, TRANSFORMERS):
-        options["dynamic_img_size"] = False  # or some exports hold an interpolation of positions that no runtime knows
+        options["dynamic_img_size"] = False  # else some exports interpolate positions, which no runtime can
         if size < SMALL:
             options["patch_size"] = size // 2
     return options

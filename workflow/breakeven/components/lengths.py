@@ -1,4 +1,4 @@
-"""Samples of varying length: a batch is cut to its longest, so that no time goes to padding that nobody needs."""
+"""Samples of varying length: cuts a batch to its longest sample, so that no time goes into needless padding."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from torch import Tensor
 from breakeven.components.exporting import Examples
 from breakeven.task import Lengths, Task
 
-POOL = 64  # test samples among which to look for a short one
+POOL = 64  # test samples among which a short one is looked for
 PERCENTILES = {"length_p10": 10, "length_p50": 50, "length_p90": 90, "length_max": 100}
 
 
 def examples(task: Task, batch_size: int) -> tuple[Tensor, ...]:
-    """The task's example inputs; where their length varies they say so, and bring a short sample along."""
+    """Return the task's example inputs for a number of samples, on the CPU.
+
+    Where the samples' length varies, returns `Examples` with its varying dimensions and one short sample.
+    """
     inputs = task.example_inputs(batch_size)
     if task.lengths is None:
         return inputs
@@ -26,7 +29,11 @@ def examples(task: Task, batch_size: int) -> tuple[Tensor, ...]:
 
 
 def trimmed(task: Task, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """The inputs of a batch, each cut to its longest sample."""
+    """Cut each input of a batch to its longest sample, rounded up to the task's multiple; contiguous.
+
+    Args:
+        inputs: samples first, padded at their end.
+    """
     if task.lengths is None:
         return inputs
     longest = task.length_of(*inputs).reshape(len(inputs[0]), -1).amax(0).expand(len(inputs)).tolist()
@@ -37,7 +44,7 @@ def trimmed(task: Task, *inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 def fields(task: Task, *inputs: Tensor) -> dict[str, str | float]:
-    """What a row says of the lengths of these samples; nothing where all are as long."""
+    """Return a row's columns on the lengths of these samples: unit and percentiles; empty where all are as long."""
     if task.lengths is None:
         return {}
     values = np.percentile(first_length(task, *inputs).numpy(), list(PERCENTILES.values())).tolist()
@@ -45,14 +52,18 @@ def fields(task: Task, *inputs: Tensor) -> dict[str, str | float]:
 
 
 def first_length(task: Task, *inputs: Tensor) -> Tensor:
-    """The length of each sample by its first input, int64 [batch]."""
+    """Return the length of each sample's first input, int64 [batch], in the task's unit of length."""
     return task.length_of(*inputs).reshape(len(inputs[0]), -1)[:, 0]
 
 
 def spread_evenly(lengths: Tensor, seed: int) -> Tensor:
-    """An order in which any few samples in a row have nearly the lengths of all: short timings of other inputs agree.
+    """Return an order, int64 [samples], in which any few samples in a row have nearly the lengths of all.
 
-    The sorted lengths are visited in steps of the golden ratio (Weyl's low-discrepancy sequence), from a seeded start.
+    Short timings on other inputs then agree. The order visits the sorted lengths in steps of the golden ratio (Weyl's
+    low-discrepancy sequence), from a seeded start.
+
+    Args:
+        lengths: one per sample, [samples].
     """
     start = torch.rand(1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     golden = (5**0.5 - 1) / 2

@@ -1,7 +1,8 @@
-"""Processes of one machine that serve a model together: forked from the one that is asked, and gone with it.
+"""Processes (ranks) of one machine that serve a model together.
 
-Rank 0 is the process that loads the model and is asked for outputs. From each rank to each other lead shared memory for
-tensors and a socket that says what lies there: who waits for it sleeps, and is awake some microseconds after.
+Rank 0 is the process that loads the model and is asked for outputs. It forks the other ranks, which end with it. Each
+rank has a channel to each other rank: shared memory for tensors, and a socket that tells what lies in the memory. A
+rank that waits for a message sleeps, and wakes some microseconds after the message was sent.
 """
 
 from __future__ import annotations
@@ -30,22 +31,28 @@ from breakeven.hardware import HardwareProfile
 from breakeven.jobs.supervision import GRACE_S, die_with_parent
 from breakeven.machine import memory
 
-TIMEOUT_S = 300.0  # for what another rank is to give: one that takes longer hangs
-ROOM_BYTES = 256 * 2**20  # of shared memory from one rank to another: what is never written to takes none
-ALIGNED = 64  # bytes
-HEADER_BYTES = 1 << 16
+TIMEOUT_S = 300.0  # for a message of another rank: a rank that takes longer hangs
+ROOM_BYTES = 256 * 2**20  # shared memory of a channel; pages that are never written to take no memory
+ALIGNED = 64  # bytes: where tensors may begin in the shared memory
+HEADER_BYTES = 1 << 16  # the longest description of a message
+
+Shapes = list[tuple[torch.dtype, tuple[int, ...]]]
 
 
 class Channel:
-    """One way from a rank to another. A message lies there until it is taken; only then there is room for the next."""
+    """Channel from one rank to another. It holds one message, until the receiver has taken it."""
 
     def __init__(self) -> None:
         self.sender, self.receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.room = mmap(-1, ROOM_BYTES)
-        self.full = False  # as the sender knows
+        self.full = False  # as far as the sender knows
 
-    def laid(self, shapes: list[tuple[torch.dtype, tuple[int, ...]]]) -> list[Tensor]:
-        """Tensors of such types and shapes, one behind the other, their values in the shared memory."""
+    def laid(self, shapes: Shapes) -> list[Tensor]:
+        """Return tensors of these types and shapes that lie in the shared memory, one behind the other.
+
+        Raises:
+            CellFailure: `method_error`, where they take more than the channel's memory.
+        """
         found, at = [], 0
         for dtype, shape in shapes:
             count = math.prod(shape)
@@ -59,7 +66,16 @@ class Channel:
 
 
 class Rank:
-    """One of the processes, as it knows itself; what it calls is also what a layer asks of torch's device mesh."""
+    """One of the processes, as it sees itself and the others.
+
+    It has the two methods `size` and `get_local_rank` of torch's device mesh, so that a layer can take it for one.
+
+    Args:
+        number: the number of this rank, from 0.
+        channels: the channel from a rank to another, by both numbers.
+        watch: sleeps until a socket can be read that the rank with that number writes to. Ranks other than 0 do not
+            watch: they end with rank 0.
+    """
 
     def __init__(
         self,
@@ -69,18 +85,22 @@ class Rank:
     ) -> None:
         self.number, self.channels = number, channels
         self.others = [other for one, other in channels if one == number]
-        self.watch = watch  # sleeps until another rank has done its part; others than rank 0 end with that
+        self.watch = watch
 
     def size(self) -> int:
-        """How many there are."""
+        """Return the number of ranks."""
         return len(self.others) + 1
 
     def get_local_rank(self) -> int:
-        """The number of this one."""
+        """Return the number of this rank, from 0."""
         return self.number
 
     def send(self, to: int, *tensors: Tensor) -> None:
-        """Have another rank receive tensors, once it has taken what was sent before."""
+        """Send tensors to another rank, once that rank has taken the message before.
+
+        Raises:
+            CellFailure: see `Channel.laid`; on rank 0 also where the other rank failed, ended or hangs.
+        """
         channel = self.channels[self.number, to]
         if channel.full:
             self.watch(channel.sender, to)
@@ -92,12 +112,20 @@ class Rank:
         channel.full = True
 
     def broadcast(self, *tensors: Tensor) -> None:
-        """Have every other rank receive tensors."""
+        """Send tensors to every other rank: see `send`."""
         for other in self.others:
             self.send(other, *tensors)
 
     def receive(self, of: int, take: Callable[[Tensor], Tensor] = torch.clone) -> list[Tensor]:
-        """What another rank has sent, each tensor as `take` makes it: its memory belongs to the sender again then."""
+        """Wait for a message of another rank, and return its tensors.
+
+        Args:
+            of: the number of the other rank.
+            take: makes a tensor's result. The tensor itself must not be kept: its memory is the sender's again then.
+
+        Raises:
+            CellFailure: on rank 0, where the other rank failed, ended or hangs.
+        """
         channel = self.channels[of, self.number]
         self.watch(channel.receiver, of)
         taken = [take(x) for x in channel.laid(pickle.loads(channel.receiver.recv(HEADER_BYTES)))]
@@ -105,34 +133,37 @@ class Rank:
         return taken
 
     def sum(self, x: Tensor) -> Tensor:
-        """Add to `x` what it is in the other ranks; all call."""
+        """Add the other ranks' `x` to this rank's `x` in place, and return it. Every rank calls it."""
         self.broadcast(x)
         for other in self.others:
             self.receive(other, take=x.add_)
         return x
 
 
-Make = Callable[[Rank], Callable[..., Any]]
+Make = Callable[[Rank], Callable[..., Any]]  # from a rank to what that rank does with a batch: see `serve`
 
 
 def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
-    """A model that `hardware.devices` processes serve together, this one among them, until what is returned is dropped.
+    """Start `hardware.devices` processes that serve a model together, this one among them; return the model's callable.
 
-    Call it where nothing was computed on several threads yet: a process forked after that hangs when it uses several.
+    The processes end when the callable is dropped. Call this before anything was computed on several threads: a process
+    that is forked later hangs as soon as it uses several threads.
 
     Args:
-        make: called once in every process with its rank, for what that does with a batch: rank 0 gives the outputs for
-            the inputs, the others are called with what it sends them, again and again.
+        hardware: gives the number of processes, and the threads of each.
+        make: called once in every process with its rank; returns what that rank does with a batch. Rank 0's function
+            takes the model's inputs and returns its outputs. The other ranks' functions are called with the tensors of
+            each message that rank 0 sends.
 
     Raises:
-        CellFailure: here and by the call: a process failed, ended or hangs; the reason names its rank.
+        CellFailure: here and in the callable, where a process failed, ended or hangs; the reason names its rank.
     """
     torch.set_num_threads(hardware.threads)
     crew = _Crew(hardware, make)
     owner = os.getpid()
 
     def end() -> None:
-        if os.getpid() == owner:  # another process that was forked from here has this too
+        if os.getpid() == owner:  # a process that was forked from here inherits this function
             crew.end()
 
     def call(*inputs: Tensor) -> Tensor:
@@ -140,7 +171,7 @@ def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
             with torch.inference_mode():
                 return crew.lead(*inputs)
         except BaseException:
-            end()  # some rank waits for what never comes
+            end()  # some rank waits for a message that never comes
             raise
 
     weakref.finalize(call, end)
@@ -148,13 +179,13 @@ def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
 
 
 class _Crew:
-    """The processes beside this one, which watches over them."""
+    """The other ranks' processes, which rank 0 watches."""
 
     def __init__(self, hardware: HardwareProfile, make: Make) -> None:
         context = multiprocessing.get_context("fork")
         channels = {pair: Channel() for pair in permutations(range(hardware.devices), 2)}
         self.oom_kills = memory.oom_kills()
-        self.word, say = context.Pipe(duplex=False)  # why a rank cannot go on
+        self.word, say = context.Pipe(duplex=False)  # a rank tells here why it cannot go on
         self.processes = {
             n: context.Process(target=_follow, args=(Rank(n, channels), make, hardware.threads, say), daemon=True)
             for n in range(1, hardware.devices)
@@ -171,7 +202,7 @@ class _Crew:
             raise
 
     def watch(self, awaited: socket.socket, rank: int) -> None:
-        """Sleep until there is something on a socket that `rank` writes to."""
+        """Sleep until a socket that `rank` writes to can be read; raise where a rank failed, ended or hangs."""
         poll = select.poll()
         sentinels = {process.sentinel: number for number, process in self.processes.items()}
         for fd in (awaited.fileno(), self.word.fileno(), *sentinels):
@@ -180,7 +211,7 @@ class _Crew:
         if awaited.fileno() in ready:
             return
         if self.word.fileno() in ready:
-            with suppress(EOFError):  # those who could say something are about to be gone
+            with suppress(EOFError):  # every rank that could say something is ending
                 raise self.word.recv()
         for sentinel in wait(list(sentinels), GRACE_S if ready else 0):
             number = sentinels[cast(int, sentinel)]
@@ -190,22 +221,22 @@ class _Crew:
         raise CellFailure("timeout", f"rank {rank} has given nothing for {TIMEOUT_S:g} s: see whether it hangs")
 
     def end(self) -> None:
-        """End the other processes, whatever they do."""
+        """Kill the other processes."""
         for process in self.processes.values():
             process.kill()
             process.join()
 
 
 def _follow(rank: Rank, make: Make, threads: int, say: Connection) -> None:
-    """The life of another rank than 0."""
+    """Run a rank other than 0, until rank 0 ends."""
     die_with_parent()
     torch.set_num_threads(threads)
-    torch.ones(8, 8) @ torch.ones(8, 8)  # what any model brings into memory is not this one's
+    torch.ones(8, 8) @ torch.ones(8, 8)  # torch itself takes this memory, with any model
     held = memory.resident_bytes()
     try:
         work = make(rank)
         rank.send(0, torch.tensor(held))
-        gc.freeze()  # a collection in the middle of a call takes no time then
+        gc.freeze()  # so that no garbage collection falls into a call
         with torch.inference_mode():
             while True:
                 work(*rank.receive(0))
