@@ -1,11 +1,13 @@
-"""Knowledge distillation: a narrower network of the same kind, trained anew with the given model as its teacher.
-Beside the targets it learns the shares that the teacher gives to all classes, which say more than the right one.
+"""Knowledge distillation: trains a narrower network of the same kind from scratch, with the given model as its teacher.
+Beside the targets, the student learns the probabilities that the teacher gives to all classes. They say more than the
+right class alone.
 
 Reference: Hinton et al. 2015, arXiv:1503.02531. Pretrained encoders keep some of their layers instead, as in DistilBERT
 (Sanh et al. 2019, arXiv:1910.01108).
 
-Limits: only where the task has a narrower network. `width` is a share of the task's own network, whatever the teacher
-has become. It takes a training of its own, by default of twice the task's epochs, and each step runs the teacher too.
+Limits: the task must have a narrower network. `width` is a share of the task's own network, even where earlier steps
+have made the teacher smaller. Distillation is a whole training, by default with twice the task's epochs, and each step
+runs the teacher too.
 """
 
 from __future__ import annotations
@@ -24,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Distillation(CompressionMethod):
-    """Trains a student of the share `width` under the given model."""
+    """Trains a student of `width` times the task's layers under the given model."""
 
     reference: ClassVar[str] = "arXiv:1503.02531"
     changes: ClassVar[Change] = "network"
 
-    width: float = Field(0.5, gt=0, lt=1, description="of the student's layers, as a share of the task's own network's")
+    width: float = Field(0.5, gt=0, lt=1, description="width of the student's layers over the task's own network's")
     epochs: float = Field(2.0, gt=0, description="epochs trained, as a multiple of the task's")
-    weight: float = Field(0.5, ge=0, le=1, description="of the teacher in the loss; the rest is the targets'")
+    weight: float = Field(0.5, ge=0, le=1, description="the teacher's share of the loss; the targets have the rest")
     temperature: float = Field(2.0, gt=0, description="above 1, the teacher's smaller outputs count for more")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:

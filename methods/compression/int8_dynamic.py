@@ -1,14 +1,14 @@
-"""Dynamic INT8 quantisation: weights stored in 8 bits, activations quantised on the fly. It needs no data and no
-training. Matrix products, LSTM layers and, in ONNX Runtime, embeddings are quantised.
+"""Dynamic INT8 quantisation: weights are stored in 8 bits, and activations are quantised during each call. It needs no
+data and no training. It quantises matrix products, LSTM layers and, in ONNX Runtime, embeddings.
 
 Reference: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html and
 https://docs.pytorch.org/docs/stable/quantization.html; Jacob et al. 2018, arXiv:1712.05877. `backend=onnxruntime`
-works on ONNX Runtime's file, `backend=torch` on the module, which eager PyTorch then serves.
+works on ONNX Runtime's file; `backend=torch` works on the module, which eager PyTorch then serves.
 
 Limits: CPU only. Convolutions stay in float32 (ONNX Runtime could quantise them, but is slower then), so a
-convolutional net gains next to nothing. GRU layers are quantised by `backend=torch` alone, embeddings by
-`backend=onnxruntime` alone. PyTorch marks its interface as deprecated; torchao's successor quantises linear layers
-alone and was slower than float32 on small encoders.
+convolutional network gains next to nothing. Only `backend=torch` quantises GRU layers, and only `backend=onnxruntime`
+quantises embeddings. PyTorch marks its interface as deprecated; its successor in torchao quantises linear layers only,
+and was slower than float32 on small encoders.
 """
 
 from __future__ import annotations
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-QUANTISED = {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DequantizeLinear"}  # what ONNX Runtime's tool puts in
+QUANTISED = {
+    "DynamicQuantizeLinear",
+    "DynamicQuantizeLSTM",
+    "DequantizeLinear",
+}  # that ONNX Runtime's tool inserts
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,9 @@ class Int8Dynamic(CompressionMethod):
     reference: ClassVar[str] = "arXiv:1712.05877"
     changes: ClassVar[Change] = "precision"
 
-    backend: Literal["onnxruntime", "torch"] = Field("onnxruntime", description="whose tools do it, and serve it")
-    per_channel: bool = Field(True, description="onnxruntime: a scale for every output of a weight, not one for all")
-    reduce_range: bool = Field(True, description="onnxruntime: weights in 7 bits: 8 overflow on x86 without VNNI")
+    backend: Literal["onnxruntime", "torch"] = Field("onnxruntime", description="whose tools quantise and serve it")
+    per_channel: bool = Field(True, description="onnxruntime: one scale per output of a weight, not one for all")
+    reduce_range: bool = Field(True, description="onnxruntime: weights in 7 bits, as 8 overflow on x86 without VNNI")
 
     @property
     def runtime(self) -> str:
@@ -98,7 +102,7 @@ class Int8Dynamic(CompressionMethod):
 
 
 def _quantise(model: nn.Module, kinds: set[type[nn.Module]]) -> nn.Module:
-    """A quantised copy. The one place that calls the deprecated interface."""
+    """Return a quantised copy of the model. Only this function calls the deprecated interface."""
     import warnings
 
     import torch

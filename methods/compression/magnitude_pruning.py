@@ -1,12 +1,12 @@
-"""Magnitude pruning: the smallest weights of the whole model become zero, then the rest is fine-tuned. In several
-iterations this goes on by turns, with more zeros every time.
+"""Magnitude pruning: the smallest weights of the whole model become zero, then the other weights are fine-tuned. With
+several iterations, pruning and fine-tuning take turns, with more zeros every time.
 
-Reference: Han et al. 2015, "Learning both weights and connections for efficient neural networks", arXiv:1506.02626; one
-global threshold on the absolute value. Several iterations follow the cubic schedule of Zhu & Gupta 2017, "To prune, or
-not to prune", arXiv:1710.01878: most zeros come early, when there is most to spare.
-Limits: the zeros are stored and multiplied like any number, so dense kernels get no faster and the file no smaller
-until it is packed. Weights of linear, convolution and recurrent layers; embeddings and biases are left alone. Every
-iteration fine-tunes with a learning-rate cycle of its own, on its share of the epochs.
+Reference: Han et al. 2015, "Learning both weights and connections for efficient neural networks", arXiv:1506.02626,
+with one global threshold on the absolute value. Several iterations follow the cubic schedule of Zhu & Gupta 2017, "To
+prune, or not to prune", arXiv:1710.01878: most zeros come early, when there is most to spare.
+Limits: zeros are stored and multiplied like any number, so dense kernels get no faster, and the file no smaller until
+it is packed. The method prunes weights of linear, convolution and recurrent layers; it leaves embeddings and biases
+alone. Every iteration fine-tunes with its own learning-rate cycle, on its share of the epochs.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MagnitudePruning(CompressionMethod):
-    """Zeroes the share `sparsity` of the weights, those of least absolute value."""
+    """Zeroes the weights of least absolute value, the share `sparsity` of all."""
 
     reference: ClassVar[str] = "arXiv:1506.02626"
     changes: ClassVar[Change] = "zeros"
 
     sparsity: float = Field(0.8, gt=0, lt=1, description="share of the weights set to zero")
     fine_tuning: float = Field(
-        0.25, ge=0, description="share of the task's training epochs, run again, the zeros held at zero"
+        0.25, ge=0, description="share of the task's training epochs, run again while zeros stay zero"
     )
     iterations: int = Field(1, ge=1, le=100, description="turns of pruning and fine-tuning, which share the epochs")
 
@@ -55,7 +55,7 @@ class MagnitudePruning(CompressionMethod):
 
 
 def _weights(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """The weights to prune, as (module, parameter's name)."""
+    """Return the weights to prune, as (module, parameter's name)."""
     from torch import nn
     from torch.nn.modules.conv import _ConvNd
 

@@ -1,12 +1,12 @@
-"""Weight sharing: the weights of each layer are rounded to a few shared values, found by k-means. Fine-tuning moves
-the shared values together. Zeros stay zeros and count as one of the values.
+"""Weight sharing: the weights of each layer are rounded to a few shared values, which k-means finds. Fine-tuning moves
+all weights that share a value together. Zeros stay zeros and count as one of the values.
 
 Reference: Han et al. 2016, "Deep compression: compressing deep neural networks with pruning, trained quantization and
-Huffman coding", arXiv:1510.00149: values start evenly between a layer's least and greatest weight, the start that they
-found best, and each is trained by the sum of its weights' gradients.
-Limits: the file still holds float32 numbers, and nothing gets faster: what sharing saves shows in `packed_bytes`, where
-repeated values and zeros pack well. Linear, convolution, recurrent and embedding layers; biases, normalisation and
-layers with fewer weights than values are left alone.
+Huffman coding", arXiv:1510.00149. Values start evenly between a layer's least and greatest weight, the start that the
+paper found best, and each value is trained by the sum of its weights' gradients.
+Limits: the file still holds float32 numbers, and nothing gets faster. The saving shows in `packed_bytes`, because
+repeated values and zeros pack well. The method changes linear, convolution, recurrent and embedding layers; it leaves
+biases, normalisation and layers with fewer weights than values alone.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
-ROUNDS = 20  # of k-means; it has all but settled by then
+ROUNDS = 20  # iterations of k-means; it has all but converged by then
 
 
 @dataclass(frozen=True)
 class WeightSharing(CompressionMethod):
-    """Gives the weights of each layer 2 to the power of `bits` values to share."""
+    """Rounds the weights of each layer to 2 to the power of `bits` shared values."""
 
     reference: ClassVar[str] = "arXiv:1510.00149"
     changes: ClassVar[Change] = "values"
 
     bits: int = Field(4, ge=1, le=8, description="each layer's weights share two to the power of this many values")
     fine_tuning: float = Field(
-        0.25, ge=0, description="share of the task's training epochs, run again, weights of one value moving as one"
+        0.25, ge=0, description="share of the task's training epochs, run again while weights of one value stay equal"
     )
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
@@ -55,7 +55,10 @@ class WeightSharing(CompressionMethod):
 
 
 def share(weight: nn.Parameter, values: int) -> Tensor:
-    """Round the weights in place to so many values, zero among them if it was; which of them each now has."""
+    """Round the weights in place to this many values; return the index of each weight's value, in the weight's shape.
+
+    Index 0 is zero. It counts as one of the values where the weight has zeros.
+    """
     import numpy as np
     import torch
 
@@ -69,7 +72,7 @@ def share(weight: nn.Parameter, values: int) -> Tensor:
 
 
 def k_means(ordered: np.ndarray, clusters: int) -> np.ndarray:
-    """Centres of clusters of sorted numbers, ascending; an empty cluster stays where it started.
+    """Return the centres of clusters of sorted numbers, ascending; an empty cluster keeps its first centre.
 
     In one dimension a cluster is a run of neighbours, and running sums give its mean. scipy's `kmeans2` finds the same
     centres, but needs minutes for a vocabulary's embeddings.
@@ -77,7 +80,7 @@ def k_means(ordered: np.ndarray, clusters: int) -> np.ndarray:
     import numpy as np
 
     sums = np.concatenate([[0], np.cumsum(ordered, dtype=np.float64)])
-    centres = np.linspace(*ordered[[0, -1]], clusters) if len(ordered) else np.zeros(0)
+    centres = np.linspace(ordered[0], ordered[-1], clusters) if len(ordered) else np.zeros(0)
     for _ in range(ROUNDS):
         ends = np.concatenate([[0], np.searchsorted(ordered, _borders(centres)), [len(ordered)]])
         members = np.diff(ends)
@@ -90,14 +93,14 @@ def _borders(centres: np.ndarray) -> np.ndarray:
 
 
 def _summed(gradient: Tensor, codes: Tensor) -> Tensor:
-    """For each weight the sum over all that share its value: equal steps keep them equal."""
+    """Return for each weight the summed gradient of all weights that share its value, so that they stay equal."""
     codes = codes.to(gradient.device)
     sums = gradient.new_zeros(int(codes.max()) + 1).index_add_(0, codes.flatten(), gradient.flatten())
     return sums[codes]
 
 
 def _unite(weight: nn.Parameter, codes: Tensor) -> None:
-    """Undo in place what rounding has done to weights that moved as one."""
+    """Make weights that share a value equal again, in place, after rounding errors of training."""
     import torch
 
     members, values = codes.flatten(), weight.data.double().flatten()

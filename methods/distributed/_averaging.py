@@ -1,15 +1,16 @@
-"""What trainings share whose processes step on their own and meet now and then."""
+"""Parts of trainings whose processes step alone and average their models from time to time (at meetings)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 from torch.distributed.algorithms.ddp_comm_hooks.post_localSGD_hook import PostLocalSGDState, post_localSGD_hook
 from torch.distributed.algorithms.model_averaging.utils import average_parameters
 
@@ -20,27 +21,30 @@ if TYPE_CHECKING:
 
 
 def separate(hardware: HardwareProfile, together: int) -> DDPStrategy:
-    """The first `together` steps with averaged gradients, then each process by its own."""
+    """Make the strategy: gradients are averaged in the first `together` steps; then each process steps by its own."""
     state = PostLocalSGDState(None, None, start_localSGD_iter=together, post_local_gradient_allreduce=False)
-    # Nor are buffers sent at every step: the processes' meetings average them.
+    # Buffers are not sent at every step either: the meetings average them.
     return training_ranks.data_parallel(hardware, hook_state=state, hook=post_localSGD_hook, broadcast_buffers=False)
 
 
 class Meetings(pl.Callback):
-    """Averages the processes' models every so many steps, before the model is looked at, and at the end."""
+    """Averages the processes' models every `every` steps, before each validation, and at the end."""
 
     def __init__(self, every: int) -> None:
         self.every = every
         self.met_at = 0
 
     def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
+        """Meet after every `every` steps."""
         if trainer.global_step % self.every == 0:
             self._once(trainer, learner.model)
 
     def on_validation_start(self, trainer: pl.Trainer, learner: Any) -> None:
+        """Meet, so that all processes validate the same model."""
         self._once(trainer, learner.model)
 
     def on_train_end(self, trainer: pl.Trainer, learner: Any) -> None:
+        """Meet, so that all processes end with the same model."""
         self._once(trainer, learner.model)
 
     def _once(self, trainer: pl.Trainer, model: nn.Module) -> None:
@@ -50,11 +54,12 @@ class Meetings(pl.Callback):
                 self.meet(model)
 
     def meet(self, model: nn.Module) -> None:
-        """Leave the same model in all processes: here, their mean."""
-        average_parameters(_tensors(model), None)
+        """Leave the same model in all processes: here the mean of their models."""
+        every_process = cast(ProcessGroup, None)  # torch types the argument without its default
+        average_parameters(_tensors(model), every_process)
 
 
 def _tensors(model: nn.Module) -> Iterator[Any]:
-    """Parameters, and what batch normalisation keeps."""
+    """Return parameters, and batch normalisation's statistics."""
     kept: Iterator[Tensor] = (buffer for buffer in model.buffers() if buffer.is_floating_point())
     return chain(model.parameters(), kept)

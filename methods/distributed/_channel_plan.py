@@ -1,4 +1,4 @@
-"""What of a network can be split by channels, found by following its code without data."""
+"""Finds the layers of a network that can be split by channels, by following its code without data."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ._channels import Columns, Heads, Rows, Slice
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-TIMM_NORM = "timm.layers.norm_act.BatchNormAct2d"  # with an activation
-# What works on each number, or on each channel, by itself.
+TIMM_NORM = "timm.layers.norm_act.BatchNormAct2d"  # batch normalisation with an activation
+# Functions and layers that treat each number, or each channel, by itself.
 FUNCTIONS = {
     *("relu", "relu_", "relu6", "gelu", "silu", "elu", "leaky_relu", "mish", "tanh", "sigmoid", "softplus", "dropout"),
     *("hardtanh", "hardswish", "hardsigmoid"),
@@ -31,12 +31,12 @@ POOLING = {
 
 
 class Attention(NamedTuple):
-    """The parts of a kind of attention, by their names in it."""
+    """Names of the parts of a kind of attention module."""
 
-    heads: str  # what computes them
+    heads: str  # the part that computes the heads; empty for the module itself
     inputs: tuple[str, ...]  # the layers that make queries, keys and values
-    output: str  # the layer that takes them
-    counts: tuple[str, ...]  # of heads and of their channels; the first of heads
+    output: str  # the layer that takes the heads
+    counts: tuple[str, ...]  # attributes of the part: the number of heads, then the number of their channels
 
 
 ATTENTION = {
@@ -48,7 +48,7 @@ ATTENTION = {
 
 
 def plan(model: nn.Module, processes: int) -> dict[str, ParallelStyle]:
-    """How each layer is split that can be, by its name; empty where none can."""
+    """Return how to split each layer that can be split, by its name; empty where none can."""
     found: dict[str, ParallelStyle] = {}
     for name, kind in _attentions(model, processes):
         found[_joined(name, kind.heads)] = Heads(kind.counts)
@@ -61,7 +61,7 @@ def plan(model: nn.Module, processes: int) -> dict[str, ParallelStyle]:
 
 
 def _attentions(model: nn.Module, processes: int) -> Iterator[tuple[str, Attention]]:
-    """Those whose heads divide, and which have no weights on heads beside those of the layers."""
+    """Yield attention modules whose heads divide by `processes`, and whose weights all belong to the named layers."""
     for name, module in model.named_modules():
         kind = ATTENTION.get(_kind(module))
         if kind is None or getattr(module, "is_cross_attention", False):
@@ -73,7 +73,7 @@ def _attentions(model: nn.Module, processes: int) -> Iterator[tuple[str, Attenti
 
 
 def _chains(model: nn.Module, processes: int) -> Iterator[list[str]]:
-    """Names of two layers, and between these of what lies between them and has tensors."""
+    """Yield the names of two layers that follow one another, with the names of layers with tensors between them."""
     for names, modules in _followed(model):
         for node, module in modules.items():
             if _is_layer(module) and module.weight.shape[0] % processes == 0 and (chain := _chain(node, modules)):
@@ -81,9 +81,9 @@ def _chains(model: nn.Module, processes: int) -> Iterator[list[str]]:
 
 
 def _followed(model: nn.Module) -> Iterator[tuple[dict[fx.Node, str], dict[fx.Node, Any]]]:
-    """Of every graph the modules that it calls and no other does, by name and themselves.
+    """Yield for every graph the names of the modules that it calls, and those modules that no other graph calls.
 
-    Those with tensors are called once, and share none with others.
+    Modules with tensors are called once, and share no tensor with others.
     """
     modules = dict(model.named_modules(remove_duplicate=False))
     uses = Counter(id(p) for _, p in model.named_parameters(remove_duplicate=False))
@@ -98,16 +98,19 @@ def _followed(model: nn.Module) -> Iterator[tuple[dict[fx.Node, str], dict[fx.No
 
 
 def _alone(module: nn.Module, calls: int, uses: Counter[int]) -> bool:
-    """Whether it is called once, and none of its parameters is used elsewhere too."""
+    """Return whether a module is called once and shares no parameter."""
     return calls == 1 and all(uses[id(parameter)] == 1 for parameter in module.parameters())
 
 
 def _chain(node: fx.Node, modules: dict[fx.Node, Any]) -> list[fx.Node]:
-    """A layer, what follows it and has tensors, and the next layer; each is all that takes what the one before makes.
+    """Return a layer, the modules with tensors that follow it, and the next layer.
 
-    Empty where something else comes first.
+    Each of them is the only one that takes the outputs of the one before. Empty where another operation comes first.
     """
-    spatial, chain = not isinstance(modules[node], nn.Linear), [node]  # channels come second, or last
+    spatial, chain = (
+        not isinstance(modules[node], nn.Linear),
+        [node],
+    )  # spatial: channels are dimension 1, not the last
     while len(node.users) == 1:
         (following,) = node.users
         module = modules.get(following)
@@ -130,13 +133,13 @@ def _is_layer(module: Any) -> bool:
 
 
 def _is_plain(module: Any) -> bool:
-    """Whether it is a matrix or a convolution, its weights not made from others."""
+    """Return whether a module is a linear layer or a convolution whose weights are not computed from others."""
     names = {name for name, _ in module.named_parameters()} if type(module) in (nn.Linear, *CONVOLUTIONS) else set()
     return "weight" in names and names <= {"weight", "bias"}
 
 
 def _keeps_channels_apart(module: Any) -> bool:
-    """Whether it is batch normalisation or a depthwise convolution."""
+    """Return whether a module is batch normalisation or a depthwise convolution."""
     depthwise = type(module) in CONVOLUTIONS and module.groups == module.in_channels == module.out_channels
     return _is_norm(module) or (depthwise and _is_plain(module))
 
@@ -156,31 +159,34 @@ def _is_flattening(node: fx.Node, module: Any) -> bool:
 
 
 def _called(node: fx.Node) -> str | None:
-    """The name of a function or of a tensor's method."""
+    """Return the name of the function or of the tensor's method that a node calls."""
     if node.op == "call_method":
         return str(node.target)
     return getattr(node.target, "__name__", None) if node.op == "call_function" else None
 
 
 class _Tracer(fx.Tracer):
-    """Follows the code of a network's own modules, except of those that cannot be followed."""
+    """Follows the code of a network's modules, except of those in `closed`, which cannot be followed."""
 
     def __init__(self, closed: set[nn.Module]) -> None:
         super().__init__()
         self.closed = closed
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Return whether a module is a step of its own: see `fx.Tracer`."""
         return m in self.closed or _is_norm(m) or super().is_leaf_module(m, module_qualified_name)
 
     def create_args_for_root(self, root_fn: Any, *others: Any) -> Any:
-        return super().create_args_for_root(inspect.unwrap(root_fn), *others)  # torch fails where a wrapper hands on **
+        """Make the arguments of the function that a wrapper wraps: torch fails where a wrapper passes ** on."""
+        return super().create_args_for_root(inspect.unwrap(root_fn), *others)
 
     def keys(self, obj: fx.Proxy) -> Any:
-        return ()  # keyword arguments that are only passed on
+        """Return no keys, so that keyword arguments that are only passed on are none."""
+        return ()
 
 
 def _graphs(model: nn.Module) -> dict[str, fx.Graph]:
-    """The calls of every module whose code can be followed, outer modules first."""
+    """Return the graph of every module whose code can be followed, by its name, outer modules first."""
     closed: set[nn.Module] = set()
     found: dict[str, fx.Graph] = {}
     for name, module in reversed(list(model.named_modules())):
@@ -189,13 +195,13 @@ def _graphs(model: nn.Module) -> dict[str, fx.Graph]:
             continue
         try:
             found[name] = tracer.trace(module)
-        except Exception:  # whatever its code does where it wants a number and gets a symbol
+        except Exception:  # its code may fail in any way where it expects a number and gets a symbol
             closed.add(module)
     return dict(reversed(found.items()))
 
 
 def _kind(module: Any) -> str:
-    """The name of its class: no library is imported for the sake of a network of another one."""
+    """Return the name of a module's class with its path, so that no library is imported to compare classes."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 
 

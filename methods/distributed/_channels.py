@@ -1,13 +1,13 @@
-"""Layers of which each process has some of the channels, as styles of torch's `parallelize_module`.
+"""Layers split by channels over the processes, as styles of torch's `parallelize_module`.
 
-torch's own know dense layers only, and neither convolutions nor matrices of several parts.
+torch's own styles split dense layers only, neither convolutions nor matrices of several parts.
 """
 
 from __future__ import annotations
 
 from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor, nn
 from torch.distributed.device_mesh import DeviceMesh
@@ -16,15 +16,17 @@ from torch.distributed.tensor.parallel import ParallelStyle
 
 from breakeven.components.serving_ranks import Rank
 
-Mesh = DeviceMesh | Rank  # the processes of a training, or of a model that is served
+Mesh = DeviceMesh | Rank  # the processes of a training, or those that serve a model
 
 
 class Slice(ParallelStyle):
-    """A layer's tensors, sliced: parameters, and what batch normalisation keeps. Its state is whole for who gathers it.
+    """Slices a layer's tensors: its parameters, and batch normalisation's statistics.
+
+    In the layer's state, each slice is a `DTensor`, from which torch gathers the whole tensor.
 
     Args:
-        dim: the dimension of the channels; tensors without it stay whole.
-        parts: how many matrices lie behind one another in it, each of them sliced.
+        dim: the dimension of the channels; tensors without this dimension stay whole.
+        parts: the number of matrices that lie behind one another along `dim`; each of them is sliced.
     """
 
     def __init__(self, dim: int = 0, parts: int = 1) -> None:
@@ -36,7 +38,7 @@ class Slice(ParallelStyle):
             own = self._apart(tensor.data).chunk(self.mesh.size(), self.dim + 1)[self.mesh.get_local_rank()]
             tensor.data = own.flatten(self.dim, self.dim + 1).clone()
         if (groups := getattr(module, "groups", 1)) > 1:
-            module.groups = groups // self.mesh.size()
+            cast(nn.Conv2d, module).groups = groups // self.mesh.size()
         module.register_state_dict_post_hook(partial(self._describe))  # torch sets an attribute of the hook
         return module
 
@@ -47,14 +49,15 @@ class Slice(ParallelStyle):
     def _apart(self, tensor: Tensor) -> Tensor:
         return tensor.unflatten(self.dim, (self.parts, -1))
 
-    def _describe(self, module: nn.Module, state: dict[str, Any], prefix: str, _: Any) -> None:
+    def _describe(self, module: nn.Module, state: dict[str, Tensor], prefix: str, _: object) -> None:
+        mesh = cast(DeviceMesh, self.mesh)  # the state is asked for in trainings only
         for name, tensor in self._sliced(module):
-            placed = DTensor.from_local(self._apart(tensor.detach()), self.mesh, [Shard(self.dim + 1)], run_check=False)
+            placed = DTensor.from_local(self._apart(tensor.detach()), mesh, [Shard(self.dim + 1)], run_check=False)
             state[prefix + name] = placed.flatten(self.dim, self.dim + 1)
 
 
 class Columns(Slice):
-    """A layer that makes some of the channels of what is whole."""
+    """Splits a layer by its outputs: from whole inputs, it makes some of the channels."""
 
     def _apply(self, module: nn.Module, device_mesh: Mesh) -> nn.Module:
         _sum_gradients(module, device_mesh)
@@ -62,7 +65,7 @@ class Columns(Slice):
 
 
 class Rows(Slice):
-    """A layer that takes some of the channels; its partial results are merged."""
+    """Splits a layer by its inputs: it takes some of the channels, and its partial results are summed."""
 
     def __init__(self) -> None:
         super().__init__(dim=1)
@@ -73,10 +76,10 @@ class Rows(Slice):
 
 
 class Heads(ParallelStyle):
-    """Attention whose layers make some of the heads.
+    """Splits attention by heads: its layers make some of them.
 
     Args:
-        counts: the attributes that count heads or their channels.
+        counts: names of the attributes that count heads or their channels.
     """
 
     def __init__(self, counts: tuple[str, ...]) -> None:
@@ -90,7 +93,7 @@ class Heads(ParallelStyle):
 
 
 def _sum_gradients(module: nn.Module, mesh: Mesh) -> None:
-    """Sum the gradient of what goes in first over the processes: each has that by its own channels."""
+    """Sum the gradient of the first input over the processes; each process has the part of its own channels."""
     if not isinstance(mesh, DeviceMesh):
         return
 
@@ -102,11 +105,11 @@ def _sum_gradients(module: nn.Module, mesh: Mesh) -> None:
 
 
 def _merged(layer: Any, outputs: Tensor, mesh: Mesh) -> Tensor:
-    """The sum over the processes, in it once the bias that each of them has added."""
+    """Return the sum of the outputs over the processes, with the bias, which each process has added, only once."""
     whole = _summed(outputs, mesh)
     if layer.bias is None:
         return whole
-    places = 0 if isinstance(layer, nn.Linear) else outputs.dim() - 2  # dimensions behind that of the channels
+    places = 0 if isinstance(layer, nn.Linear) else outputs.dim() - 2  # dimensions behind the channels'
     return whole - (mesh.size() - 1) * layer.bias.detach().view(-1, *[1] * places)
 
 

@@ -1,8 +1,8 @@
-"""A process's stage among those of the others: it trains by a schedule of torch's, and answers for the whole."""
+"""Trains a network in stages, one per process, by torch's pipeline schedules."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -10,16 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe
+from torch.distributed.pipelining.schedules import PipelineScheduleSingle
 from torch.utils._pytree import tree_map_only
+
+from breakeven.method import Loss
 
 from ._stages import Inputs, Stage
 
 SCHEDULES = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
-SHAPES = 8  # of batches whose schedules are kept: torch's hold buffers for one
+SHAPES = 8  # batch shapes whose schedules are kept: a schedule of torch's has buffers for one shape
 
 
 class Pipeline(nn.Module):
-    """The processes' stages in the order of their ranks; each process calls it with the whole batch."""
+    """The stages of all processes, in the order of their ranks. Each process calls it with the whole batch."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -30,7 +33,7 @@ class Pipeline(nn.Module):
 
     @torch.no_grad()
     def forward(self, *inputs: Tensor) -> Any:
-        """The network's outputs, in every process: one stage after the other, on the batch as it is."""
+        """Return the network's outputs in every process: one stage after the other, on the undivided batch."""
         box: list[Any] = [()]
         if self.rank > 0:
             distributed.recv_object_list(box, src=self.rank - 1)
@@ -41,14 +44,12 @@ class Pipeline(nn.Module):
         distributed.broadcast_object_list(box, src=self.last)
         return _on(inputs[0].device, box[0])
 
-    def gradients(
-        self, schedule: str, parts: int, inputs: Inputs, target: Tensor, loss: Callable[[Tensor, Tensor], Tensor]
-    ) -> Tensor:
-        """Leave a batch's gradients in this stage's parameters; the mean loss, in every process.
+    def gradients(self, schedule: str, parts: int, inputs: Inputs, target: Tensor, loss: Loss) -> Tensor:
+        """Leave a batch's gradients in this stage's parameters; return the mean loss, in every process.
 
         Args:
-            schedule: one of SCHEDULES.
-            parts: micro-batches of a batch, all of one size.
+            schedule: a key of SCHEDULES.
+            parts: the number of micro-batches; a divisor of the batch size.
         """
         shapes = tuple(x.shape for x in inputs)
         micro = [{"inputs": part} for part in zip(*(x.chunk(parts) for x in inputs), strict=True)]
@@ -66,18 +67,20 @@ class Pipeline(nn.Module):
         return mean
 
     def whole_state(self) -> dict[str, Tensor]:
-        """The network's state, on the CPU; empty in other processes than that of rank 0."""
+        """Return the network's state on the CPU in the process of rank 0, and an empty one in the others."""
         parts: list[Any] | None = [None] * (self.last + 1) if self.rank == 0 else None
         distributed.gather_object(_on("cpu", self.stage.network.state_dict()), parts)
         return {name: value for part in parts or [] for name, value in part.items()}
 
-    def _schedule(self, schedule: str, parts: int, shapes: Any, device: torch.device, loss: Any) -> Any:
-        # A stage of torch's learns from its first batch what it receives, and takes no other shapes from then on.
+    def _schedule(
+        self, schedule: str, parts: int, shapes: tuple[torch.Size, ...], device: torch.device, loss: Loss
+    ) -> PipelineScheduleSingle:
+        # torch's stage takes the shapes of its first batch, and no others later.
         return SCHEDULES[schedule](PipelineStage(self.stage, self.rank, self.last + 1, device), parts, loss_fn=loss)
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
-        """Draw dropout from numbers of this stage's own: what the data draw from stays the same in all processes."""
+        """Draw dropout from this stage's own random state; the data's random state stays equal in all processes."""
         shared = torch.get_rng_state()
         torch.set_rng_state(self.random)
         try:
@@ -87,5 +90,5 @@ class Pipeline(nn.Module):
             torch.set_rng_state(shared)
 
 
-def _on(device: Any, values: Any) -> Any:
+def _on(device: torch.device | str, values: Any) -> Any:
     return tree_map_only(Tensor, lambda x: x.to(device), values)

@@ -1,4 +1,4 @@
-"""A network cut into stages: each runs the network's own forward, from the call of one module to that of another."""
+"""Cuts a network into stages. Each stage runs the network's own forward, from one module's call to another's."""
 
 from __future__ import annotations
 
@@ -17,54 +17,57 @@ from torch.utils.flop_counter import FlopCounterMode
 from breakeven.errors import CellFailure
 
 Inputs = tuple[Tensor, ...]
-LEAST = 0.2  # of an even share of the operations: a stage with less to do is not worth a process
+LEAST = 0.2  # of an even share of the operations: a stage with fewer is not worth a process
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Where a stage begins: at the call of a module, or with the whole network."""
+    """Beginning of a stage: the call of a module, or the network's own call."""
 
-    module: str = ""  # its name in the network
-    sent: tuple[int, ...] = ()  # which of its arguments, flattened, come from the stage before
+    module: str = ""  # the module's name in the network; empty for the network itself
+    sent: tuple[int, ...] = ()  # indices of the call's flattened arguments that the stage before sends
 
 
 @dataclass
 class Order:
-    """In which order a forward pass calls modules."""
+    """Order in which a forward pass calls modules."""
 
     calls: list[str] = field(default_factory=list)
-    flops: list[int] = field(default_factory=list)  # of the pass before each call
+    flops: list[int] = field(default_factory=list)  # operations of the pass before each call
     sizes: list[int] = field(default_factory=list)  # numbers in the arguments of each call
-    total: int = 0
+    total: int = 0  # operations of the whole pass
 
     def place(self, name: str) -> int:
-        """When a module is called first; of what is never called, such as a parameter, when what it is part of is."""
+        """Return the index of a module's first call; for a name that is never called, that of the module around it."""
         while name not in self.calls:
             name = name.rpartition(".")[0]
         return self.calls.index(name)
 
     def owner(self, name: str, cuts: list[Cut]) -> int:
-        """The stage that a module or a parameter belongs to."""
+        """Return the index of the stage that a module or a parameter belongs to."""
         return max(i for i, cut in enumerate(cuts) if self.place(cut.module) <= self.place(name))
 
 
 class Left(BaseException):
-    """How a forward pass is left where a stage ends: no error, and not for the network to catch."""
+    """Exception that leaves a forward pass where a stage ends. It is no error, and the network must not catch it."""
 
     def __init__(self, values: Any) -> None:
         self.values = values
 
 
 class Stage(nn.Module):
-    """A part of a network, which it changes: what belongs to other stages has shapes from now on, but no values.
+    """One stage of a network.
 
-    Up to where it begins, its forward pass runs on those shapes alone (torch's fake tensors): the network's own code
-    decides about masks and sizes in every stage, and nothing is computed twice but what needs the inputs only.
+    It changes the network: parameters and buffers of other stages keep their shapes, but lose their values. Up to the
+    stage's beginning, its forward pass runs on those shapes only (torch's fake tensors). So the network's own code
+    decides about masks and sizes in every stage, and only values that depend on nothing but the inputs are computed
+    twice.
 
     Args:
-        cuts: where each of the stages begins.
-        index: which of them this is.
-        device: what it will compute on.
+        order: the order of the network's calls.
+        cuts: the beginning of every stage.
+        index: the index of this stage.
+        device: the device that it will compute on.
     """
 
     def __init__(self, network: nn.Module, order: Order, cuts: list[Cut], index: int, device: torch.device) -> None:
@@ -81,12 +84,12 @@ class Stage(nn.Module):
             network.get_submodule(cuts[index + 1].module).register_forward_pre_hook(self._end, with_kwargs=True)
 
     def forward(self, *received: Tensor, inputs: Inputs) -> Any:
-        """What the next stage is to receive, or the network's outputs, of the network's inputs and what was sent."""
+        """Return the tensors for the next stage, or the network's outputs, given the inputs and received tensors."""
         self.received = received
         return self._run(inputs)
 
     def expected(self, inputs: Inputs) -> tuple[int, ...]:
-        """Which arguments of the module where it begins have to be received."""
+        """Return the indices of the arguments to receive, among those of the module where this stage begins."""
         self.received = None
         return self._run(inputs)
 
@@ -111,12 +114,12 @@ class Stage(nn.Module):
 
 
 def cut(network: nn.Module, inputs: Inputs, stages: int) -> tuple[Order, list[Cut]]:
-    """Where to cut a network into stages of about the same number of operations.
+    """Find cuts of a network into stages of about the same number of operations.
 
-    Tried out on `inputs` in eval mode, on a copy: the stages have to give what the whole network does.
+    Every cut is tried on `inputs`, in eval mode, on a copy: the stages must give the outputs of the whole network.
 
     Raises:
-        CellFailure: `unsupported`, where values pass by every place to cut it.
+        CellFailure: `unsupported`, where values pass by every place to cut the network.
     """
     whole = copy.deepcopy(network).eval()
     order, outputs = _traced(whole, inputs)
@@ -142,7 +145,7 @@ def _traced(network: nn.Module, inputs: Inputs) -> tuple[Order, Any]:
         module.register_forward_pre_hook(lambda _, *arguments, name=name: note(name, *arguments), with_kwargs=True)
         for name, module in network.named_modules()
     ]
-    with counter:  # with gradients: where there are none, some modules take a path that calls no others
+    with counter:  # with gradients: without them, some modules take a fused path that calls no others
         outputs = network(*inputs)
     for handle in handles:
         handle.remove()
@@ -151,9 +154,10 @@ def _traced(network: nn.Module, inputs: Inputs) -> tuple[Order, Any]:
 
 
 def _candidates(order: Order, after: Cut, index: int, stages: int) -> list[str]:
-    """Modules called once, those first before whose call the nearest to `index` even shares of the operations are done.
+    """Return modules that are called once, the best places for a cut first.
 
-    Of those before whose calls the same is done, the one that is given least comes first.
+    Best is a call before which the number of operations is nearest to `index` even shares. Among calls with the same
+    number, the one with the smallest arguments comes first.
     """
     share = order.total / stages
     first, last = order.flops[order.place(after.module)] + LEAST * share, order.total - LEAST * (stages - index) * share
@@ -163,14 +167,14 @@ def _candidates(order: Order, after: Cut, index: int, stages: int) -> list[str]:
 
 
 def _tried(network: nn.Module, order: Order, name: str, inputs: Inputs, outputs: Any) -> Cut | None:
-    """A cut at a module's call, where it leaves what the network gives as it is."""
+    """Return a cut at a module's call, or None where the two parts do not give the network's outputs."""
     try:
         begin = _part(network, order, name, (), 1).expected(inputs)
         first, second = (_part(network, order, name, begin, index) for index in (0, 1))
-        # Leaves of a graph, as when they are received: a stage may not write into them.
+        # Received tensors are leaves of a graph, so a stage must not write into them: try it with leaves.
         sent = [x.detach().requires_grad_() for x in first(inputs=inputs)]
         same = _same(second(*sent, inputs=inputs), outputs)
-    except Exception:  # of many kinds: code that asks for values where there are none but shapes
+    except Exception:  # code may fail in any way where it asks for values and there are only shapes
         return None
     trains = all(any(p.requires_grad for p in part.parameters()) for part in (first, second))
     return Cut(name, begin) if sent and same and trains else None
@@ -186,8 +190,8 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def _forget(network: nn.Module, foreign: Callable[[str], bool], device: torch.device) -> None:
-    """Leave of foreign parameters and buffers but the shapes, which are no state of the network any more."""
-    first: dict[int, str] = {}  # of several names of one tensor, which has one owner
+    """Replace foreign parameters and buffers by tensors without values, which are no state of the network any more."""
+    first: dict[int, str] = {}  # a tensor's first name decides its owner, where it has several names
     mode = FakeTensorMode(allow_non_fake_inputs=True)
     for name, tensor in network.state_dict(keep_vars=True).items():
         if foreign(first.setdefault(id(tensor), name)):
@@ -200,14 +204,14 @@ def _forget(network: nn.Module, foreign: Callable[[str], bool], device: torch.de
 
 
 def _finished(order: Order, start: str) -> list[str]:
-    """Modules that are done before the one where a stage begins is called."""
+    """Return the modules whose calls have ended when the module `start` is called."""
     before = Counter(order.calls[: order.place(start)])
     around = [start[:i] for i, letter in enumerate(start) if letter == "."]
     return [name for name, n in before.items() if name and name not in around and n == order.calls.count(name) == 1]
 
 
 def _remembered(forward: Callable[..., Any]) -> Callable[..., Any]:
-    """A forward pass that is run once for each set of shapes, where shapes are all there is of what it gives."""
+    """Wrap a forward pass so that it runs once per set of shapes, where its results have shapes but no values."""
     results: dict[Any, Any] = {}
 
     def remembered(*args: Any, **kwargs: Any) -> Any:

@@ -1,16 +1,16 @@
-"""Data-parallel inference: a batch is split over processes that each hold the whole model, their outputs gathered. A
-batch of one sample has nothing to split: one process serves it, and gains nothing. Speed-ups are over eager in one
-process of the same profile, which leaves the cores of the others idle.
+"""Data-parallel inference: splits a batch over processes that each hold the whole model, and gathers their outputs. A
+batch of one sample cannot be split, so one process serves it and gains nothing. Speed-ups are over eager in one process
+of the same profile, which leaves the other processes' cores idle.
 
-One process per device of the profile, each with its number of threads. The first is the one that is asked: it computes
-a share of the batch too, and puts the others' inputs into memory that they share. More processes also serve more
-requests at a time, which is not measured here.
+Each device of the profile has one process, with the profile's number of threads. The first process is asked for
+outputs. It computes a share of the batch too, and puts the others' inputs into shared memory. More processes also serve
+more requests at a time, which is not measured here.
 
 Reference: https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html, with processes in place of
 threads.
-Limits: processes of one machine, on CPUs; there is no CUDA path. Padded samples stay as long as the whole batch's
-longest. A compression that measures activations in a batch sees those of a share. Weights are in memory once: forked
-processes share them.
+Limits: the processes run on the CPUs of one machine; there is no CUDA path. Padded samples stay as long as the longest
+of the whole batch. A compression that measures activations per batch sees those of a share. Weights are in memory only
+once, because forked processes share them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DataParallelInference(DistributedRuntime):
-    """Some of a batch's samples in each process."""
+    """Serves some of a batch's samples in each process."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/generated/torch.nn.DataParallel.html"
     suffix: ClassVar[str] = ".pt"

@@ -1,12 +1,12 @@
-"""Data-parallel training: samples split over processes, gradients averaged (Li et al., VLDB 2020).
+"""Data-parallel training: splits the samples over processes and averages their gradients (Li et al., VLDB 2020).
 
-The global batch stays the task's, so each process gets its share of it. Gradients are all-reduced in buckets while the
-backward pass still runs, as they are, rounded to 16 bits, or as PowerSGD's two thin factors of each gradient matrix
-with the error fed back (Vogels et al., arXiv:1905.13727). Backend: gloo on CPUs, nccl on GPUs.
+The global batch size stays the task's, so each process gets its share of a batch. Gradients are all-reduced in buckets
+while the backward pass still runs. They are sent as they are, rounded to 16 bits, or as PowerSGD's two thin factors of
+each gradient matrix with error feedback (Vogels et al., arXiv:1905.13727). The backend is gloo on CPUs, nccl on GPUs.
 
-Limits: every process holds the whole model, its gradients and its optimiser states. Batch normalisation sees the share
-of its process. A killed training with PowerSGD starts again. Verified on CPUs; the CUDA path has not been run on more
-than one GPU.
+Limits: every process holds the whole model, its gradients and its optimiser states. Batch normalisation sees only its
+process's share of a batch. A killed training with PowerSGD starts again. Verified on CPUs; the CUDA path has not been
+run on more than one GPU.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
     from breakeven.hardware import HardwareProfile
 
-BEFORE_POWERSGD = 10  # steps: its factors start from gradients that have settled
+BEFORE_POWERSGD = 10  # steps with plain all-reduce: PowerSGD starts when gradients have settled
 
 
 @dataclass(frozen=True)
 class DDP(DistributedTraining):
-    """One process per device, gradients all-reduced in buckets while the backward pass runs."""
+    """Trains with one process per device; gradients are all-reduced in buckets while the backward pass runs."""
 
-    sent: Literal["float32", "float16", "powersgd"] = Field("float32", description="in what form gradients are")
-    rank: int = Field(2, ge=1, description="of PowerSGD's factors")
-    bucket_mib: float = Field(25, gt=0, description="gradients that are sent at once [MiB]")
+    sent: Literal["float32", "float16", "powersgd"] = Field("float32", description="form in which gradients are sent")
+    rank: int = Field(2, ge=1, description="rank of PowerSGD's factors")
+    bucket_mib: float = Field(25, gt=0, description="size of the gradients sent at once [MiB]")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/2006.15704"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
@@ -40,7 +40,7 @@ class DDP(DistributedTraining):
 
     @property
     def resumes(self) -> bool:
-        """See `TrainingMethod`. PowerSGD has factors and errors of each process."""
+        """See `TrainingMethod`. With PowerSGD, each process has its own factors and errors, which are not saved."""
         return self.sent != "powersgd"
 
     def strategy(self, hardware: HardwareProfile) -> Strategy:

@@ -1,13 +1,14 @@
 """Data-parallel training with sharded states by DeepSpeed: ZeRO stages 1 to 3 (Rajbhandari et al., SC 2020).
 
-Each process keeps its share of AdamW's moments (stage 1), of the averaged gradients too (2), and of the parameters (3),
-which are gathered module by module just before they are computed with. DeepSpeed's own engine under Lightning's
-strategy for it, on gloo on CPUs and nccl on GPUs.
+Each process keeps its share of AdamW's moments (stage 1), of the averaged gradients too (stage 2), and of the
+parameters too (stage 3), which are gathered module by module just before they are computed with. DeepSpeed's own engine
+runs under Lightning's strategy for it, with gloo on CPUs and nccl on GPUs.
 
-Limits: an optional package. In stage 3 every parameter is let go after use and none gathered ahead, where DeepSpeed by
-default keeps small ones and what comes next: of small networks, all. Batch normalisation sees the share of its process;
-its statistics are those of rank 0. The engine takes memory of its own, which for a small network outweighs what is
-shared. A killed training starts again. Verified on CPUs; the CUDA path has not been run.
+Limits: an optional package. In stage 3 every parameter is released after use, and none is gathered ahead. DeepSpeed's
+defaults would keep small parameters and gather the next ones early, which in small networks are all of them. Batch
+normalisation sees only its process's share of a batch; its statistics are those of rank 0. The engine takes memory of
+its own, which for a small network outweighs the saving. A killed training starts again. Verified on CPUs; the CUDA path
+has not been run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DeepSpeed(DistributedTraining):
-    """Optimiser states, gradients and parameters sharded, as far as the stage says."""
+    """Trains with optimiser states, gradients and parameters sharded, as far as the stage says."""
 
     stage: int = Field(2, ge=1, le=3, description="1 shards optimiser states; 2 gradients too; 3 parameters too")
 

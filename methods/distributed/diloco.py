@@ -1,11 +1,12 @@
-"""Training on one's own with an outer optimiser: DiLoCo (Douillard et al., arXiv:2311.08105).
+"""Local training with an outer optimiser: DiLoCo (Douillard et al., arXiv:2311.08105).
 
-Each process takes many AdamW steps from a common model. What the processes changed on average is then taken for a
-gradient, and an outer SGD with Nesterov momentum steps from the common model: the next one. The least traffic of all.
+Each process takes many AdamW steps from a common model. At a meeting, the processes' mean change serves as a gradient:
+an outer SGD with Nesterov momentum takes a step from the common model to the next one. DiLoCo sends the least of all
+training methods here.
 
 Limits: the outer rate and momentum are those of the paper, which trained language models for tens of thousands of
-steps; a training of some hundred steps holds few meetings. The moments of AdamW stay each process's own: a killed
-training starts again. Verified on CPUs; the CUDA path has not been run on more than one GPU.
+steps; a training of some hundred steps has few meetings. Each process keeps its own AdamW moments, so a killed training
+starts again. Verified on CPUs; the CUDA path has not been run on more than one GPU.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DiLoCo(DistributedTraining):
-    """AdamW in each process, SGD with Nesterov momentum on what they changed on average."""
+    """Trains by AdamW in each process, and by SGD with Nesterov momentum on the processes' mean change."""
 
     every: int = Field(32, ge=1, description="inner steps from one meeting to the next")
     outer_rate: float = Field(0.7, gt=0, description="learning rate of the outer optimiser")

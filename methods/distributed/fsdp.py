@@ -1,19 +1,19 @@
-"""Data-parallel training with everything sharded: parameters, gradients and optimiser states (Zhao et al., VLDB 2023).
+"""Data-parallel training that shards parameters, gradients and optimiser states (Zhao et al., VLDB 2023).
 
-torch's FSDP2 (`fully_shard`): each process keeps its share of every tensor, gathers the parameters of a block just
-before it computes it, and gets its share of the averaged gradients afterwards. Blocks are the elements of the network's
-outermost lists of layers. This is what ZeRO calls stage 3, or 2 with `reshard=False`.
+It uses torch's FSDP2 (`fully_shard`). Each process keeps its share of every tensor, gathers a block's parameters just
+before it computes the block, and gets its share of the averaged gradients afterwards. Blocks are the elements of the
+network's outermost lists of layers. ZeRO calls this stage 3, and stage 2 with `reshard=False`.
 
-Limits: three times the parameters are sent in a step, and in small pieces. Batch normalisation sees the share of its
-process; its statistics are those of rank 0. On a CPU the C library keeps what is let go, so memory per process shows
-little of the saving unless `MALLOC_MMAP_THRESHOLD_=1048576` is in the environment, which takes time. Verified on CPUs;
+Limits: a step sends three times the parameters, in small pieces. Batch normalisation sees only its process's share of a
+batch; its statistics are those of rank 0. On a CPU the C library keeps released memory, so memory per process shows
+little of the saving. `MALLOC_MMAP_THRESHOLD_=1048576` in the environment shows it, and takes time. Verified on CPUs;
 the CUDA path has not been run on more than one GPU.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FSDP(DistributedTraining):
-    """Parameters gathered block by block for as long as they are computed with."""
+    """Trains with sharded parameters, and gathers them block by block while they are computed with."""
 
-    reshard: bool = Field(True, description="whether a block's parameters are let go between forward and backward")
+    reshard: bool = Field(True, description="release a block's parameters between forward and backward pass")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/2304.11277"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
@@ -64,11 +64,12 @@ class FSDP(DistributedTraining):
         """See `TrainingMethod`."""
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-        return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return cast("dict[str, Tensor]", get_model_state_dict(model, options=options))
 
 
 def _blocks(model: nn.Module) -> Iterator[nn.Module]:
-    """What is gathered at once: the elements, with parameters, of the outermost lists of layers."""
+    """Yield the modules that are gathered at once: elements with parameters of the outermost lists of layers."""
     from torch import nn
 
     for child in model.children():

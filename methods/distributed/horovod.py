@@ -1,9 +1,9 @@
 """Data-parallel training by Horovod's ring all-reduce (Sergeev and Del Balso 2018), kept as a gap on the board.
 
-Horovod made data parallelism a line of code before torch had `ddp`, which does the same by the same algorithm. Its last
-release, 0.28.1 of 2023, does not build against the torch used here, and Lightning dropped its strategy in version 2.
+Horovod made data parallelism a line of code before torch had `ddp`, which uses the same algorithm. Its last release,
+0.28.1 of 2023, does not build against the torch used here, and Lightning dropped its strategy in version 2.
 
-Limits: it runs nowhere; its cells say so.
+Limits: it runs nowhere, and its cells say so.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ GONE = "Horovod 0.28.1, its last release, does not build against this torch"
 
 @dataclass(frozen=True)
 class Horovod(DistributedTraining):
-    """Gradients averaged over processes by a ring all-reduce of its own."""
+    """Trains with gradients that Horovod's own ring all-reduce averages; always refused."""
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1802.05799"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"

@@ -1,11 +1,11 @@
-"""Training on one's own, models averaged now and then: local SGD (Stich, ICLR 2019; Lin et al., arXiv:1808.07217).
+"""Local training with models averaged from time to time: local SGD (Stich, ICLR 2019; Lin et al., arXiv:1808.07217).
 
-As `ddp` for the first steps; from then on each process steps by its own gradients, and every few steps the processes
-average their parameters. torch's post-local-SGD hook and its model averaging. The case for a cheap network.
+The first steps are those of `ddp`. Then each process steps by its own gradients, and every few steps the processes
+average their parameters (a meeting). It uses torch's post-local-SGD hook and model averaging, and suits slow networks.
 
-Limits: processes drift apart between meetings, which costs quality where they meet too seldom. The moments of AdamW
-stay each process's own: a killed training starts again. Verified on CPUs; the CUDA path has not been run on more than
-one GPU.
+Limits: processes drift apart between meetings, and quality falls where meetings are too rare. Each process keeps its
+own AdamW moments, so a killed training starts again. Verified on CPUs; the CUDA path has not been run on more than one
+GPU.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalSGD(DistributedTraining):
-    """Parameters averaged every few steps in place of gradients at each."""
+    """Trains each process by its own gradients, and averages parameters every few steps."""
 
     every: int = Field(8, ge=1, description="steps from one meeting to the next")
     together: int = Field(20, ge=0, description="first steps with averaged gradients")

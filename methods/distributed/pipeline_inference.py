@@ -1,17 +1,17 @@
-"""Pipelined inference: layers lie in stages on processes, through which a batch's parts run (Huang et al.,
-arXiv:1811.06965). A batch of one sample passes stage after stage: it is answered no sooner than by one process, and
-later by the hand-over. Speed-ups are over eager in one process of the same profile, which leaves the cores of the
-others idle.
+"""Pipelined inference: puts each stage of layers on a process, and runs a batch's parts through the stages (Huang et
+al., arXiv:1811.06965). A batch of one sample passes one stage after the other, so its answer comes later than from one
+process, by the hand-over. Speed-ups are over eager in one process of the same profile, which leaves the other
+processes' cores idle.
 
-The stages are those of `pipeline_parallel`: cut where each has about as many operations, and the two parts give what
-the network does. One process per device of the profile. A stage computes one micro-batch while the next stage has the
-one before: throughput grows with the number of stages, less what they wait for the first micro-batch and for the
-slowest stage. What a pipeline is for is a model that one device cannot hold.
+The stages are those of `pipeline_parallel`: each has about the same number of operations, and together they give the
+network's outputs. Each device of the profile has one process. A stage computes one micro-batch while the next stage
+computes the one before. Throughput grows with the number of stages, less the waits for the first micro-batch and for
+the slowest stage. The purpose of a pipeline is a model that one device cannot hold.
 
-Limits: as of `pipeline_parallel`: refused are networks whose values pass by every place to cut them. What comes before
-its stage each process runs on shapes, which takes time in every micro-batch. Two samples lie in the file beside the
-model, to cut it by. Every process loads the whole model and then keeps its stage. Processes of one machine, on CPUs;
-there is no CUDA path.
+Limits: as in `pipeline_parallel`, networks are refused whose values pass by every place to cut them. Each process runs
+the layers before its stage on shapes, which takes time in every micro-batch. The file holds two samples beside the
+model, to find the cuts by. Every process loads the whole model and then keeps its stage. The processes run on the CPUs
+of one machine; there is no CUDA path.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PipelineInference(DistributedRuntime):
-    """One stage of the network in each process, a batch's parts passing through them."""
+    """Serves one stage of the network in each process; a batch's parts pass through the stages."""
 
-    micro_batches: int = Field(4, ge=1, description="parts of a batch; fewer wait more, more compute less well")
+    micro_batches: int = Field(4, ge=1, description="parts of a batch; few wait more, many compute less well")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1811.06965"
     suffix: ClassVar[str] = ".stages"
@@ -45,7 +45,7 @@ class PipelineInference(DistributedRuntime):
     model_partition: ClassVar[str] = "by layers: each process has the parameters of its stage"
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """See `Runtime`."""
+        """Save the module with two samples to find the cuts by: see `Runtime`."""
         import torch
 
         from breakeven.components.exporting import two_samples
@@ -82,7 +82,7 @@ class PipelineInference(DistributedRuntime):
 
 
 def _work(rank: Rank, stage: nn.Module, micro_batches: int, *inputs: Tensor) -> None:
-    """Take a batch's parts through a stage, from the one before it to the one behind."""
+    """Run a batch's parts through this stage: receive from the stage before, send to the next one."""
     import torch
 
     parts, outputs = min(len(inputs[0]), micro_batches), []
@@ -94,4 +94,4 @@ def _work(rank: Rank, stage: nn.Module, micro_batches: int, *inputs: Tensor) -> 
         else:
             outputs.append(made)
     if outputs:
-        rank.send(0, torch.cat(outputs))  # all at once: rank 0 takes nothing while it has parts of its own to do
+        rank.send(0, torch.cat(outputs))  # all at once: rank 0 receives nothing while it computes its own parts

@@ -1,26 +1,27 @@
-"""Pipeline parallelism: layers split over processes, through which micro-batches run (GPipe and 1F1B).
+"""Pipeline parallelism: splits the layers over processes, and runs micro-batches through them (GPipe and 1F1B).
 
 Each process has one stage of the network. A batch is split into micro-batches, so that a stage computes one while the
-next stage has the one before; gradients add up over them. GPipe (Huang et al., arXiv:1811.06965) runs all forward
-passes, then all backward passes; 1F1B (Narayanan et al., arXiv:1806.03377) alternates them, and so holds activations
-of as many micro-batches as there are stages. Stages of p processes with m micro-batches wait (p - 1) / (m + p - 1) of
-the time, where all take the same. torch's schedules. Only activations at a cut and their gradients are sent.
+next stage computes the one before. Gradients add up over the micro-batches. GPipe (Huang et al., arXiv:1811.06965) runs
+all forward passes, then all backward passes. 1F1B (Narayanan et al., arXiv:1806.03377) alternates them, and so holds
+activations of only as many micro-batches as there are stages. With p equally slow stages and m micro-batches, a stage
+waits (p - 1) / (m + p - 1) of the time. The schedules are torch's. The processes send only activations at a cut and
+their gradients.
 
-A cut lies at the call of any module, tried in the order of how evenly it splits the operations: the first one where
-the two parts, on two samples, give what the network does. Each stage runs the network's own forward and leaves it
-where it ends; what comes before where it begins is run on shapes alone.
+A cut lies at a module's call. Modules are tried in the order of how evenly they split the operations, and the first one
+is taken whose two parts give the network's outputs on two samples. Each stage runs the network's own forward pass and
+leaves it at its end. It runs the layers before its beginning on shapes only.
 
-Limits: batch normalisation sees micro-batches, and its statistics move once for each. Dropout draws by stage. Refused
-are networks whose values pass by every place to cut them (embeddings that are used beside their encoder), that share
-weights over stages, or that leave a stage next to nothing to do. Operations are a rough measure of time. The first
-batch of a new shape (texts of another length) costs a micro-batch more. A killed training starts again. Verified on
-CPUs, with two and four processes; the CUDA path has not been run.
+Limits: batch normalisation sees micro-batches, and updates its statistics once per micro-batch. Each stage draws its
+own dropout. The method refuses networks whose values pass by every place to cut them (such as embeddings that are also
+used behind their encoder), that share weights over stages, or that leave a stage almost no work. Operations are a rough
+measure of time. The first batch of a new shape (texts of another length) costs one micro-batch more. A killed training
+starts again. Verified on CPUs, with two and four processes; the CUDA path has not been run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -35,15 +36,17 @@ if TYPE_CHECKING:
     from breakeven.method import Loss
     from breakeven.task import Task
 
-TRIED_ON = 2  # samples
+    from ._pipeline import Pipeline
+
+TRIED_ON = 2  # samples that cuts are tried on
 
 
 @dataclass(frozen=True)
 class PipelineParallel(DistributedTraining):
-    """One stage of the network per device, a batch's parts passing through them."""
+    """Trains one stage of the network per device; a batch's parts pass through the stages."""
 
     schedule: Literal["gpipe", "1f1b"] = Field("gpipe", description="all forward passes first, or one of each in turn")
-    micro_batches: int = Field(4, ge=1, description="equal parts of a batch; fewer wait more, more compute less well")
+    micro_batches: int = Field(4, ge=1, description="equal parts of a batch; few wait more, many compute less well")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1811.06965"
     data_partition: ClassVar[str] = "by time: every sample passes all processes, in micro-batches"
@@ -67,7 +70,7 @@ class PipelineParallel(DistributedTraining):
         """See `DistributedTraining`."""
         from breakeven.components import training_ranks
 
-        from . import _pipeline  # noqa: F401  # in the process that others are forked from: imported once
+        from . import _pipeline  # noqa: F401  # imported once, in the process that the others are forked from
 
         return training_ranks.model_parallel(hardware, data_ranks=1)
 
@@ -86,8 +89,8 @@ class PipelineParallel(DistributedTraining):
 
     def gradients(self, model: nn.Module, inputs: tuple[Tensor, ...], target: Tensor, loss: Loss) -> Tensor:
         """See `TrainingMethod`."""
-        return model.gradients(self.schedule, self.micro_batches, inputs, target, loss)
+        return cast("Pipeline", model).gradients(self.schedule, self.micro_batches, inputs, target, loss)
 
     def whole_state(self, model: nn.Module) -> dict[str, Tensor]:
         """See `TrainingMethod`."""
-        return model.whole_state()
+        return cast("Pipeline", model).whole_state()

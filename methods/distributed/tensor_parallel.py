@@ -1,22 +1,22 @@
-"""Tensor-parallel training: layers split by channels, partial results merged (Shoeybi et al., arXiv:1909.08053).
+"""Tensor-parallel training: splits layers by channels and sums partial results (Shoeybi et al., arXiv:1909.08053).
 
-Every process sees the whole batch. Of two layers that follow one another, each process has some of the channels
-between them: columns of the first layer's matrix, rows of the second's, and what lies between, such as batch
-normalisation. The second layers' results are partial, and summed over the processes; so is, on the way back, the
-gradient of what goes into the first. Layers are dense or convolutions; of the attention of timm's vision transformers
-and of BERT, each process has some of the heads. torch's `parallelize_module` applies the plan that is found.
+Every process sees the whole batch. Where two layers follow one another, each process has some of the channels between
+them: columns of the first layer's matrix, rows of the second's, and the same channels of layers between, such as batch
+normalisation. The second layer's results are partial, and are summed over the processes. In the backward pass, the
+gradient of the first layer's inputs is summed too. Layers may be dense or convolutions. In the attention of timm's
+vision transformers and of BERT, each process has some of the heads. torch's `parallelize_module` applies the plan.
 
-Limits: pairs are found by following a network's code without data, from its first layer on, and a layer is in one pair.
-Where there is none, and where the channels do not divide by the number of processes, layers stay whole; so do recurrent
-ones, embeddings and other attention. What is whole is computed in every process. Dropout hides the same of each
-process's channels. Activations are sent, which for a large batch and a small network are more than its gradients. A
-killed training starts again. Verified on CPUs; the CUDA path has not been run.
+Limits: pairs of layers are found by following the network's code without data, from its first layer on; a layer is in
+one pair at most. Layers without a pair stay whole, and so do layers whose channels do not divide by the number of
+processes, recurrent layers, embeddings and other attention. Every process computes the whole layers. Dropout drops the
+same channels of each process's share. The processes send activations, which for a large batch and a small network are
+more than its gradients. A killed training starts again. Verified on CPUs; the CUDA path has not been run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic.dataclasses import dataclass
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TensorParallel(DistributedTraining):
-    """Some of the channels, or heads, in each process."""
+    """Trains some of the channels, or heads, in each process."""
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1909.08053"
     data_partition: ClassVar[str] = "none: each process has all samples"
@@ -64,4 +64,5 @@ class TensorParallel(DistributedTraining):
         """See `TrainingMethod`."""
         from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
-        return get_model_state_dict(model, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+        options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return cast("dict[str, Tensor]", get_model_state_dict(model, options=options))

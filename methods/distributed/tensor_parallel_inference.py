@@ -1,14 +1,15 @@
-"""Tensor-parallel inference: layers split by channels, partial results merged (Shoeybi et al., arXiv:1909.08053). One
-sample is split too, so that a request may be answered sooner, where a layer computes for longer than its result takes
-to be merged. Speed-ups are over eager in one process of the same profile, which leaves the cores of the others idle.
+"""Tensor-parallel inference: splits layers by channels and sums partial results (Shoeybi et al., arXiv:1909.08053).
+Even one sample is split, so a request is answered sooner where a layer computes for longer than its results take to be
+summed. Speed-ups are over eager in one process of the same profile, which leaves the other processes' cores idle.
 
-The plan is that of `tensor_parallel`: of two layers that follow one another each process has some of the channels
-between them, and of attention some of the heads; what the second layer makes is summed over the processes, through
-memory that they share. Every process, one per device of the profile, has the whole batch.
+The plan is that of `tensor_parallel`: where two layers follow one another, each process has some of the channels
+between them; in attention, it has some of the heads. The second layer's results are summed over the processes, through
+shared memory. Each device of the profile has one process, which has the whole batch.
 
-Limits: as of `tensor_parallel`; what stays whole is computed in every process, and a network without such layers, as
-quantised ones are, is refused. Every process loads the whole model and then keeps its part. Processes of one machine,
-on CPUs; there is no CUDA path. Sums of more than two processes differ by rounding from one to the other.
+Limits: those of `tensor_parallel`. Every process computes the whole layers that cannot be split. A network without
+layers to split, such as a quantised one, is refused. Every process loads the whole model and then keeps its part. The
+processes run on the CPUs of one machine; there is no CUDA path. With more than two processes, their sums differ by
+rounding.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TensorParallelInference(DistributedRuntime):
-    """Some of the channels, or heads, in each process."""
+    """Serves some of the channels, or heads, in each process."""
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1909.08053"
     suffix: ClassVar[str] = ".pt"
@@ -58,7 +59,7 @@ class TensorParallelInference(DistributedRuntime):
 
         def make(rank: Rank) -> Callable[..., Tensor]:
             for name, style in found.items():
-                style._apply(module.get_submodule(name), rank)  # type: ignore[arg-type]  # all it asks of a mesh
+                style._apply(module.get_submodule(name), rank)  # type: ignore[arg-type]  # a rank has the methods that a style asks of a mesh
 
             def lead(*inputs: Tensor) -> Tensor:
                 rank.broadcast(*inputs)

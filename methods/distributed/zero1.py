@@ -1,9 +1,9 @@
-"""Data-parallel training whose optimiser states are sharded (ZeRO stage 1; Rajbhandari et al., SC 2020).
+"""Data-parallel training that shards optimiser states (ZeRO stage 1; Rajbhandari et al., SC 2020).
 
-As `ddp`, but each process keeps AdamW's moments of its share of the parameters only: it updates those and sends them
-to the others. torch's ZeroRedundancyOptimizer.
+It trains as `ddp` does, but each process keeps AdamW's moments of its share of the parameters only. The process updates
+that share and sends it to the others. The optimiser is torch's ZeroRedundancyOptimizer.
 
-Limits: parameters and gradients are whole in every process, and every step sends the parameters beside the gradients.
+Limits: every process holds all parameters and gradients, and every step sends the parameters beside the gradients.
 Verified on CPUs; the CUDA path has not been run on more than one GPU.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Zero1(DistributedTraining):
-    """Gradients averaged as in `ddp`, each process updating its share of the parameters."""
+    """Trains with gradients averaged as in `ddp`; each process updates its share of the parameters."""
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1910.02054"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"
@@ -49,5 +49,5 @@ class Zero1(DistributedTraining):
         from torch.optim import AdamW
 
         optimizer = ZeroRedundancyOptimizer(list(parameters), AdamW, lr=learning_rate, weight_decay=weight_decay)
-        optimizer.defaults |= optimizer.optim.defaults  # where schedules look for what they may change
+        optimizer.defaults |= optimizer.optim.defaults  # learning-rate schedules look here for options they may change
         return optimizer

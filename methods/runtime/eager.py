@@ -1,7 +1,7 @@
-"""Eager PyTorch: the module itself, saved whole and called as it is. Every other runtime is compared with it.
+"""Eager PyTorch: saves the whole module and calls it as it is. Every other runtime is compared with it.
 
 Reference: https://docs.pytorch.org/docs/stable/notes/serialization.html
-Limits: the file is a pickle, which runs code when loaded: load only files whose sha256 the pipeline wrote.
+Limits: the file is a pickle, which runs code when it is loaded. Load only files whose sha256 the pipeline wrote.
 """
 
 from __future__ import annotations

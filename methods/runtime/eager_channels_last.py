@@ -1,7 +1,7 @@
-"""Eager PyTorch with images and the weights of convolutions in channels-last order, which oneDNN's kernels prefer.
+"""Eager PyTorch with images and convolutions' weights in channels-last order, which oneDNN's kernels prefer.
 
 Reference: https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html
-Limits: nothing to gain without convolutions over 4-d inputs, which is refused. The file is a pickle, as eager's.
+Limits: a model without convolutions over 4-d inputs gains nothing and is refused. The file is a pickle, as eager's is.
 """
 
 from __future__ import annotations
@@ -25,13 +25,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EagerChannelsLast(Runtime):
-    """Calls the module in inference mode; putting the inputs in order is part of the call."""
+    """Calls the module in inference mode; the call includes reordering the inputs."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/tutorials/intermediate/memory_format_tutorial.html"
     suffix: ClassVar[str] = ".nhwc"
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure if there are no 4-d inputs or no 4-d weights."""
+        """Save the module in channels-last order: see `Runtime`.
+
+        Raises:
+            CellFailure: `unsupported`, where there are no 4-d inputs or no 4-d weights.
+        """
         import torch
 
         weights = chain(model.parameters(), model.buffers())

@@ -1,11 +1,11 @@
-"""Eager PyTorch on a GPU in half precision, with linear layers whose weights are zero in the 2:4 pattern multiplied by
-sparse tensor cores. It serves what `semi_structured_pruning` makes.
+"""Eager PyTorch on a GPU in half precision, where sparse tensor cores multiply linear layers whose weights have the 2:4
+pattern of zeros. It serves models of `semi_structured_pruning`.
 
 Reference: https://docs.pytorch.org/docs/stable/sparse.html#sparse-semi-structured-tensors; Mishra et al. 2021,
 arXiv:2104.08378.
-Limits: written from the documentation and not run on a GPU yet. NVIDIA GPUs from Ampere on. Convolutions, attention as
-`nn.MultiheadAttention` writes it and layers whose shape the kernels refuse are multiplied densely, and half precision
-alone is a part of the gain. The file is a pickle: load only files whose sha256 the pipeline wrote.
+Limits: written from the documentation and not run on a GPU yet. It needs an NVIDIA GPU from Ampere on. Convolutions,
+`nn.MultiheadAttention` and layers whose shape the kernels refuse are multiplied densely. Half precision by itself is a
+part of the gain. The file is a pickle: load only files whose sha256 the pipeline wrote.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-MULTIPLE = 64  # of both sides of a matrix: what every backend takes in half precision
+MULTIPLE = 64  # both sides of a matrix are multiples of it: every backend takes these in half precision
 
 
 @dataclass(frozen=True)
 class EagerSparse(Runtime):
-    """Calls the module in inference mode, its 2:4 weights in a compressed format."""
+    """Calls the module in inference mode, with its 2:4 weights in a compressed format."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/sparse.html"
     suffix: ClassVar[str] = ".sparse"
@@ -61,7 +61,7 @@ class EagerSparse(Runtime):
 
 
 def compress(model: nn.Module) -> int:
-    """Store in place every weight that the sparse kernels can take; how many there were."""
+    """Compress in place every weight that the sparse kernels take; return the number of these weights."""
     from torch import nn
     from torch.sparse import to_sparse_semi_structured
 
@@ -72,7 +72,7 @@ def compress(model: nn.Module) -> int:
 
 
 def is_two_of_four(weight: Tensor) -> bool:
-    """Whether no four neighbouring inputs have more than two weights, in a matrix of a shape for the kernels."""
+    """Return whether every four neighbouring inputs have at most two weights, and the kernels take the shape."""
     if any(size % MULTIPLE for size in weight.shape):
         return False
     return int((weight.detach().reshape(-1, 4) != 0).sum(1).max()) <= 2

@@ -1,7 +1,8 @@
-"""ExecuTorch on the CPU: the module lowered for PyTorch's runtime for phones, with XNNPACK's kernels where they serve.
+"""ExecuTorch on the CPU: lowers the module for PyTorch's runtime for phones, with XNNPACK's kernels where possible.
 
 Reference: https://docs.pytorch.org/executorch/stable/backends/xnnpack/xnnpack-overview.html
-Limits: CPU profiles only; an optional package. Batches above 256 samples are served in parts: memory is planned ahead.
+Limits: CPU profiles only; an optional package. Batches above 256 samples are served in parts, because the program
+plans its memory ahead.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-LARGEST = 256  # batch
+LARGEST = 256  # samples per batch
 MISSING = "the package executorch is not installed: run 'pip install executorch'"
 
 
@@ -40,7 +41,11 @@ class ExecuTorch(Runtime):
         return None if find_spec("executorch") else MISSING
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure if the exporter refuses the model, or the file gives other outputs."""
+        """Write the program: see `Runtime`.
+
+        Raises:
+            CellFailure: the package is missing, the exporter refuses the model, or the file gives other outputs.
+        """
         import torch
 
         from breakeven.components.exporting import refused, require_same_outputs, two_samples
@@ -69,7 +74,7 @@ def _lower(model: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
 
     from breakeven.components.exporting import program
 
-    # What PyTorch's own kernels take depends on the batch, and would narrow its range.
+    # PyTorch's own kernels depend on the batch size, and would narrow its range.
     with torch.no_grad(), mkldnn.flags(enabled=False), nnpack.flags(enabled=False):
         exported = program(model, inputs, LARGEST)
         return to_edge_transform_and_lower(exported, partitioner=[XnnpackPartitioner()]).to_executorch().buffer

@@ -1,7 +1,7 @@
-"""ONNX Runtime on the CPU: the module exported to an ONNX graph, served by its own kernels and graph fusions.
+"""ONNX Runtime on the CPU: exports the module to an ONNX graph, and serves it by ONNX Runtime's kernels and fusions.
 
 Reference: https://onnxruntime.ai/docs/performance/tune-performance/. The graph takes any batch size.
-Limits: CPU profiles only. The shape of the inputs is fixed but for the batch.
+Limits: CPU profiles only. Apart from batch and length, the shape of the inputs is fixed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from pydantic.dataclasses import dataclass
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-OPSETS = (23, 20)  # 23 has attention as one operator, a tenth faster at batch 1, but runs not with every mask
+OPSETS = (23, 20)  # 23 has attention as one operator, a tenth faster at batch 1, but fails with some masks
 
 
 @dataclass(frozen=True)
@@ -39,31 +39,39 @@ class OnnxRuntime(Runtime):
         return None
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure if the exporter refuses the model, or the graph gives other outputs."""
+        """Write the graph: see `Runtime`.
+
+        Raises:
+            CellFailure: the exporter refuses the model, or the graph gives other outputs.
+        """
         from breakeven.components.exporting import two_samples
 
         inputs = two_samples(example_inputs)
-        logging.getLogger("onnxscript").setLevel(logging.ERROR)  # it warns of constants it cannot fold
+        logging.getLogger("onnxscript").setLevel(logging.ERROR)  # it warns of constants that it cannot fold
+        failure: str | None = None
         for opset in OPSETS:
             if (failure := _export(model, inputs, path, opset)) is None:
                 return
-        raise CellFailure("method_error", failure)
+        raise CellFailure("method_error", str(failure))
 
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
         return _serve(path, hardware.threads)
 
 
 def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int) -> str | None:
-    """Write the graph and check it: what went wrong, or None."""
+    """Write the graph and check it; return the reason where that failed, else None."""
     import onnx
     import torch
     from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, NotImplemented
 
     from breakeven.components.exporting import same_outputs, varying
 
-    how = {"dynamic_shapes": varying(inputs), "opset_version": opset}
+    shapes = varying(inputs)
     try:
-        graph = torch.onnx.export(model, tuple(inputs), dynamo=True, verbose=False, **how).model_proto
+        written = torch.onnx.export(
+            model, tuple(inputs), dynamo=True, verbose=False, dynamic_shapes=shapes, opset_version=opset
+        )
+        graph = cast(torch.onnx.ONNXProgram, written).model_proto
         for part in (graph.graph, *graph.graph.node, *graph.graph.value_info):
             part.ClearField("metadata_props")  # source lines and paths: a tenth of a small file
         onnx.save(graph, path)
@@ -79,9 +87,9 @@ def _serve(path: Path, threads: int) -> Callable[..., Tensor]:
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-    # Idle workers otherwise spin on after a call, on a core that whoever computes next is to have.
+    # Otherwise idle workers keep spinning after a call, on a core that the next computation needs.
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    # The fused Add + LayerNormalization is eight times slower than the two on a CPU.
+    # On a CPU, the fused Add + LayerNormalization is eight times slower than the two operators.
     how = {"providers": ["CPUExecutionProvider"], "disabled_optimizers": ["SkipLayerNormFusion"]}
     session = onnxruntime.InferenceSession(path, options, **how)
     names = [node.name for node in session.get_inputs()]

@@ -1,7 +1,8 @@
-"""OpenVINO on the CPU: the module converted to Intel's graph format, served by its own kernels and graph fusions.
+"""OpenVINO on the CPU: converts the module to Intel's graph format, and serves it by OpenVINO's kernels and fusions.
 
 Reference: https://docs.openvino.ai/2026/openvino-workflow/running-inference.html. The graph takes any batch size.
-Limits: CPU profiles only; an optional package. Float layers compute in float32, not in the bfloat16 it would choose.
+Limits: CPU profiles only; an optional package. Float layers compute in float32, not in
+the bfloat16 that OpenVINO would choose.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ MISSING = "the package openvino is not installed: run 'pip install openvino'"
 
 @dataclass(frozen=True)
 class OpenVino(Runtime):
-    """Serves an archive of OpenVINO's two files; tools that work on the graph read and write it here."""
+    """Serves an archive of OpenVINO's two files. Tools that work on the graph use `read` and `write`."""
 
     reference: ClassVar[str] = "https://docs.openvino.ai/2026/openvino-workflow/running-inference.html"
     suffix: ClassVar[str] = ".openvino"
@@ -44,7 +45,11 @@ class OpenVino(Runtime):
         return None if find_spec("openvino") else MISSING
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure if the converter refuses the model, or the file gives other outputs."""
+        """Write the archive: see `Runtime`.
+
+        Raises:
+            CellFailure: the package is missing, the converter refuses the model, or the file gives other outputs.
+        """
         from torch._dynamo.exc import TorchDynamoException
 
         from breakeven.components.exporting import open_shape, program, refused, require_same_outputs, two_samples
@@ -53,7 +58,7 @@ class OpenVino(Runtime):
         from openvino.frontend import GeneralFailure, OpConversionFailure
 
         try:
-            # Not by its own tracing, which keeps one branch where the module decides by the values of its inputs.
+            # OpenVINO's own tracing would keep one branch where the module decides by the values of its inputs.
             graph = openvino.convert_model(program(model, inputs))
             graph.reshape(dict(enumerate(open_shape(inputs))))
             self.write(graph, path)
@@ -67,7 +72,7 @@ class OpenVino(Runtime):
         return _serve(self.read(path), hardware.threads)
 
     def read(self, path: Path) -> Any:
-        """The `openvino.Model` in a file."""
+        """Return the `openvino.Model` in a file."""
         with ZipFile(path) as archive:
             return _openvino().Core().read_model(archive.read(GRAPH), archive.read(WEIGHTS))
 
@@ -80,7 +85,7 @@ class OpenVino(Runtime):
 
 
 def _openvino() -> Any:
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else it reports its use to Intel
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else OpenVINO reports its use to Intel
     try:
         import openvino
     except ImportError as error:
@@ -96,7 +101,7 @@ def _serve(graph: Any, threads: int) -> Callable[..., Tensor]:
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
         "INFERENCE_PRECISION_HINT": "f32",
-        "ENABLE_CPU_PINNING": False,  # no other runtime chooses its cores
+        "ENABLE_CPU_PINNING": False,  # no other runtime pins its threads to cores
     }
     request = _openvino().compile_model(graph, "CPU", how).create_infer_request()
 

@@ -1,8 +1,8 @@
-"""TensorRT on an NVIDIA GPU: the module compiled to engines of fused kernels, by Torch-TensorRT.
+"""TensorRT on an NVIDIA GPU: compiles the module to engines of fused kernels, by Torch-TensorRT.
 
 Reference: https://docs.pytorch.org/TensorRT/. Batches above 256 samples are served in parts.
-Limits: CUDA profiles only; an optional package. The export needs the GPU, and the file serves on GPUs of that model
-only. Float layers compute in float32. Unverified on a GPU: written from the documentation, never run.
+Limits: CUDA profiles only; an optional package. The export needs the GPU, and the file serves only on GPUs of that
+model. Float layers compute in float32. Written from the documentation and never run on a GPU.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-LARGEST, USUAL = 256, 32  # batches: an engine is built for a range, and tuned for one of it
+LARGEST, USUAL = 256, 32  # samples per batch: an engine is built for a range, and tuned for one size in it
 MISSING = "the package torch-tensorrt is not installed: run 'pip install torch-tensorrt'"
 
 
@@ -33,7 +33,7 @@ class TensorRT(Runtime):
     """Serves an exported program that holds TensorRT engines."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/TensorRT/"
-    suffix: ClassVar[str] = ".pt2"  # which torch.export insists on
+    suffix: ClassVar[str] = ".pt2"  # torch.export insists on it
     package: ClassVar[str] = "torch-tensorrt"
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
@@ -42,7 +42,11 @@ class TensorRT(Runtime):
         return None if find_spec("torch_tensorrt") else MISSING
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure without a GPU, if TensorRT refuses the model, or the file gives other outputs."""
+        """Write the engines: see `Runtime`.
+
+        Raises:
+            CellFailure: the package or a GPU is missing, TensorRT refuses the model, or the file gives other outputs.
+        """
         import torch
 
         from breakeven.components.exporting import (
@@ -74,7 +78,7 @@ class TensorRT(Runtime):
             compiled = torch_tensorrt.dynamo.compile(
                 program(model, inputs, LARGEST), arg_inputs=ranges, disable_tf32=True
             )
-            # Of ranges alone it would take the batches of two inputs for two numbers.
+            # From ranges alone it would take the batch sizes of two inputs for two different numbers.
             torch_tensorrt.save(compiled, str(path), arg_inputs=tuple(inputs), dynamic_shapes=varying(inputs, LARGEST))
         except RuntimeError as error:
             raise refused(error) from error

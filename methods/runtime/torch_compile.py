@@ -1,8 +1,8 @@
-"""PyTorch's compiler: the module exported to a graph and compiled ahead of time to machine code, in one package.
+"""PyTorch's compiler: exports the module to a graph and compiles it ahead of time to machine code, in one package.
 
 Reference: https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html. The package takes any batch size.
-Limits: CPU profiles only. The export needs a C++ compiler, and compiles for the machine it runs on: serve it there.
-In PyTorch 2.14, a quantised convolution of one input channel compiles wrongly for a varying batch, which is refused.
+Limits: CPU profiles only. The export needs a C++ compiler, and compiles for the machine it runs on: serve the package
+there. PyTorch 2.14 miscompiles a quantised convolution of one input channel for a varying batch; it is refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TorchCompile(Runtime):
-    """Serves an AOTInductor package, its weights frozen."""
+    """Serves an AOTInductor package with frozen weights."""
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/torch.compiler_aot_inductor.html"
     suffix: ClassVar[str] = ".pt2"
@@ -38,7 +38,11 @@ class TorchCompile(Runtime):
         return None
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure without a C++ compiler, if the model does not compile, or gives other outputs then."""
+        """Compile the model and write the package: see `Runtime`.
+
+        Raises:
+            CellFailure: a C++ compiler is missing, the model does not compile, or the package gives other outputs.
+        """
         import torch
         from torch._inductor.config import cpp
 
@@ -80,14 +84,14 @@ def _compile(program: ExportedProgram, path: Path) -> None:
     convolves = any(node.target in (aten.conv1d.default, aten.conv2d.default) for node in program.graph.nodes)
     how = {
         "freezing": True,
-        # Where the batch varies, oneDNN would pack the float weights of convolutions anew in every call. The first
-        # graph that a process compiles decides it for all: an export has a process of its own.
+        # Where the batch varies, oneDNN would pack the float weights of convolutions again in every call. The first
+        # graph that a process compiles decides this for all its graphs, but an export has its own process.
         "cpp.weight_prepack": _quantised(program) or not convolves,
-        "cpp.dynamic_threads": True,  # not the number of threads of the process that compiles
+        "cpp.dynamic_threads": True,  # else the compiling process's number of threads is fixed
         "compile_threads": 1,
     }
     logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)  # it warns of a missing GPU
-    with fresh_cache():  # the time that compiling takes is a figure of its row
+    with fresh_cache():  # the compile time is a figure of the row
         aoti_compile_and_package(program, package_path=str(path), inductor_configs=how)
 
 

@@ -1,8 +1,8 @@
-"""TorchScript: the module traced once to a graph, its weights frozen into it, served without Python.
+"""TorchScript: traces the module once to a graph with frozen weights, and serves the graph without Python.
 
 Reference: https://docs.pytorch.org/docs/stable/jit.html. The graph takes any batch size.
-Limits: CPU profiles only, and deprecated in PyTorch. Of a branch on the values of the inputs, the graph keeps the case
-it was traced with; a batch of other samples than those of the check may then go wrong unseen.
+Limits: CPU profiles only, and deprecated in PyTorch. Where the module branches on the values of its inputs, the graph
+keeps the traced branch only; a batch unlike those of the check may then give wrong outputs unnoticed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TorchScript(Runtime):
-    """Serves a frozen trace, optionally with convolutions in oneDNN's own layout."""
+    """Serves a frozen trace, optionally with convolutions in oneDNN's layout."""
 
     onednn: bool = Field(
         False, description="oneDNN's layout of convolutions: faster in large batches, slower one by one"
@@ -42,7 +42,11 @@ class TorchScript(Runtime):
         return None
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:
-        """Raises CellFailure if the tracer refuses the module, or the graph gives other outputs."""
+        """Write the graph: see `Runtime`.
+
+        Raises:
+            CellFailure: the tracer refuses the module, or the graph gives other outputs.
+        """
         from breakeven.components.exporting import refused, require_same_outputs, two_samples
 
         inputs = two_samples(example_inputs)
@@ -64,7 +68,7 @@ class TorchScript(Runtime):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # deprecated
             module = torch.jit.load(path)
-            if self.onednn:  # not before it is saved: weights in oneDNN's layout cannot be
+            if self.onednn:  # after loading: weights in oneDNN's layout cannot be saved
                 module = torch.jit.optimize_for_inference(module)
 
         def call(*inputs: Tensor) -> Tensor:
@@ -78,5 +82,5 @@ def _trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> ScriptModule:
     import torch
 
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # deprecated, and doubts about branches, which the check of outputs settles
+        warnings.simplefilter("ignore")  # of deprecation, and of branches, which the check of outputs covers
         return torch.jit.freeze(torch.jit.trace(model, inputs, check_trace=False))

@@ -1,4 +1,4 @@
-"""Plain training in one process: what every other way of training is compared with."""
+"""Plain training in one process: the reference that every other training method is compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SingleDevice(TrainingMethod):
-    """One process on one device, in float32."""
+    """Trains in one process on one device, in float32."""
 
     data_partition: ClassVar[str] = "none: one process has all samples"
     model_partition: ClassVar[str] = "none: one process has the whole"

@@ -1,24 +1,25 @@
-"""What a weight is worth, and the gradients that one of the measures needs."""
+"""Measures of a weight's worth, and the gradients that one of them needs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from breakeven.method import Batch
+from breakeven.method import Batch, Loss
 
 
 def worth(weight: nn.Parameter, importance: str) -> Tensor:
-    """What each element counts for; to be summed over all that belong to a channel."""
+    """Return the worth of each element; a channel's worth is the sum over its elements."""
     if importance == "taylor":
-        return (weight * weight.grad).abs().detach()
+        return (weight * cast(Tensor, weight.grad)).abs().detach()
     return weight.detach().abs() ** (1 if importance == "l1" else 2)
 
 
-def gradients(model: nn.Module, loss: Callable[[Tensor, Tensor], Tensor], batches: Iterator[Batch]) -> None:
-    """Leave the loss's gradients in the parameters: zeros where the loss does not depend on one."""
+def gradients(model: nn.Module, loss: Loss, batches: Iterator[Batch]) -> None:
+    """Leave the loss's gradients in the parameters; zeros where the loss does not depend on a parameter."""
     for inputs, target in batches:
         loss(model(*inputs), target).backward()
     for parameter in model.parameters():

@@ -1,4 +1,4 @@
-"""Which hidden units of GRU and LSTM layers go."""
+"""Chooses and removes hidden units of GRU and LSTM layers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def is_recurrent(module: nn.Module) -> bool:
-    """Whether torch-pruning cannot follow channels through it."""
+    """Return whether a module is recurrent: torch-pruning cannot follow channels through it."""
     return isinstance(module, (nn.RNNBase, nn.RNNCellBase))
 
 
 def shrink(model: nn.Module, method: ChannelPruning) -> tuple[nn.Module, bool]:
-    """The model with fewer units in its GRU and LSTM layers, and whether any went."""
-    smaller = {}
+    """Return the model with fewer units in its GRU and LSTM layers, and whether any unit was removed."""
+    smaller: dict[nn.Module, nn.Module] = {}
     for layer in model.modules():
-        if type(layer) in (nn.GRU, nn.LSTM) and not layer.proj_size:
+        if isinstance(layer, nn.RNNBase) and type(layer) in (nn.GRU, nn.LSTM) and not layer.proj_size:
             left = round(layer.hidden_size * (1 - method.ratio)) // method.round_to * method.round_to
             if 0 < left < layer.hidden_size:
                 smaller[layer] = Widened(layer, best_units(layer, left, method.importance))
@@ -34,7 +34,7 @@ def shrink(model: nn.Module, method: ChannelPruning) -> tuple[nn.Module, bool]:
 
 
 def best_units(layer: nn.RNNBase, count: int, importance: str) -> list[Tensor]:
-    """The units to keep, in order: for every layer of the stack, and in it for every direction."""
+    """Return the indices of the units to keep, ascending, for every layer of the stack and every direction in it."""
     suffixes, size = suffixes_of(layer), layer.hidden_size
     incoming, between = (
         [worth(getattr(layer, f"weight_{kind}_{suffix}"), importance) for suffix in suffixes] for kind in ("ih", "hh")
@@ -44,7 +44,7 @@ def best_units(layer: nn.RNNBase, count: int, importance: str) -> list[Tensor]:
         gates = (own.sum(1) + recurrent.sum(1)).view(-1, size)
         scores.append(gates.sum(0) + recurrent.sum(0))
     directions = 2 if layer.bidirectional else 1
-    for number, read in enumerate(incoming[directions:]):  # the next layer of the stack reads all directions of this
+    for number, read in enumerate(incoming[directions:]):  # a layer reads all directions of the layer below
         for direction, columns in enumerate(read.sum(0).split(size)):
             scores[number // directions * directions + direction] += columns
     return [score.topk(count).indices.sort().values for score in scores]

@@ -1,12 +1,12 @@
-"""Half precision: weights stored and multiplied in 16 bits instead of 32. Inputs are cast on the way in, outputs back
-to float32 on the way out. It needs no data and no training.
+"""Half precision: weights are stored and multiplied in 16 bits instead of 32. Inputs are cast to 16 bits, and outputs
+back to float32. It needs no training, and data only to check for overflow.
 
 Reference: Micikevicius et al. 2018, arXiv:1710.03740 (float16); Kalamkar et al. 2019, arXiv:1905.12322 (bfloat16).
-float16 has the finer steps, bfloat16 float32's range: what overflows beyond 65504 in the one does not in the other.
+float16 has finer steps, but overflows beyond 65504; bfloat16 has the range of float32.
 
-Limits: halves the file everywhere, but computes faster only on hardware with 16-bit arithmetic: GPUs, and CPUs with
-AVX512-FP16, AVX512-BF16 or AMX. On others it is slower than float32. Inputs of integer type, such as token ids and
-masks, stay as they are. A runtime may compute in float32 inside, or refuse the type.
+Limits: the file is half as large everywhere, but only hardware with 16-bit arithmetic computes faster: GPUs, and CPUs
+with AVX512-FP16, AVX512-BF16 or AMX. Other hardware is slower than with float32. Inputs of integer type, such as token
+ids and masks, stay as they are. A runtime may compute in float32 inside, or refuse the type.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from breakeven.method import Change, CompressionContext, CompressionMethod
 if TYPE_CHECKING:
     from torch import nn
 
-CHECKED = 256  # training samples, for overflow
+CHECKED = 256  # training samples that are checked for overflow
 
 
 @dataclass(frozen=True)

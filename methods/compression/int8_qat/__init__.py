@@ -1,13 +1,14 @@
 """Quantisation-aware training: the network trains on while its weights and activations are rounded to 8 bits, so that
-it learns to do with them; then they are stored as integers. Batch norm is folded into the convolutions before.
+it adapts to the rounding. Then the weights are stored as integers. Batch norm is folded into the convolutions first.
 
 Reference: Jacob et al. 2018, arXiv:1712.05877, section 3, as torchao's PT2E does it: rounding in the forward pass, none
-in the backward pass, ranges of activations as moving averages. Weights are signed and per channel, activations unsigned
-and per tensor. Quantised are convolutions, linear layers and embeddings, and around convolutions sums and poolings;
-attention scores and normalisation stay in float32, and so does a thin first convolution, which is slower in 8 bits.
+in the backward pass, ranges of activations as moving averages. Weights are signed and scaled per channel, activations
+unsigned and scaled per tensor. The method quantises convolutions, linear layers and embeddings, and sums and poolings
+around convolutions. Attention scores and normalisation stay in float32. So does a thin first convolution, which is
+slower in 8 bits.
 
-Limits: CPU only. Batch norm's statistics are those of the trained model. Where `reduce_range` is off, U8S8 kernels of
-x86 CPUs without VNNI overflow.
+Limits: CPU only. Batch norm keeps the statistics of the given model. With `reduce_range` off, U8S8 kernels overflow on
+x86 CPUs without VNNI.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Int8Qat(CompressionMethod):
 
     fine_tuning: float = Field(0.25, gt=0, description="share of the task's training epochs, run again in 8 bits")
     rate: float = Field(0.03, gt=0, le=1, description="share of the recipe's learning rate")
-    teacher: bool = Field(False, description="whether it also learns from the outputs of the float32 model")
+    teacher: bool = Field(False, description="also learn from the outputs of the float32 model")
     reduce_range: bool = Field(True, description="weights in 7 bits: 8 overflow on x86 CPUs without VNNI")
 
     @property

@@ -1,4 +1,4 @@
-"""A module as a graph: one that rounds while it trains, and the one of integers that comes of it."""
+"""Makes a graph of a module that rounds while it trains, and turns the trained graph into one of integers."""
 
 from __future__ import annotations
 
@@ -17,17 +17,19 @@ from .layout import DROPOUTS
 
 
 class Rounding(nn.Module):
-    """A prepared graph that can be told to train: an exported one refuses."""
+    """A prepared graph that can be switched to training mode, which an exported graph refuses."""
 
     def __init__(self, graph: fx.GraphModule) -> None:
         super().__init__()
         self.graph = graph
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        """Call the graph."""
         return self.graph(*inputs)
 
     def train(self, mode: bool = True) -> Self:
-        # torchao's own switch would set every dropout to one half.
+        """Switch the graph's dropouts on or off, and nothing else."""
+        # torchao's own switch would set every dropout rate to one half.
         for node in self.graph.graph.nodes:
             if node.target in DROPOUTS:
                 node.args = (*node.args[:2], mode)
@@ -37,12 +39,12 @@ class Rounding(nn.Module):
 
 
 def rounding(model: nn.Module, inputs: tuple[Tensor, ...], layout: Quantizer) -> Rounding:
-    """A copy that rounds weights and activations as `layout` says, yet to be trained.
+    """Return a copy of the model that rounds weights and activations as `layout` says, not yet trained.
 
     Raises:
-        CellFailure: the model does not export, or has nothing to round.
+        CellFailure: `unsupported`, where the model does not export or has nothing to round.
     """
-    # Not prepare_qat_pt2e: for batch norm it assumes the default epsilon and momentum, and divides by its scale.
+    # prepare_qat_pt2e assumes batch norm's default epsilon and momentum, and divides by its scale: not used here.
     prepared = prepare_pt2e(exported(model, inputs), layout)
     if not any(isinstance(module, FakeQuantize) for module in prepared.modules()):
         raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
@@ -50,7 +52,7 @@ def rounding(model: nn.Module, inputs: tuple[Tensor, ...], layout: Quantizer) ->
 
 
 def integer(trained: Rounding) -> fx.GraphModule:
-    """The trained graph with integer weights, as a plain module that can be saved, exported and counted."""
+    """Return the trained graph with integer weights, as a plain module that can be saved, exported and counted."""
     trained.apply(disable_observer)
     model = savable(convert_pt2e(trained.graph))
     fit_kernels(model)

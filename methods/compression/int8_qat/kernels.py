@@ -1,6 +1,9 @@
-"""Forms of layers that ONNX Runtime computes in integers; it computes others in float32."""
+"""Rewrites layers into forms that ONNX Runtime computes in integers; it computes other forms in float32."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -35,20 +38,20 @@ def fit_kernels(model: GraphModule) -> None:
 
 
 def _whole_bias(model: GraphModule, node: Node) -> Node:
-    """The bias as integers, on the scale of the products that it is added to."""
-    source, weight, bias, *_ = node.args
+    """Store the bias as integers, on the scale of the products that it is added to."""
+    source, weight, bias, *_ = _args(node)
     step = source.args[1] * _value(model, weight.args[1])
     whole = (_value(model, bias) / step).round().clamp(INT32.min, INT32.max).to(torch.int32)
     zeros = torch.zeros_like(whole, dtype=torch.int64)
     parts = {"bias": whole, "bias_scale": step, "bias_zero": zeros}
     stored = [_store(model, f"{node.name}_{part}", value) for part, value in parts.items()]
-    how = (*stored, 0, INT32.min, INT32.max, torch.int32)
+    how: tuple[Any, ...] = (*stored, 0, INT32.min, INT32.max, torch.int32)
     return model.graph.call_function(quantised.dequantize_per_channel.default, how)
 
 
 def _multiply(model: GraphModule, node: Node) -> None:
-    """A linear layer as a product with its weight transposed once and for all."""
-    source, weight, *bias = node.args
+    """Turn a linear layer into a product with its weight, which is transposed once and for all."""
+    source, weight, *bias = _args(node)
     stored, scales, zeros, _, *rest = weight.args
     turned = _store(model, f"{node.name}_weight", _value(model, stored).t().contiguous())
     factor = model.graph.call_function(weight.target, (turned, scales, zeros, 1, *rest))
@@ -60,14 +63,19 @@ def _multiply(model: GraphModule, node: Node) -> None:
 
 
 def _look_up(model: GraphModule, node: Node) -> None:
-    """Look rows of integers up, and only those become float32: not the whole table in every call."""
-    table, *which = node.args
+    """Look up rows of integers, and turn only those into float32, instead of the whole table in every call."""
+    table, *which = _args(node)
     stored, *how = table.args
     with model.graph.inserting_before(node):
-        rows = model.graph.call_function(node.target, (stored, *which))
+        rows = model.graph.call_function(cast(Callable[..., Tensor], node.target), (stored, *which))
         result = model.graph.call_function(table.target, (rows, *how))
     node.replace_all_uses_with(result)
     model.graph.erase_node(node)
+
+
+def _args(node: Node) -> tuple[Any, ...]:
+    """Return a node's arguments: nodes and constants, as its operator takes them."""
+    return node.args
 
 
 def _is_linear(node: Node) -> bool:
@@ -84,5 +92,5 @@ def _store(model: GraphModule, name: str, value: Tensor) -> Node:
 
 
 def _value(model: GraphModule, node: Node) -> Tensor:
-    *path, name = node.target.split(".")
+    *path, name = str(node.target).split(".")
     return getattr(model.get_submodule(".".join(path)), name).detach()

@@ -1,8 +1,9 @@
-"""What is rounded where: the layout that ONNX Runtime has integer kernels for."""
+"""Chooses which tensors are rounded, and how: the layout that ONNX Runtime has integer kernels for."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch.fx import GraphModule, Node
@@ -23,22 +24,22 @@ CONVOLUTIONS = {aten.conv1d.default, aten.conv2d.default, aten.conv1d.padding, a
 RELUS = {aten.relu.default, aten.relu_.default}
 SUMS = {aten.add.Tensor, aten.add_.Tensor}
 AVERAGES = {aten.adaptive_avg_pool2d.default, aten.avg_pool2d.default}
-MOVES = {aten.max_pool2d.default, aten.flatten.using_ints}  # they give the numbers that they get
+MOVES = {aten.max_pool2d.default, aten.flatten.using_ints}  # their outputs are numbers of their inputs
 THIN = (4, 32)  # channels in and out: a smaller convolution is slower in 8 bits, as int8_static found
 DROPOUTS = {aten.dropout.default, aten.dropout_.default}
-KEY = "quantization_annotation"  # where torchao looks
+KEY = "quantization_annotation"  # the key in a node's `meta` that torchao reads
 
 ACTIVATION = QuantizationSpec(
     torch.uint8, FakeQuantize.with_args(observer=MovingAverageMinMaxObserver), 0, 255, torch.per_tensor_affine
 )
-# Weights are at hand whenever they are rounded: their range is that of now, not an average.
+# The weights themselves are at hand when they are rounded, so their range is the current one, not an average.
 ROWS = FakeQuantize.with_args(observer=MovingAveragePerChannelMinMaxObserver, averaging_constant=1.0)
 WHOLE = FakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
 EMBEDDING = QuantizationSpec(torch.int8, WHOLE, -127, 127, torch.per_tensor_symmetric)  # no product to overflow
 
 
 class OnnxRuntimeLayout(Quantizer):
-    """Both sides of a convolution and of what lies between two; the inputs of linear layers; embeddings."""
+    """Rounds both sides of convolutions and of operators between them, inputs of linear layers, and embeddings."""
 
     def __init__(self, reduce_range: bool) -> None:
         most = 63 if reduce_range else 127
@@ -46,6 +47,7 @@ class OnnxRuntimeLayout(Quantizer):
         self.rounded: set[Node] = set()  # nodes whose outputs are integers
 
     def annotate(self, model: GraphModule) -> GraphModule:
+        """Note in each node's `meta` how its inputs and its output are rounded."""
         for node in model.graph.nodes:
             if node.target is aten.embedding.default:
                 node.meta[KEY] = QuantizationAnnotation({node.args[0]: EMBEDDING}, _annotated=True)
@@ -65,16 +67,20 @@ class OnnxRuntimeLayout(Quantizer):
         return model
 
     def validate(self, model: GraphModule) -> None:
-        """Nothing to refuse: what is not annotated stays in float32."""
+        """Accept every graph: a node without an annotation stays in float32."""
 
     def _annotate(
-        self, node: Node, sources: Sequence[Node] = (), weight: dict | None = None, output: object = None
+        self,
+        node: Node,
+        sources: Sequence[Node] = (),
+        weight: dict[Node, QuantizationSpec] | None = None,
+        output: SharedQuantizationSpec | None = None,
     ) -> None:
         inputs = {source: ACTIVATION for source in sources if source not in self.rounded}
         node.meta[KEY] = QuantizationAnnotation(inputs | (weight or {}), output, _annotated=True)
 
     def _round_output(self, node: Node) -> None:
-        """After the ReLU that follows, if any: it is one operator with what comes before."""
+        """Round a node's output; if a ReLU follows, round after the ReLU, which becomes one operator with the node."""
         following = list(node.users)
         last = following[0] if len(following) == 1 and following[0].target in RELUS else node
         last.meta.setdefault(KEY, QuantizationAnnotation(_annotated=True)).output_qspec = ACTIVATION
@@ -82,6 +88,6 @@ class OnnxRuntimeLayout(Quantizer):
 
 
 def _is_thin(node: Node) -> bool:
-    outputs, inputs, *_ = node.args[1].meta["val"].shape
-    groups = node.args[6] if len(node.args) > 6 else 1
+    outputs, inputs, *_ = cast(Node, node.args[1]).meta["val"].shape
+    groups = cast(int, node.args[6]) if len(node.args) > 6 else 1
     return groups == 1 and inputs < THIN[0] and outputs <= THIN[1]

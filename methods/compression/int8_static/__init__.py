@@ -1,17 +1,17 @@
-"""Static INT8 quantisation: weights and activations in 8 bits, their ranges measured beforehand on training data.
-No training. Four tools do it, each for a runtime of its own: those of ONNX Runtime, OpenVINO, FX and PT2E.
+"""Static INT8 quantisation: weights and activations in 8 bits, with ranges that are measured on training data first. It
+needs no training. Four tools do it, each for its own runtime: those of ONNX Runtime, OpenVINO, FX and PT2E.
 
 Reference: Jacob et al. 2018, arXiv:1712.05877. `backend=onnxruntime` follows
-https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html: weights are signed and per channel,
-activations unsigned and per tensor, the pair with the fastest kernels on x86. In a transformer, the inputs of matrix
-products and the embeddings are quantised; the rest stays in float32: sums along the residual path, softmax and
+https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html: weights are signed and scaled per
+channel, activations unsigned and scaled per tensor, the pair with the fastest kernels on x86. In a transformer, inputs
+of matrix products and embeddings are quantised. The rest stays in float32: sums along the residual path, softmax and
 normalisation lose accuracy in 8 bits and gain no speed. A first convolution of few channels stays in float32 too,
-because in 8 bits its pixels take longer to gather than to multiply. `backend=openvino` is NNCF. `keep_float=auto` goes
-on where that alone loses quality: it quantises one layer at a time to see what each costs, and leaves the worst in
-float32, the fewest with which the validation set's quality comes back.
+because in 8 bits its pixels take longer to gather than to multiply. `backend=openvino` uses NNCF. `keep_float=auto`
+goes on where quality is lost: it quantises one layer at a time to measure each layer's cost, and leaves in float32 the
+fewest of the costliest layers that bring back the quality on the validation set.
 
-Limits: CPU only. Where `reduce_range` is off, U8S8 kernels of x86 CPUs without VNNI overflow. `keep_float=auto` trusts
-the validation set, so on a small one it may see no loss where there is one.
+Limits: CPU only. With `reduce_range` off, U8S8 kernels overflow on x86 CPUs without VNNI. `keep_float=auto` trusts the
+validation set, so a small validation set may hide a loss.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Int8Static(CompressionMethod):
     reference: ClassVar[str] = "arXiv:1712.05877"
     changes: ClassVar[Change] = "precision"
 
-    backend: Literal["onnxruntime", "openvino", "fx", "pt2e"] = Field("onnxruntime", description="whose tools do it")
+    backend: Literal["onnxruntime", "openvino", "fx", "pt2e"] = Field("onnxruntime", description="whose tools quantise")
     samples: int = Field(256, ge=1, description="training samples to calibrate on")
-    calibration: Literal["minmax", "entropy", "percentile"] = Field("minmax", description="how ranges are chosen")
-    per_channel: bool = Field(True, description="a scale for every output channel of a weight, not one for all")
-    reduce_range: bool = Field(True, description="weights in 7 bits: 8 overflow on x86 CPUs without VNNI")
-    keep_float: Literal["none", "auto"] = Field("none", description="auto: the layers that cost quality, the fewest")
+    calibration: Literal["minmax", "entropy", "percentile"] = Field("minmax", description="method that chooses ranges")
+    per_channel: bool = Field(True, description="one scale per output channel of a weight, not one for all")
+    reduce_range: bool = Field(True, description="weights in 7 bits, as 8 overflow on x86 CPUs without VNNI")
+    keep_float: Literal["none", "auto"] = Field("none", description="auto: few of the costliest layers, as needed")
     tolerance: float = Field(0.005, ge=0, lt=1, description="share of float32's quality that keep_float=auto may lose")
 
     @property
@@ -70,7 +70,7 @@ class Int8Static(CompressionMethod):
         if self.calibration != "minmax" and not self.on_file:
             return f"backend={self.backend} has no calibration={self.calibration}: use calibration=minmax"
         if self.backend == "pt2e" and not self.per_channel:
-            return "backend=pt2e has kernels for per_channel=true alone: leave it so"
+            return "backend=pt2e has kernels for per_channel=true only: leave it so"
         if missing := [name for name in OPTIONAL.get(self.backend, ()) if find_spec(name) is None]:
             return f"not installed: {', '.join(missing)}: run pip install {' '.join(missing)}"
         return None

@@ -1,4 +1,4 @@
-"""By FX graph mode, PyTorch's own tool before PT2E: deprecated, and called in one place here."""
+"""Quantises by FX graph mode, PyTorch's deprecated tool before PT2E."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ KERNELS = ("conv1d", "conv1d_relu", "conv2d", "conv2d_relu", "conv2d_add", "conv
 
 
 def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> nn.Module:
-    """A quantised copy.
+    """Return a quantised copy of the model.
 
     Raises:
-        CellFailure: the model cannot be traced or has nothing to quantise.
+        CellFailure: `unsupported`, where the model cannot be traced or has nothing to quantise.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # deprecated
@@ -45,19 +45,20 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
     if not any(isinstance(module, (Conv1d, Conv2d, Linear)) for module in network.modules()):
         raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
     for node in network.graph.nodes:
-        node.type = None  # TorchScript does not know the names in the annotations of the model's `forward`
+        node.type = None  # TorchScript does not know the types that annotate the model's `forward`
     network.recompile()
     return Scriptable(network).eval()
 
 
 class Scriptable(nn.Module):
-    """Saved as TorchScript: quantised convolutions do not survive pickling."""
+    """A quantised network that is saved as TorchScript, because quantised convolutions do not survive pickling."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
 
     def forward(self, *inputs: Tensor) -> Tensor:
+        """Call the network."""
         return self.network(*inputs)
 
     def __getstate__(self) -> bytes:
@@ -84,9 +85,9 @@ def _roundings(how: Int8Static) -> QConfigMapping:
     return QConfigMapping().set_global(QConfig(MinMaxObserver.with_args(dtype=torch.quint8), weight))
 
 
-# What the operators of a quantised network count for; without this, nothing.
+# Without this formula, torch counts the operators of a quantised network as nothing.
 @register_flop_formula([getattr(torch.ops.quantized, name) for name in KERNELS], get_raw=True)
 def _flops(source: Tensor, packed: Any, *_: Any, out_val: Tensor, **__: Any) -> int:
-    packed = next(p for p in (packed, *_) if hasattr(p, "unpack"))  # after the summand, where there is one
+    packed = next(p for p in (packed, *_) if hasattr(p, "unpack"))  # it follows the summand, if there is one
     weight = packed.unpack()[0]
     return 2 * out_val.numel() * weight.numel() // len(weight)

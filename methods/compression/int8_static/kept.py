@@ -1,4 +1,4 @@
-"""Which layers to leave in float32, whatever tool quantises."""
+"""Chooses the layers to leave in float32, for any tool that quantises."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from breakeven.method import CompressionContext
 
 
 def within(context: CompressionContext, reference: float, tolerance: float) -> Callable[[float], bool]:
-    """Whether a quality is no worse than `reference` by more than this share of it."""
+    """Return a test: is a quality worse than `reference` by no more than this share of it?"""
     sign = 1 if context.task.quality.higher_is_better else -1
     return lambda quality: sign * (reference - quality) <= tolerance * abs(reference)
 
 
 def fewest(worst_first: Sequence[str], enough: Callable[[Sequence[str]], bool]) -> Sequence[str]:
-    """The shortest beginning of a list that is enough, by doubling and then halving.
+    """Return the shortest beginning of a list that is enough, by doubling and then halving.
 
     Raises:
-        CellFailure: nothing short of all of them is.
+        CellFailure: `unsupported`, where only the whole list would be enough.
     """
     tried, number = 0, 1
     while number < len(worst_first) and not enough(worst_first[:number]):

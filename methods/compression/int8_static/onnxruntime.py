@@ -1,4 +1,4 @@
-"""By ONNX Runtime's own tools, on its file."""
+"""Quantises ONNX Runtime's file, by ONNX Runtime's own tools."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
     """Write `source` in 8 bits to `target`.
 
     Raises:
-        CellFailure: there is nothing to quantise, or nothing that may be.
+        CellFailure: `unsupported`, where no operator can be quantised, or none may be at the tolerance.
     """
     with TemporaryDirectory() as folder:
         network = Network(source, Path(folder), context, how)
@@ -35,7 +35,7 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
 
 
 def _restore(network: Network, source: Path, target: Path, context: CompressionContext, tolerance: float) -> None:
-    """Write the layers that cost most in float32, the fewest with which the quality is that of `source`."""
+    """Leave the costliest layers in float32, as few as bring back the quality of `source` within the tolerance."""
     good = within(context, context.validate(serve(source)), tolerance)
     if good(context.validate(serve(target))):
         return

@@ -1,4 +1,4 @@
-"""By NNCF, on OpenVINO's file."""
+"""Quantises OpenVINO's file, by NNCF."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from torch import Tensor
 from breakeven.errors import CellFailure
 from breakeven.method import CompressionContext
 
-sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else both report their use to Intel
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else both libraries report their use to Intel
 import nncf  # noqa: E402
 import openvino  # noqa: E402
 from nncf import OverflowFix  # noqa: E402
@@ -26,8 +26,8 @@ from nncf.quantization.range_estimator import RangeEstimatorParametersSet  # noq
 if TYPE_CHECKING:
     from . import Int8Static
 
-GRAPH, WEIGHTS = "model.xml", "model.bin"  # the two files of OpenVINO's format, in one archive
-RANGES = {  # NNCF has no entropy: it searches a histogram for the range of least error
+GRAPH, WEIGHTS = "model.xml", "model.bin"  # OpenVINO's two files, in one archive
+RANGES = {  # NNCF has no entropy calibration; its histogram search for the range of least error takes the place
     "minmax": RangeEstimatorParametersSet.MINMAX,
     "entropy": RangeEstimatorParametersSet.HISTOGRAM,
     "percentile": RangeEstimatorParametersSet.MEAN_QUANTILE,
@@ -38,7 +38,7 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
     """Write `source` in 8 bits to `target`.
 
     Raises:
-        CellFailure: there is nothing to quantise.
+        CellFailure: `unsupported`, where there is nothing to quantise.
     """
     nncf.set_log_level(logging.ERROR)
     graph = _read(source)
@@ -69,8 +69,8 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
 def _restored(
     graph: Any, data: Any, context: CompressionContext, tolerance: float, options: dict[str, Any], advanced: Any
 ) -> Any:
-    """With the layers in float32 that NNCF finds to cost most, until the loss is within the tolerance."""
-    sign = 1 if context.task.quality.higher_is_better else -1  # NNCF takes more for better
+    """Quantise, then turn the layers that NNCF finds costliest back to float32 until the tolerance is kept."""
+    sign = 1 if context.task.quality.higher_is_better else -1  # NNCF takes a greater score for the better one
 
     def score(compiled: Any, _: Any) -> tuple[float, None]:
         return sign * context.validate(_callable(compiled)), None
@@ -79,7 +79,7 @@ def _restored(
     return nncf.quantize_with_accuracy_control(
         graph,
         data,
-        nncf.Dataset([None]),  # the score takes its own: NNCF would score every sample of one given here by itself
+        nncf.Dataset([None]),  # `score` has its own data: NNCF would score each sample given here by itself
         score,
         max_drop=tolerance * abs(reference),
         drop_type=nncf.DropType.ABSOLUTE,

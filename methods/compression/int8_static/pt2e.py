@@ -1,4 +1,4 @@
-"""By PT2E, torchao's quantisation of exported graphs, in the layout of the compiler's kernels for x86."""
+"""Quantises by PT2E, torchao's tool for exported graphs, in the layout of the compiler's kernels for x86."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from breakeven.method import CompressionContext
 if TYPE_CHECKING:
     from . import Int8Static
 
-THIN = 4  # input channels; for fewer, torch 2.14 compiles a convolution to wrong results where the batch may vary
+THIN = 4  # input channels: torch 2.14 miscompiles a convolution with fewer where the batch varies
 
 
 def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> nn.Module:
-    """A quantised copy.
+    """Return a quantised copy of the model.
 
     Raises:
-        CellFailure: the model does not export or has nothing to quantise.
+        CellFailure: `unsupported`, where the model does not export or has nothing to quantise.
     """
     observed = prepare_pt2e(exported(model, examples(context.task, 2)), _layout(model, how.reduce_range))
     with torch.no_grad():

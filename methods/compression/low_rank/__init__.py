@@ -1,12 +1,13 @@
-"""Low-rank factorisation: a layer becomes two or three thinner ones whose product is close to it.
-How thin is decided layer by layer: by the share of the weights' energy to keep, or as a share of the full rank.
+"""Low-rank factorisation: replaces a layer by two or three thinner layers whose product is close to it. The rank is
+chosen for each layer: by the share of the weights' energy to keep, or as a share of the full rank.
 
 Reference: Zhang et al. 2015, arXiv:1505.06798, on the weights alone, for `channel`: a k×k convolution becomes k×k to
 the rank, then 1×1. For `spatial`, k×1 and then 1×k: Jaderberg et al. 2014, arXiv:1405.3866. For `tucker2`, 1×1, k×k and
 1×1: Kim et al. 2016, arXiv:1511.06530. For embeddings: ALBERT, Lan et al. 2020, arXiv:1909.11942.
 
-Limits: layers that would not get cheaper stay, as do grouped convolutions and recurrent layers. Cheaper means fewer
-multiplications: two thin layers may take longer than one. Embeddings save bytes alone, and cost multiplications.
+Limits: layers that would not get cheaper stay whole, as do grouped convolutions and recurrent layers. Cheaper means
+fewer multiplications; two thin layers may still take longer than one. Factorised embeddings save only bytes, and cost
+multiplications.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ class LowRank(CompressionMethod):
     energy: float = Field(ENERGY, gt=0, le=1, description="share of the squared singular values kept, per layer")
     ratio: float | None = Field(None, gt=0, lt=1, description="share of each layer's full rank; in place of energy")
     convolution: Literal["channel", "spatial", "tucker2"] = Field(
-        "channel", description="what becomes of k×k: k×k, 1×1 (channel); k×1, 1×k (spatial); 1×1, k×k, 1×1 (tucker2)"
+        "channel", description="factors of k×k: k×k, 1×1 (channel); k×1, 1×k (spatial); 1×1, k×k, 1×1 (tucker2)"
     )
-    embeddings: bool = Field(False, description="whether to factorise embedding tables too")
+    embeddings: bool = Field(False, description="factorise embedding tables too")
     fine_tuning: float = Field(0.25, ge=0, description="share of the task's training epochs, run again")
-    teacher: bool = Field(False, description="whether the given model teaches in the fine-tuning")
+    teacher: bool = Field(False, description="fine-tune also on the outputs of the given model")
 
     @field_validator("ratio")
     @classmethod
@@ -60,18 +61,18 @@ class LowRank(CompressionMethod):
         return thin.eval()
 
     def _replace(self, model: nn.Module) -> int:
-        """Put factors where they are cheaper; in how many places."""
+        """Replace layers by factors that are cheaper, in place; return the number of layers replaced."""
         from torch import nn
 
         from .decomposition import Truncation
         from .factors import cost, factorise
 
-        # Subclasses may be read in ways of their own, such as the projection of nn.MultiheadAttention.
+        # No subclasses: their weights may be read without a call, as nn.MultiheadAttention reads its projection's.
         kinds = {nn.Linear, nn.Conv1d, nn.Conv2d, *([nn.Embedding] if self.embeddings else [])}
         truncation, replaced = Truncation(self.energy, self.ratio), 0
         for parent in list(model.modules()):
             if isinstance(parent, nn.TransformerEncoderLayer):
-                parent.activation_relu_or_gelu = 0  # its fused path would read the weights of its linear layers
+                parent.activation_relu_or_gelu = 0  # its fused path would read its linear layers' weights
             for name, layer in list(parent.named_children()):
                 if type(layer) not in kinds or getattr(layer, "groups", 1) > 1 or getattr(layer, "max_norm", None):
                     continue

@@ -1,4 +1,4 @@
-"""A weight as a product of thinner ones: truncated SVD of its matrix, or Tucker's decomposition of its channels."""
+"""Decomposes a weight into thinner factors: truncated SVD of its matrix, or Tucker's decomposition of its channels."""
 
 from __future__ import annotations
 
@@ -10,18 +10,23 @@ from torch import Tensor
 
 from breakeven.errors import CellFailure
 
-ROUNDING = 1e-5  # of float32
+ROUNDING = 1e-5  # relative error that float32 adds
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """How many singular values to keep: the share `ratio` of them, or those that hold the share `energy`."""
+    """Rule for the number of singular values to keep: the share `ratio`, or as many as hold the share `energy`."""
 
     energy: float = 1.0
     ratio: float | None = None
 
     def rank(self, values: Tensor, cuts: int = 1) -> tuple[int, float]:
-        """The number kept and the share of the squared norm lost, where `cuts` of them divide what may be."""
+        """Return the number kept, and the share of the squared norm that is lost.
+
+        Args:
+            values: singular values, the largest first.
+            cuts: number of truncations that share the loss which `energy` allows.
+        """
         shares = values.square() / values.square().sum()
         if self.ratio is not None:
             rank = max(1, round(self.ratio * len(values)))
@@ -34,16 +39,16 @@ class Truncation:
 class Form:
     """One way to divide a weight."""
 
-    product: str  # how the factors, in the order of their calls, multiply to the weight: an einsum
-    axes: tuple[tuple[int, ...], ...]  # of a convolution, 0 high and 1 wide, over which each of them slides
-    divide: Callable[[Tensor, Truncation], tuple[list[Tensor], float]]  # into them; the share of the norm² lost
+    product: str  # the einsum that multiplies the factors, in the order of their calls, to the weight
+    axes: tuple[tuple[int, ...], ...]  # for each factor, the axes that it slides over: 0 vertical, 1 horizontal
+    divide: Callable[[Tensor, Truncation], tuple[list[Tensor], float]]  # gives the factors and the share of norm² lost
 
 
 def decompose(weight: Tensor, form: Form, truncation: Truncation) -> list[Tensor]:
-    """The factors, in the order of their calls.
+    """Return the factors of a weight, in the order of their calls.
 
     Raises:
-        CellFailure: their product is further from the weight than truncation explains.
+        CellFailure: `method_error`, where their product is further from the weight than truncation explains.
     """
     factors, lost = form.divide(weight.double(), truncation)
     factors = [factor.to(weight.dtype) for factor in factors]
@@ -73,14 +78,14 @@ def _tucker2(weight: Tensor, truncation: Truncation) -> tuple[list[Tensor], floa
     ranks, losses = zip(*(truncation.rank(torch.linalg.svdvals(x), cuts=2) for x in unfolded), strict=True)
     (core, factors), _ = partial_tucker(weight.numpy(), rank=ranks, modes=[0, 1])
     core, after, before = map(torch.from_numpy, (core, *factors))
-    # It starts from the SVDs of both modes, which lose no more than the sum of their losses, and only gets better.
+    # It starts from the SVDs of both modes, whose loss is at most the sum of their losses, and only gets better.
     return [before.T, core, after], sum(losses)
 
 
 def _svd(matrix: Tensor, truncation: Truncation) -> tuple[Tensor, Tensor, float]:
     u, s, v = torch.linalg.svd(matrix, full_matrices=False)
     rank, lost = truncation.rank(s)
-    root = s[:rank].sqrt()  # shared evenly, so that both factors train at the same pace
+    root = s[:rank].sqrt()  # split evenly, so that both factors train at the same pace
     return u[:, :rank] * root, root[:, None] * v[:rank], lost
 
 

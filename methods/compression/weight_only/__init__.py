@@ -1,14 +1,16 @@
-"""Weight-only quantisation: weights stored in 8 or 4 bits, activations left in float32. It needs no data and no
-training. What it buys is a smaller file; time only where reading the weights is what takes it.
+"""Weight-only quantisation: weights are stored in 8 or 4 bits, and activations stay in float32. It needs no data and no
+training. It makes the file smaller; calls get faster only where reading the weights takes most of the time.
 
-Reference: Dettmers and Zettlemoyer 2023, arXiv:2212.09720 (4 bits in blocks). Rounded to the nearest, symmetric. In 8
-bits each output of a layer has a scale, in 4 bits each block of `group` weights. `backend=onnxruntime` stores the
-weights of every layer, embeddings and convolutions too, and turns them back into float32 when the file is loaded, so
-that calls take as long as before. `unpack=on_call` multiplies by the packed matrices (`MatMulNBits`, whose activations
-are rounded to 8 bits block by block), which also saves memory. `backend=torchao` quantises linear layers of the module.
+Reference: Dettmers and Zettlemoyer 2023, arXiv:2212.09720 (4 bits in blocks). Weights are rounded to the nearest value
+of a symmetric range. In 8 bits each output of a layer has a scale; in 4 bits each block of `group` weights has one.
+`backend=onnxruntime` stores the weights of every layer, including embeddings and convolutions, and turns them back into
+float32 when the file is loaded, so that calls take as long as before. `unpack=on_call` multiplies by the packed
+matrices, which also saves memory (`MatMulNBits`, whose activations are rounded to 8 bits block by block).
+`backend=torchao` quantises linear layers of the module.
 
-Limits: with `unpack=on_load` loading takes longer, and memory as much as before. With `on_call`, products of short
-rows or many samples are slower: it is made for one sample of a large model. torchao packs 8 bits only on a CPU.
+Limits: with `unpack=on_load` loading takes longer, and memory is as much as before. With `on_call`, products of short
+rows or many samples are slower: its kernels are made for one sample of a large model. On a CPU, torchao packs 8 bits
+only.
 """
 
 from __future__ import annotations
@@ -37,12 +39,10 @@ class WeightOnly(CompressionMethod):
     reference: ClassVar[str] = "arXiv:2212.09720"
     changes: ClassVar[Change] = "precision"
 
-    backend: Literal["onnxruntime", "torchao"] = Field("onnxruntime", description="whose tools do it")
-    bits: int = Field(8, ge=4, le=8, multiple_of=4, description="per weight, 8 or 4")
-    group: int = Field(
-        GROUP, ge=16, le=256, description="weights of a block, a power of two; of use where there are any"
-    )
-    unpack: Literal["on_load", "on_call"] = Field("on_load", description="onnxruntime: when weights become numbers")
+    backend: Literal["onnxruntime", "torchao"] = Field("onnxruntime", description="whose tools quantise the model")
+    bits: int = Field(8, ge=4, le=8, multiple_of=4, description="bits per weight: 8 or 4")
+    group: int = Field(GROUP, ge=16, le=256, description="weights per block, a power of two; for 4 bits and on_call")
+    unpack: Literal["on_load", "on_call"] = Field("on_load", description="onnxruntime: when weights become float32")
 
     @property
     def runtime(self) -> str:

@@ -1,4 +1,4 @@
-"""On ONNX Runtime's file."""
+"""Quantises the weights in ONNX Runtime's file."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from breakeven.errors import CellFailure
 if TYPE_CHECKING:
     from . import WeightOnly
 
-# Operators that have weights, and which of their inputs those are.
+# Operators that have weights, and the indices of those inputs.
 WEIGHTS = {"Conv": [1], "ConvTranspose": [1], "MatMul": [1], "Gemm": [1], "Gather": [0], "GRU": [1, 2], "LSTM": [1, 2]}
-INT4_OPSET = 21
+INT4_OPSET = 21  # the first ONNX opset with 4-bit integers
 
 
 def quantise(source: Path, target: Path, how: WeightOnly) -> None:
     """Write `source` with weights in 8 or 4 bits to `target`.
 
     Raises:
-        CellFailure: there are none.
+        CellFailure: `unsupported`, where the graph has no weights.
     """
     model = onnx.load(source)
     packed = _pack_products(model, how) if how.unpack == "on_call" else False
@@ -39,21 +39,21 @@ def quantise(source: Path, target: Path, how: WeightOnly) -> None:
 
 
 def _pack_products(model: ModelProto, how: WeightOnly) -> bool:
-    """Matrix products by packed weights, in place; whether there are any."""
+    """Turn matrix products into products by packed weights, in place; return whether there are any."""
     graph = ONNXModel(model)
     graph.replace_gemm_with_matmul()
     logging.getLogger("onnxruntime.quantization.matmul_nbits_quantizer").setLevel(logging.WARNING)
-    # 4: computed in 8 bits. The kernels that multiply in float32 were up to ten times slower than float32's own.
+    # Level 4 computes in 8 bits. Kernels that multiply in float32 were up to ten times slower than plain float32.
     tool = MatMulNBitsQuantizer(model, bits=how.bits, block_size=how.group, is_symmetric=True, accuracy_level=4)
     tool.process()
     return any(node.op_type == "MatMulNBits" for node in model.graph.node)
 
 
 def _store_small(model: ModelProto, how: WeightOnly) -> bool:
-    """Weights as integers and the few nodes that turn them back, in place; whether there are any.
+    """Store weights as integers, with nodes that turn them back, in place; return whether there are any.
 
-    A Cast and a Mul, which ONNX Runtime computes once when it loads the file. It would keep a DequantizeLinear, and
-    run it in every call.
+    The nodes are a Cast and a Mul, which ONNX Runtime computes once when it loads the file. It would run a
+    DequantizeLinear in every call.
     """
     graph, nodes = model.graph, []
     weights = {t.name: t for t in graph.initializer if t.data_type == TensorProto.FLOAT and len(t.dims) > 1}
@@ -93,7 +93,7 @@ def _unpacking(model: ModelProto, tensor: TensorProto, node: NodeProto, how: Wei
 
 
 def _round(blocks: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Integers, symmetric around zero, and the scale of each row."""
+    """Round rows to integers, symmetric around zero; return the integers and the scale of each row."""
     scales = np.abs(blocks).max(axis=1, keepdims=True) / (2 ** (bits - 1) - 1)
     scales[scales == 0] = 1
     return np.rint(blocks / scales).astype(np.int8), scales.astype(np.float32)

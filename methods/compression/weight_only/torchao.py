@@ -1,4 +1,4 @@
-"""By torchao, on the module."""
+"""Quantises the weights of a module, by torchao."""
 
 from copy import deepcopy
 
@@ -9,17 +9,17 @@ from breakeven.errors import CellFailure
 
 
 def quantise(model: nn.Module) -> nn.Module:
-    """A copy with the weights of linear layers in 8 bits.
+    """Return a copy of the model with the weights of linear layers in 8 bits.
 
     Raises:
-        CellFailure: there is none.
+        CellFailure: `unsupported`, where the model has no linear layer.
     """
     if not any(type(module) is nn.Linear for module in model.modules()):
         raise CellFailure("unsupported", "the model has no linear layer: leave it out here")
     packed = deepcopy(model).eval()
     quantize_(packed, Int8WeightOnlyConfig())
     for module in packed.modules():
-        vars(module).pop("extra_repr", None)  # torchao's, which cannot be pickled
+        vars(module).pop("extra_repr", None)  # torchao adds it, and it cannot be pickled
         if isinstance(module, nn.TransformerEncoderLayer):
             module.activation_relu_or_gelu = 0  # the fused path would read the weights of its linear layers
     return packed
