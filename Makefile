@@ -8,7 +8,7 @@ RESULTS = $(shell sed -n 's/^results: *\([^ \#]*\).*/\1/p' $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke dashboard test lint lock clean
+.PHONY: help setup run smoke dashboard test lint pictures lock clean
 
 help: ## List the targets
 	@echo "make TARGET [CONFIG=$(CONFIG)] [CORES=$(CORES)]"
@@ -41,6 +41,9 @@ lint: setup ## Check style, types and workflow
 	mypy
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+
+pictures: setup ## Draw the README's pictures anew from results/reference
+	python docs/pictures.py
 
 lock: setup ## Solve requirements.lock anew from pyproject.toml; what it pins stays unless ARGS="--upgrade"
 	python -m pip install --quiet pip-tools==7.6.2
