@@ -15,7 +15,7 @@ PAGES = [
     st.Page("views/pareto.py", title="Pareto front", icon=":material/scatter_plot:"),
     st.Page("views/curves.py", title="Curves", icon=":material/show_chart:"),
     st.Page("views/scaling.py", title="Scaling", icon=":material/hub:"),
-    st.Page("views/breakeven.py", title="Break-even", icon=":material/balance:", url_path="break-even"),
+    st.Page("views/calculator.py", title="Break-even", icon=":material/balance:"),
     st.Page("views/methods.py", title="Method", icon=":material/construction:", url_path="method"),
     st.Page("views/tasks.py", title="Task", icon=":material/dataset:", url_path="task"),
     st.Page("views/row.py", title="Row", icon=":material/fact_check:"),

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import settings
 
 from breakeven import plugins
-from breakeven.grid import chain
 from breakeven.units import registry
 
 settings.register_profile("untimed", deadline=None)  # a busy machine fails no test
@@ -54,12 +53,6 @@ def content_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pa
     root = tmp_path / "root"
     root.mkdir()
     monkeypatch.setattr(plugins, "__path__", [*plugins.__path__, str(root)])
-    forget()
+    registry.forget()
     yield root
-    forget()
-
-
-def forget() -> None:
-    """Make the registry look again."""
-    for cached in (registry.units, registry.hardware, registry._create, chain.parse):
-        cached.cache_clear()
+    registry.forget()

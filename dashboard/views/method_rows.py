@@ -15,8 +15,8 @@ from breakeven.scoring.wording import GAP, HELPED, times, verdict
 from breakeven.units.catalogue import DescribedMethod
 
 WHEN_IT_HELPED = (
-    f"Helped: at or above the quality gate ({protocol.GATE:.0%}), and faster than fp32 in its own runtime with a"
-    " 95 % interval that leaves out 1, or a smaller file. A runtime by itself is judged against fp32 in eager torch."
+    f"Helped: it meets the quality gate ({shared.exact(protocol.GATE)}), and it is faster than fp32 in its own runtime"
+    " with a 95 % interval above 1, or its file is smaller. A runtime alone is compared with fp32 in eager torch."
     " Hover a verdict for its figures."
 )
 COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange

@@ -69,7 +69,7 @@ def caption(cost: Cost, points: pd.DataFrame) -> str:
         text += f"{cost.label} is one count or one reading, not a sample: it has no interval."
     text += (
         " Where no bar shows, the interval is narrower than the point. Hollow points: contended. Dashed: the quality"
-        f" gate, {protocol.GATE:.0%} of the reference's."
+        f" gate, {shared.exact(protocol.GATE)} of the reference's."
     )
     if cost.per and points[cost.per].nunique() > 1:
         text += " Estimates and measurements have fronts of their own: they are not compared."

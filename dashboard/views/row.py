@@ -10,7 +10,6 @@ from views.inference_board import interval, link_to, stars
 from views.labels import badge_line, fine
 
 from breakeven import protocol
-from breakeven.protocol import CONFIDENCE
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP, inferences, number, percent, place, quality, span, times
 
@@ -185,8 +184,8 @@ def latencies(row: pd.Series) -> None:
     ]
     more = f" Null: {'; '.join(gaps)}." if gaps else ""
     st.caption(
-        f"Each is an upper bound of its percentile at {CONFIDENCE:.0%} confidence, the median over processes: a bound"
-        f" has no interval of its own.{shared.plain(more)}"
+        f"Each is an upper bound of its percentile at {shared.exact(protocol.CONFIDENCE)} confidence, the median over"
+        f" processes. A bound has no interval of its own.{shared.plain(more)}"
     )
 
 

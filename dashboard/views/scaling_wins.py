@@ -6,22 +6,22 @@ import math
 
 import pandas as pd
 import streamlit as st
-from views import table
+from views import shared, table
 from views.inference_board import TASK
 from views.labels import why_missing
 from views.scaling_charts import TIMES
 from views.table import Cell, Column
 
 from breakeven import protocol
-from breakeven.protocol import SAME, SINGLE_DEVICE
+from breakeven.protocol import SINGLE_DEVICE
 from breakeven.scoring import leaderboard, ratios, scaling
 from breakeven.scoring.scaling import Win
 from breakeven.scoring.wording import GAP, number, times
 
 KEY = ["source", *ratios.TRAINING_KEY]
 COMPARED = (
-    f"Compared are runs timed alone, without foreign load, whose quality lies within {1 - protocol.GATE:.0%} of the"
-    " single-device run's."
+    "Only runs timed alone, without foreign load, are compared. Their quality must lie within"
+    f" {shared.exact(1 - protocol.GATE)} of the single-device run's."
 )
 
 
@@ -55,9 +55,9 @@ def show(training: pd.DataFrame, by: str) -> None:
     columns = [task_column(), PARAMETERS, *(winner(win, by) for win in ordered)]
     table.show(columns, found, "scaling_wins")
     st.caption(
-        f"The fastest by {TIMES[by].lower()}, small models first; = is a tie: times that differ by under {SAME:.0%}."
-        f" Below, the speed-up over one device, and what comes next, with its time over the winner's. {COMPARED}"
-        " One run has no interval. Hover a gap for its reason."
+        f"The training method with the shortest {TIMES[by].lower()}, small models first. = marks a tie: the times"
+        f" differ by less than {shared.exact(protocol.SAME)}. Below are the speed-up over one device, and the next"
+        f" method with its time divided by the winner's. {COMPARED} One run has no interval. Hover a gap for its reason."
     )
 
 

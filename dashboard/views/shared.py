@@ -169,6 +169,11 @@ def shown(value: str) -> str:
     return SCENARIOS.get(value, value)
 
 
+def exact(share: float) -> str:
+    """A share in per cent with all of its digits, such as a constant of the protocol."""
+    return f"{100 * share:.6g} %"
+
+
 def money(value: float) -> str:
     """US$ with enough digits for a millionth of a cent."""
     if pd.isna(value):

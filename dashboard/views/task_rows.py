@@ -63,9 +63,9 @@ def show_board(board: pd.DataFrame, inference: pd.DataFrame) -> None:
             chart(points, inference), width="stretch", alt="Quality kept against speed-up, with 95 % intervals"
         )
         st.caption(
-            "Up and to the right is better. Bars: 95 % intervals; where none shows, it is narrower than the point."
-            f" Dashed: the quality gate, {protocol.GATE:.0%} of the reference's, and the reference's speed. Hollow:"
-            " contended."
+            "Up and to the right is better. Bars: 95 % intervals. Where no bar shows, the interval is narrower than the"
+            f" point. Dashed: the quality gate ({shared.exact(protocol.GATE)} of the reference's quality) and the"
+            " reference's speed. Hollow: contended."
         )
     not_drawn(board.assign(drawn=board["speedup"].where(board["quality_ratio"].notna())), "drawn")
     summary(board)

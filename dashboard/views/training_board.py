@@ -11,7 +11,7 @@ from views.inference_board import TASK, link_to
 from views.labels import labels, show_gaps
 from views.table import Cell, Column
 
-from breakeven.protocol import SAME
+from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios, scaling
 from breakeven.scoring.wording import GAP, number, percent, place, quality, span, times
 
@@ -23,9 +23,9 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         st.info("No training rows yet: the run is not finished, or its grid trains nothing for the training board.")
         return
     st.caption(
-        "Ranked by training time among runs timed alone, without foreign load, whose quality lies within 1 % of the"
-        " single-device run's. Efficiency is t(1) / (N · t(N)) on the same kind of device. Evaluation and start-up are"
-        " off the clock. One run has no interval: the column says so."
+        "Ranked by training time. Ranked runs were timed alone, without foreign load, and their quality lies within"
+        f" {shared.exact(1 - protocol.GATE)} of the single-device run's. Efficiency is t(1) / (N · t(N)) on the same"
+        " kind of device. Times leave out evaluation and start-up. One run has no interval."
     )
     for key, rows in leaderboard.boards(training, ["source", *ratios.TRAINING_BOARD]):
         board = shared.narrowed(leaderboard.rank_trainings(rows), picked)
@@ -70,7 +70,7 @@ COLUMNS = [
     Column(
         "#",
         lambda row: table.number(row["rank"], lambda _: place(row)),
-        f"= where the times differ by under {SAME:.0%}.",
+        f"= where the times differ by under {shared.exact(protocol.SAME)}.",
     ),
     Column("Training", lambda row: Cell(row["training"], row["training"], link=link_to(row)), right=False),
     Column("Flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True),

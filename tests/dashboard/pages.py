@@ -15,7 +15,7 @@ PAGES = {
     "Pareto front": "views/pareto.py",
     "Curves": "views/curves.py",
     "Scaling": "views/scaling.py",
-    "Break-even": "views/breakeven.py",
+    "Break-even": "views/calculator.py",
     "Method": "views/methods.py",
     "Task": "views/tasks.py",
     "Row": "views/row.py",

@@ -244,7 +244,7 @@ def test_a_click_on_a_pareto_point_opens_its_row(address: str, browser_page: Pag
 
 def test_break_even_marks_never_and_says_the_command(address: str, browser_page: Page) -> None:
     page = browser_page
-    page.goto(f"{address}/break-even")
+    page.goto(f"{address}/calculator")
     expect(tables(page)).to_contain_text("never")
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(2)
     expect(page.get_by_text("breakeven cheapest --inferences 1e+06")).to_be_visible()
@@ -322,7 +322,7 @@ def test_a_task_is_opened_from_a_board_and_its_methods_from_there(address: str, 
 WHISKERS = {
     "": 2 * 8,  # a bar's, of each task
     "pareto": 8 + 7,  # of the quality, and of the latency, which the reference has not
-    "break-even": 2 * 6,  # of N*, in both charts, for those that pay off
+    "calculator": 2 * 6,  # of N*, in both charts, for those that pay off
     "overall": 2 * 6,  # of each ranked row's gain
     "task?task=fashion_mnist": 8 + 8,  # of the quality kept, and of the speed-up
 }
@@ -341,7 +341,7 @@ def test_every_bar_and_point_has_its_interval(address: str, browser_page: Page, 
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "overall", "pareto", "break-even", "row?cell=fashion_mnist/fp32", "protocol"),
+        *("", "overall", "pareto", "calculator", "row?cell=fashion_mnist/fp32", "protocol"),
         *("curves", "method", "method?method=magnitude_pruning", "task", "task?task=fashion_mnist"),
         *("scaling", "method?method=ddp"),
     ],
@@ -359,7 +359,7 @@ def test_a_page_fits_its_window_and_the_browser_has_no_complaint(
         page.wait_for_timeout(500)  # ms, for charts to be drawn
         wide = page.evaluate("[...document.querySelectorAll('[data-testid=stMain], html')].map(e => e.scrollWidth)")
         assert max(wide) <= width
-        if name in ("", "overall", "break-even"):
+        if name in ("", "overall", "calculator"):
             colours = (
                 tables(page)
                 .first.locator("td")

@@ -61,7 +61,7 @@ def test_break_even_says_when_and_when_never(results: Path) -> None:
 def test_the_price_of_compressing_moves_break_even(results: Path) -> None:
     app = page("Break-even")
     before = tables(app)[0].set_index("Method").loc["int8_static", "N*"]
-    app.number_input(key="breakeven_making_0.0425").set_value(0.425).run()
+    app.number_input(key="calculator_making_0.0425").set_value(0.425).run()
     after = tables(app)[0].set_index("Method").loc["int8_static", "N*"]
     assert float(after.removesuffix(" k")) == pytest.approx(10 * float(before.removesuffix(" k")), rel=0.01)
     assert "differ from" in texts(app.caption)
@@ -69,11 +69,11 @@ def test_the_price_of_compressing_moves_break_even(results: Path) -> None:
 
 def test_the_cheapest_depends_on_the_number_of_inferences(results: Path) -> None:
     app = page("Break-even")
-    app.select_slider(key="breakeven_n").set_value(100).run()
+    app.select_slider(key="calculator_n").set_value(100).run()
     assert tables(app)[0]["Method"].iloc[0] == "fp32"
-    app.select_slider(key="breakeven_n").set_value(10**9).run()
+    app.select_slider(key="calculator_n").set_value(10**9).run()
     assert tables(app)[0]["Method"].iloc[0] == "int8_static"
-    app.slider(key="breakeven_gate").set_value(0.98).run()
+    app.slider(key="calculator_gate").set_value(0.98).run()
     assert tables(app)[0]["Method"].iloc[0] == "channel_pruning-ratio=0.5+int8_static"
 
 
@@ -89,10 +89,10 @@ def test_what_the_measurement_cannot_tell_from_the_cheapest_is_named(no_results:
 def test_limits_choose_and_the_command_repeats_them(results: Path) -> None:
     app = page("Break-even")
     assert "--min-quality" not in app.code[0].value
-    app.number_input(key="breakeven_disk_bytes").set_value(2.9)
-    app.number_input(key="breakeven_latency_p50_ms").set_value(3.0)
-    app.slider(key="breakeven_gate").set_value(0.985)
-    app.segmented_control(key="breakeven_unit").set_value("joules").run()
+    app.number_input(key="calculator_disk_bytes").set_value(2.9)
+    app.number_input(key="calculator_latency_p50_ms").set_value(3.0)
+    app.slider(key="calculator_gate").set_value(0.985)
+    app.segmented_control(key="calculator_unit").set_value("joules").run()
     assert tables(app)[0]["Method"].iloc[0] == "channel_pruning-ratio=0.5"
     assert tables(app)[0]["Total at 1 M"].iloc[0].endswith(" J")
     assert app.code[0].value == (
@@ -103,7 +103,7 @@ def test_limits_choose_and_the_command_repeats_them(results: Path) -> None:
 
 def test_limits_that_nothing_keeps_leave_no_choice(results: Path) -> None:
     app = page("Break-even")
-    app.number_input(key="breakeven_latency_p50_ms").set_value(0.001).run()
+    app.number_input(key="calculator_latency_p50_ms").set_value(0.001).run()
     assert not app.exception
     assert "Loosen a limit" in texts(app.warning)
 
@@ -116,7 +116,7 @@ def test_device_hours_and_unpriced_hardware(no_results: Path) -> None:
     app = page("Break-even")
     assert not app.exception
     assert tables(app)[0]["Total at 1 M"].iloc[:-1].str.endswith(" h").all()
-    app.segmented_control(key="breakeven_unit").set_value("usd").run()
+    app.segmented_control(key="calculator_unit").set_value("usd").run()
     assert not app.exception
     assert "needs a price" in texts(app.warning)
 

@@ -60,7 +60,7 @@ def test_published_rows_come_beside_those_of_this_machine_on_request(
     # A board more for each where all are shown; elsewhere a choice between the two.
     assert len(tables(app)) == (2 * before if title in ("Leaderboard", "Overall") else before)
     if title in ("Pareto front", "Break-even"):
-        name = {"Pareto front": "pareto", "Break-even": "breakeven"}[title]
+        name = {"Pareto front": "pareto", "Break-even": "calculator"}[title]
         assert list(app.segmented_control(key=f"{name}_source").options) == ["this machine", "published"]
 
 

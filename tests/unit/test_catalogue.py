@@ -67,15 +67,12 @@ def halving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     package = f"{plugins.__name__}.methods"
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(package)}
     monkeypatch.setattr(plugins, "__path__", [*plugins.__path__, str(tmp_path)])
-    caches = (registry.units, registry._create, catalogue.method)
-    for cached in caches:
-        cached.cache_clear()
+    registry.forget()
     yield "halving"
     for name in [name for name in sys.modules if name.startswith(package)]:
         del sys.modules[name]
     sys.modules.update(before)
-    for cached in caches:
-        cached.cache_clear()
+    registry.forget()
 
 
 def test_a_method_is_described_by_its_own_words(halving: str) -> None:

@@ -75,15 +75,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     package = f"{plugins.__name__}.tasks"
     before = {name: sys.modules.pop(name) for name in list(sys.modules) if name.startswith(package)}
     monkeypatch.setattr(plugins, "__path__", [*plugins.__path__, str(tmp_path)])
-    caches = (registry.units, registry._create, catalogue.task)
-    for cached in caches:
-        cached.cache_clear()
+    registry.forget()
     yield folder
     for name in [name for name in sys.modules if name.startswith(package)]:
         del sys.modules[name]
     sys.modules.update(before)
-    for cached in caches:
-        cached.cache_clear()
+    registry.forget()
 
 
 def write(root: Path, folder: str = "", recipe: str = FIXED) -> str:

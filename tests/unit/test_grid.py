@@ -83,7 +83,7 @@ def asked(content_root: Path) -> Callable[..., dict[str, object]]:
     (content_root / "hardware").mkdir()
 
     def ask(change: dict, **options: object) -> dict[str, object]:
-        registry.hardware.cache_clear()
+        registry.forget()
         (content_root / "hardware" / "mine.yaml").write_text(yaml.safe_dump({**PROFILE, **change}))
         used = {"training": ["ddp@mine"]} if "nodes" in change else {"hardware": ["cpu_1", "mine"]}
         found = cells.expand({**CONFIG, **used}).resources(lambda name: name, **options)

@@ -75,7 +75,7 @@ def test_the_files_of_a_unit(content_root: Path) -> None:
     folder.mkdir()
     for name in ("__init__.py", "parts.py"):
         (folder / name).write_text(UNIT.format(name="Several") if name == "__init__.py" else "")
-    registry.units.cache_clear()
+    registry.forget()
     assert registry.find("methods", "mine").sources == [str(single)]
     assert registry.find("methods", "several").sources == [str(folder / "__init__.py"), str(folder / "parts.py")]
     assert registry.method("several").steps == 3

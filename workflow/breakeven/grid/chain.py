@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import zip_longest
 from typing import cast
 
@@ -72,7 +72,7 @@ class Chain:
         return next((f"{name}: {reason}" for name, reason in reasons if reason), None)
 
 
-@cache
+@registry.remembered
 def parse(text: str) -> Chain:
     """The chain that `text` names, as far as it goes: a beginning of a longer chain may lack its runtime.
 
@@ -87,7 +87,7 @@ def parse(text: str) -> Chain:
     return Chain(tuple(building.steps))
 
 
-@cache
+@registry.remembered
 def served(text: str) -> Chain:
     """The chain that `text` names, with the runtime that its last step needs."""
     chain = parse(text)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from typing import cast
 
 from breakeven.errors import UserError
@@ -106,7 +105,7 @@ def names(kind: str) -> list[str]:
     ]
 
 
-@cache
+@registry.remembered
 def method(name: str) -> DescribedMethod:
     """What is said of a method in its file.
 
@@ -132,7 +131,7 @@ def method(name: str) -> DescribedMethod:
     )
 
 
-@cache
+@registry.remembered
 def task(name: str) -> DescribedTask:
     """What is said of a task in its file; its data is not looked for.
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from breakeven import plugins
 from breakeven.errors import UserError, did_you_mean
@@ -27,6 +28,21 @@ from breakeven.task import Task
 
 CONTRACTS = {"tasks": Task, "methods": Method}
 VALUE = re.compile(r"[A-Za-z0-9_.-]+")  # what a string parameter may hold: it becomes part of a path
+Function = TypeVar("Function", bound=Callable[..., Any])
+_forgetters: list[Callable[[], None]] = []
+
+
+def remembered(function: Function) -> Function:
+    """`functools.cache` for a function that reads units' files; `forget` empties the cache."""
+    found = cache(function)
+    _forgetters.append(found.cache_clear)
+    return cast(Function, found)
+
+
+def forget() -> None:
+    """Forget all that was read of units, for instance after a folder of units was added."""
+    for clear in _forgetters:
+        clear()
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ class Unit:
         return list(map(str, with_shared(own)))
 
 
-@cache
+@remembered
 def units(kind: str) -> dict[str, Unit]:
     """All units of a kind by name.
 
@@ -87,7 +103,7 @@ def method(text: str) -> Method:
     return _create("methods", text)
 
 
-@cache
+@remembered
 def hardware(name: str) -> HardwareProfile:
     """The hardware profile of that name."""
     return read_profile(find("hardware", name).path)
@@ -132,7 +148,7 @@ def load(kind: str, name: str) -> type:
     return classes[0]
 
 
-@cache
+@remembered
 def _create(kind: str, text: str) -> Any:
     from pydantic import TypeAdapter, ValidationError
 

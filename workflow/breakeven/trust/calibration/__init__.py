@@ -16,7 +16,6 @@ from rich.table import Table
 
 from breakeven import plugins
 from breakeven.errors import UserError
-from breakeven.grid import chain
 from breakeven.jobs import forkserver
 from breakeven.trust.calibration.bench import Bench, make_models
 from breakeven.trust.calibration.planted import Finding, checks
@@ -54,18 +53,13 @@ def run(hardware_name: str, repetitions: int, console: Console) -> int:
 def prepared(hardware_name: str) -> Iterator[Bench]:
     """The planted units within reach, and two models of the calibration's task in files."""
     plugins.__path__.append(UNITS)
-    _forget()
+    registry.forget()
     try:
         with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
             yield make_models(Path(folder), registry.hardware(hardware_name))
     finally:
         plugins.__path__.remove(UNITS)
-        _forget()
-
-
-def _forget() -> None:
-    for cached in (registry.units, registry._create, chain.parse):
-        cached.cache_clear()
+        registry.forget()
 
 
 def _progress(console: Console) -> Progress:

@@ -7,7 +7,7 @@ import shlex
 import numpy as np
 import pandas as pd
 import streamlit as st
-from views import breakeven_charts, charts, controls, shared, table
+from views import calculator_charts, charts, controls, shared, table
 from views.inference_board import FLAGS, METHOD, interval, stars
 from views.labels import not_drawn, show_gaps, warn_if_contended
 from views.table import Cell, Column
@@ -36,7 +36,7 @@ def show() -> None:
         " which it has paid for itself. Which method is the cheapest depends on how many you will serve.",
     )
     inference, _ = shared.rows()
-    board = shared.choose_board(inference, "breakeven")
+    board = shared.choose_board(inference, "calculator")
     measured = ratios.succeeded(board) & board["reference_seconds_per_inference"].notna()
     if not measured.any():
         st.info("No method of this board has been measured beside its reference: there is nothing to compare.")
@@ -50,7 +50,7 @@ def show() -> None:
     known = costs[costs["total"].notna()]
     if len(known):
         charts.legend(inference, known)
-        breakeven_charts.show(known, demand, inference)
+        calculator_charts.show(known, demand, inference)
         not_drawn(costs, "total")
     show_table(costs, demand)
     show_gaps(costs, "chain")
@@ -61,10 +61,10 @@ def controls_of(rows: pd.DataFrame) -> Demand:
     """Sliders for the numbers of inferences, fields for prices."""
     left, right = st.columns(2)
     n = left.select_slider(
-        "Inferences to serve from now on", STEPS, value=10**6, format_func=inferences, key="breakeven_n"
+        "Inferences to serve from now on", STEPS, value=10**6, format_func=inferences, key="calculator_n"
     )
     served = right.select_slider(
-        "N₀: already served by the original", [0, *STEPS], value=0, format_func=inferences, key="breakeven_served"
+        "N₀: already served by the original", [0, *STEPS], value=0, format_func=inferences, key="calculator_served"
     )
     price = rows["usd_per_hour"].dropna()
     default = float(price.iloc[0]) if len(price) else None
@@ -75,7 +75,7 @@ def controls_of(rows: pd.DataFrame) -> Demand:
         default="hours" if default is None else "usd",
         format_func=COUNTED_IN.get,
         required=True,
-        key="breakeven_unit",
+        key="calculator_unit",
     )
     prices = {}
     for column, name, label in ((b, "serving", "Serving, US$ per hour"), (c, "making", "Compressing, US$ per hour")):
@@ -87,10 +87,10 @@ def controls_of(rows: pd.DataFrame) -> Demand:
             step=0.01,
             format="%.4f",
             disabled=unit != "usd",
-            key=f"breakeven_{name}_{default}",  # another profile starts at its own price
+            key=f"calculator_{name}_{default}",  # another profile starts at its own price
             help="Starts at the price of the hardware profile that the rows carry, where it has one.",
         )
-    spent = d.toggle("Include what is already spent", value=True, key="breakeven_spent", help=SPENT)
+    spent = d.toggle("Include what is already spent", value=True, key="calculator_spent", help=SPENT)
     own = {name: price if unit == "usd" and price != default else None for name, price in prices.items()}
     return Demand(inferences=n, served=served, unit=unit, spent=spent, **own)
 
@@ -98,10 +98,10 @@ def controls_of(rows: pd.DataFrame) -> Demand:
 def limits_of() -> tuple[float, dict[str, float | None]]:
     """The least quality, and upper limits of latency, memory and size."""
     first, *others = st.columns(1 + len(LIMITS), vertical_alignment="bottom")
-    gate = controls.gate(first, "breakeven")
+    gate = controls.gate(first, "calculator")
     limits: dict[str, float | None] = {}
     for place, column in zip(others, LIMITS, strict=True):
-        limits |= controls.budgets(place, "breakeven", [column])
+        limits |= controls.budgets(place, "calculator", [column])
     return gate, limits
 
 
@@ -179,7 +179,7 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
         ),
         FLAGS,
     ]
-    table.show(columns, costs, "breakeven_table", pale=lambda row: not row["eligible"])
+    table.show(columns, costs, "calculator_table", pale=lambda row: not row["eligible"])
     st.caption("Pale: may not be chosen, because below the quality gate, over a limit, contended, or failed.")
 
 
