@@ -122,7 +122,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
 @pytest.mark.slow
 def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> None:
     """A real measurement of few turns: enough for a median, too few for what lies further out."""
-    from breakeven.stages.measure import stage as cell
+    from breakeven.stages.measure import figures
 
     scenarios = {"offline": 32}
     timing = measurement.measure(served, served, TASK, CPU, Mode(2, seconds=0, calls=11), 0, scenarios)
@@ -131,7 +131,7 @@ def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> Non
     calls = min(map(len, latencies))
     assert 11 <= calls < statistics.calls_needed(0.99)
     for percentile in (0.5, 0.9, 0.99):
-        found = cell._over_processes(latencies, percentile)
+        found = figures._over_processes(latencies, percentile)
         assert (found is None) == (calls < statistics.calls_needed(percentile))
     assert [window.pair for window in windows] == [0, 1]
     assert len(timing.load_time_s) == len(timing.start_s) == 2

@@ -101,11 +101,13 @@ def measure(
     timeout_min: Timeout = None,
 ) -> None:
     """Time a cell beside its reference. Nothing else should run on the machine."""
-    from breakeven.stages.measure import stage as cell
+    from breakeven.stages.measure.spec import CellSpec
+    from breakeven.stages.measure.stage import Inputs
+    from breakeven.stages.measure.stage import measure as stage
 
-    inputs = cell.Inputs(artifact, reference, evaluation, reference_evaluation, data)
-    stage = partial(cell.measure, task, training, seed, chain, hardware, mode, inputs, output)
-    _supervised(stage, hardware, timeout_min)
+    spec = CellSpec(task_text=task, trained_as=training, seed=seed, chain_text=chain, hardware_name=hardware, mode=mode)
+    inputs = Inputs(artifact, reference, evaluation, reference_evaluation, data)
+    _supervised(partial(stage, spec, inputs, output), hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
