@@ -1,8 +1,8 @@
-"""What a short cell costs on a SLURM cluster beside its own work: one job per cell, and bundles.
+"""Measure the overhead of a short cell on a SLURM cluster, with one job per cell and with bundles.
 
-Starts the cluster of tests/cluster with one of its nodes drained, so that one cell is at work at a time. A first run of
-one cell prepares the data and shows how long such a cell takes; the run that is timed trains that many others. Overhead
-is the wall time of the run, less the time that the cells' own records span, over the cells.
+The script starts the cluster of tests/cluster with one of its nodes drained, so that only one cell works at a time. A
+first run of one cell prepares the data and shows how long a cell takes. The timed run trains the given number of other
+cells. Overhead per cell is the wall time of the run, less the time that the cells' own records span, over the cells.
 """
 
 import argparse
@@ -35,7 +35,7 @@ GRID = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--cells", type=int, default=100, help="of the bundled run")
+    parser.add_argument("--cells", type=int, default=100, help="cells of the bundled run")
     parser.add_argument("--single", type=int, default=10, help="cells of the run with one job per cell")
     options = parser.parse_args()
     if reason := clusters.missing():
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def run(cluster: clusters.Cluster, path: Path, minutes: float, seeds: list[int]) -> tuple[float, float]:
-    """A run of Snakemake: its wall time, and the cells' own [s]."""
+    """Run Snakemake; return the wall time of the run, and the sum of the cells' own times, both in seconds."""
     (path / "grid.yaml").write_text(yaml.safe_dump({**GRID, "seeds": seeds, "bundle_min": minutes}))
     environment = {**cluster.environment, "BREAKEVEN_PATH": str(ROOT / "tests" / "planted")}
     snakemake = [sys.executable, "-m", "snakemake", "--workflow-profile", "workflow/profiles/slurm"]
@@ -70,7 +70,7 @@ def run(cluster: clusters.Cluster, path: Path, minutes: float, seeds: list[int])
 
 
 def own_s(results: Path, seed: int) -> float:
-    """From the start to the end of a training, by its record [s]."""
+    """Return the seconds from the start to the end of a training, by its record."""
     (record,) = map(read_json, results.glob(f"models/*/*/seed={seed}/job.json"))
     return (
         datetime.fromisoformat(record["finished_at"]) - datetime.fromisoformat(record["started_at"])

@@ -1,12 +1,12 @@
-"""How much cheaper our chains make three tasks' models, beside the tools that a user would call directly.
+"""Measure how much cheaper our chains make three tasks' models, beside tools that a user would call directly.
 
-The grid benchmarks/compression.yaml runs as any other does: every chain, and every tool of benchmarks/peers, beside
-fp32 in eager PyTorch, in lockstep, on one thread, evaluated on the whole test set. What is done is not done again.
-Then it prints:
+The script runs the grid benchmarks/compression.yaml as any other grid: every chain, and every tool of benchmarks/peers,
+beside fp32 in eager PyTorch, in lockstep, on one thread, evaluated on the whole test set. Finished cells are not run
+again. Then it prints:
 
-- of the chains that keep 99 % of the reference's quality, per task the fastest one by one, the fastest in batches, and
-  the smallest file, against what was aimed at;
-- each tool called directly beside our chain with the same back end: their files timed in lockstep with one another, the
+- for each task, among the chains that keep 99 % of the reference's quality, the fastest with batch 1, the fastest with
+  batch 32, and the smallest file, beside the aims;
+- each tool called directly, beside our chain with the same back end: the files timed in lockstep with one another, the
   share of the quality that each keeps, and their sizes.
 
 Run it on an otherwise idle machine.
@@ -36,7 +36,7 @@ from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 
 CONFIG, PEERS = Path(__file__).with_suffix(".yaml"), Path(__file__).parent / "peers"
-# Speed-up one by one and in batches, and how many times smaller the file.
+# Speed-up with batch 1 and with batch 32, and how many times smaller the file is.
 AIMS = {"fashion_mnist": (10, 6, 12), "movie_sentiment": (3.5, 2.5, 12), "mandarin_initials": (5, 4, 12)}
 FIGURES = [
     ("speed-up, batch 1", "single_stream", "speedup"),
@@ -44,7 +44,7 @@ FIGURES = [
     ("times smaller on disk", "single_stream", "size_ratio"),
     ("times smaller, packed", "single_stream", "packed_ratio"),
 ]
-TOOLS = {  # and our chain with the same back end
+TOOLS = {  # each tool, and our chain with the same back end
     "direct_onnxruntime": "int8_static",
     "direct_nncf": "int8_static-backend=openvino",
     "direct_neural_compressor": "int8_static-backend=pt2e",
@@ -53,24 +53,24 @@ TOOLS = {  # and our chain with the same back end
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--tasks", nargs="*", help="only these of the grid's")
+    parser.add_argument("--tasks", nargs="*", help="tasks of the grid to run; all by default")
     options = parser.parse_args()
     plugins.__path__.append(str(PEERS))
     config = cells.read_config(CONFIG)
     tasks, results = options.tasks or config["tasks"], Path(config["results"])
     peer = import_module(registry.find("methods", "direct_neural_compressor").module)
-    peer.environment()  # made before what it is timed for
+    peer.environment()  # made now, so that no cell's time includes it
     command = ["snakemake", "--cores", "all", "--configfile", CONFIG, "--config", f"tasks=[{','.join(tasks)}]"]
     subprocess.run(command, check=True, env={**os.environ, "BREAKEVEN_PATH": str(PEERS)})
     rows = leaderboard.rank(leaderboard.load(results)[0])
     console = Console(width=150)
     console.print(best(rows, tasks))
-    forkserver.preload()  # what is timed is forked from here
+    forkserver.preload()  # timed processes are forked from here
     console.print(beside(rows, tasks, results, protocol.MODES[config["timing"]]))
 
 
 def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
-    """Per task and figure the best of our chains that keeps the quality."""
+    """Return for each task and figure the best of our chains that keeps the quality."""
     made = Table("task", "figure", "aim", "reached", "best chain", "quality kept")
     good = rows[rows["board"].eq("closed") & ~ratios.flagged(rows, "contended")]
     good = good[~good["method"].isin(TOOLS)]
@@ -89,7 +89,7 @@ def best(rows: pd.DataFrame, tasks: list[str]) -> Table:
 
 
 def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: protocol.Mode) -> Table:
-    """Each tool called directly, beside ours: time and bytes as ratios above 1 where ours is the better."""
+    """Return each tool called directly, beside ours: ratios of time and bytes, above 1 where ours is better."""
     made = Table("task", "tool", "batch", "tool over eager", "ours over eager", "ours over tool", "bytes", "kept, ours")
     made.add_column("kept, tool")
     alone = rows.set_index(["task", "scenario", "method"])
@@ -114,7 +114,7 @@ def beside(rows: pd.DataFrame, tasks: list[str], results: Path, mode: protocol.M
 
 
 def lockstep(task: str, results: Path, ours: str, theirs: str, mode: protocol.Mode) -> measurement.Timing:
-    """Our file and the tool's, timed in turns."""
+    """Time our file and the tool's in turns."""
     hardware = registry.hardware("cpu_1")
     files = []
     for chain in (ours, theirs):
@@ -125,6 +125,7 @@ def lockstep(task: str, results: Path, ours: str, theirs: str, mode: protocol.Mo
 
 
 def kept(row: pd.Series) -> str:
+    """Format the share of the quality that a row keeps, with its interval."""
     return f"{row['quality_ratio']:.3f} [{row['quality_kept_ci_low']:.3f}, {row['quality_kept_ci_high']:.3f}]"
 
 

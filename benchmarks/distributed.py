@@ -1,8 +1,8 @@
-"""What two processes give over one, way by way: the same steps of the same batches, one run after the other, in turn.
+"""Measure the efficiency of two processes over one, for each training method, with the same steps of the same batches.
 
-Efficiency is t(1) / (2 · t(2)) of the steps alone, without start-up and validation; beside it what is sent in a step,
-and what the process that holds most holds above its imports. First, as a bound, two trainings of half a batch each,
-side by side, that know nothing of one another.
+The two runs of a pair follow one another. Efficiency is t(1) / (2 · t(2)), where t is the time of the steps alone,
+without start-up and validation. The script also prints the bytes sent per step, and the memory above the imports of the
+process that holds most. It first prints a bound: two independent trainings of half a batch each, side by side.
 """
 
 import argparse
@@ -26,10 +26,10 @@ ALONE = ("single_device", "cpu_1")
 
 @dataclass(frozen=True)
 class Run:
-    """A training of a few steps."""
+    """A training of a few steps, and its figures."""
 
     fit: Fit
-    baseline: int  # bytes, held after imports
+    baseline: int  # bytes held after imports
 
     @property
     def step_s(self) -> float:
@@ -44,8 +44,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tasks", nargs="+", default=TASKS)
     parser.add_argument("--ways", nargs="+", default=WAYS, help="training methods")
-    parser.add_argument("--hardware", nargs="+", default=["cpu_2x1", "cpu_2x1_200mbit"], help="of two processes")
-    parser.add_argument("--epochs", type=float, default=0.1, help="of each training")
+    parser.add_argument("--hardware", nargs="+", default=["cpu_2x1", "cpu_2x1_200mbit"], help="of two processes each")
+    parser.add_argument("--epochs", type=float, default=0.1, help="epochs of each training")
     parser.add_argument("--repetitions", type=int, default=3)
     options = parser.parse_args()
     forkserver.preload()
@@ -59,7 +59,7 @@ def main() -> None:
 
 
 def compared(task: str, way: str, hardware: str, options: argparse.Namespace) -> str:
-    """A way beside one process, in turn: the line to print."""
+    """Compare a training method with one process, in turns; return the line to print."""
     efficiencies = []
     for _ in range(options.repetitions):
         (alone,), (several,) = beside((task, *ALONE, options.epochs)), beside((task, way, hardware, options.epochs))
@@ -74,7 +74,7 @@ def compared(task: str, way: str, hardware: str, options: argparse.Namespace) ->
 
 
 def bound(task: str, options: argparse.Namespace) -> str:
-    """What two processes would give that need not communicate: the line to print."""
+    """Measure the efficiency of two processes that do not communicate; return the line to print."""
     efficiencies = []
     for _ in range(options.repetitions):
         (alone,), halves = beside((task, *ALONE, options.epochs)), beside(*[(task, *ALONE, options.epochs, 2)] * 2)
@@ -89,9 +89,13 @@ def spread(values: list[float]) -> str:
 
 
 def beside(*trainings: tuple[Any, ...]) -> list[Any]:
-    """Trainings as `train` is told, side by side, each in a process of its own, which has computed nothing.
+    """Run trainings side by side, each in its own process that has computed nothing before.
 
-    Of each its `Run`, or what it said where it failed.
+    Args:
+        trainings: the arguments of `train` for each.
+
+    Returns:
+        For each training its `Run`, or the error message where it failed.
     """
     fork = multiprocessing.get_context("fork")
     pipes = [fork.Pipe() for _ in trainings]
@@ -107,7 +111,7 @@ def beside(*trainings: tuple[Any, ...]) -> list[Any]:
 
 
 def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs: float, shares: int = 1) -> None:
-    """Of a batch with one of so many shares of its samples."""
+    """Train with one of `shares` equal shares of each batch, and send the `Run` or an error message."""
     task, method, hardware = registry.task(task_text), registry.method(way), registry.hardware(hardware_name)
     if shares > 1:
         type(task).recipe = replace(task.recipe, batch_size=task.recipe.batch_size // shares)

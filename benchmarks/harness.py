@@ -1,8 +1,7 @@
-"""The harness's p50 over the p50 of a bare loop: same model file, same cores, the two taking turns.
+"""Compare the harness's p50 with the p50 of a bare loop: same model file, same cores, the two taking turns.
 
-Also what a measured process costs to start once the first one has: forked, its data at hand, its model loaded.
-
-The model is a task's own, untrained: its speed does not depend on its weights.
+The script also prints how long a measured process takes to start after the first one: to fork, with its data at hand,
+and to load its model. The model is a task's own and untrained, because its speed does not depend on its weights.
 """
 
 import argparse
@@ -24,7 +23,7 @@ ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's s
 
 
 def bare_loop(path: Path, task_text: str, hardware_name: str, batch_size: int, pipe) -> None:
-    """What a user would write: load, warm up, time calls one after another."""
+    """Time calls as a user would: load the model, warm up, time one call after another."""
     hardware = registry.hardware(hardware_name)
     torch.set_num_threads(hardware.threads)
     call = registry.method("eager").load(path, hardware)
@@ -74,7 +73,7 @@ def main() -> None:
 
 
 def in_a_fresh_process(path: Path, options: argparse.Namespace, batch_size: int) -> float:
-    """The bare loop's p50 in a process of its own, as the harness has its."""
+    """Return the bare loop's p50 [ms], measured in a process of its own as the harness does."""
     fork = multiprocessing.get_context("fork")
     here, there = fork.Pipe()
     loop = fork.Process(target=bare_loop, args=(path, options.task, options.hardware, batch_size, there))

@@ -1,7 +1,7 @@
-"""Overhead of a whole run: its wall time over the work that had to be scheduled on its cores.
+"""Measure the overhead of a whole run: its wall time over the work that had to be scheduled on its cores.
 
-Work is what the jobs themselves call it: training, compressing, evaluating, timing. Timed jobs own the machine, so
-their work counts whole; the other jobs' work is spread over the cores, as a perfect scheduler would.
+Jobs record their own work: training, compressing, evaluating, timing. A timed job has the machine to itself, so its
+work counts whole. The other jobs' work is divided by the number of cores, as with a perfect scheduler.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def report(results: Path, wall_s: float, cores: int) -> None:
-    """Print the ratio and what each stage took."""
+    """Print the ratio, and the time of each stage."""
     jobs = [read_json(path) for path in results.glob("**/job.json")]
     by_stage = defaultdict(list)
     for job in jobs:

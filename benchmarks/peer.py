@@ -1,21 +1,22 @@
-"""The same model in optimum-benchmark and in this harness, taking turns: p50, its spread, wall time per measurement.
+"""Compare optimum-benchmark and this harness on the same model, in turns: p50, its spread, wall time per measurement.
 
 The model is the encoder of `movie_sentiment-encoder=minilm` (BERT, 6 layers, d = 384, its pretrained weights), batch 1,
-48 tokens, one thread of a CPU, eager PyTorch, the same torch files on both sides. Ours is `measurement.measure` of the
+48 tokens, one thread of a CPU, eager PyTorch, the same torch files on both sides. Ours is `lockstep.measure` of the
 model beside itself in quick mode: five pairs of processes, each timed for .8 s, in lockstep. Theirs is the default of
 its Python interface: `Benchmark.launch` with the process launcher, 10 calls of warm-up, one window of 10 s. Each side's
-parent process has imported what it needs before; its wall time is that of the call that measures, whatever it starts.
-Spread is the coefficient of variation over the repetitions. Ours is of the unpaired median and, beside it, of the
-lockstep ratio, which is what the harness reports and what the peer has no counterpart of.
+parent process has imported its libraries before. The wall time is that of the measuring call, with all processes that
+it starts. Spread is the coefficient of variation over the repetitions. For ours it is given for the unpaired median
+and for the lockstep ratio, the figure that the harness reports and the peer does not have.
 
-Not the same: theirs times one random input without padding again and again, ours real samples padded to 48 tokens, with
-a mask; each runs the modelling code of the transformers version it needs (theirs predates 5); our head is a masked mean
-and a linear layer, theirs BERT's pooler and a linear layer (less than a thousandth of the arithmetic). So the ratio of
-the p50s holds these differences too. Ours also times the reference and watches for foreign load, while their parent
-process polls its child without pause, which keeps a second core busy; neither looks at memory, energy or quality here.
+Some things differ, so the ratio of the p50s holds these differences too. Theirs times one random input without padding
+again and again; ours times real samples padded to 48 tokens, with a mask. Each runs the modelling code of the
+transformers version it needs (theirs predates 5). Our head is a masked mean and a linear layer; theirs is BERT's pooler
+and a linear layer (less than a thousandth of the arithmetic). Ours also times the reference and watches for foreign
+load. Their parent process polls its child without pause, which keeps a second core busy. Neither measures memory,
+energy or quality here.
 
-The peer is installed into a throw-away environment that shares torch and what else fits with the one this script runs
-in: it needs a package index, some 15 s and 170 MB.
+The script installs the peer into a throw-away environment that shares torch and other fitting packages with its own
+environment. This needs a package index, some 15 s and 170 MB.
 """
 
 import argparse
@@ -49,7 +50,7 @@ from breakeven.units import registry
 
 TASK, HARDWARE, SCENARIO, TOKENS = "movie_sentiment-encoder=minilm", "cpu_1", {"single_stream": 1}, 48
 PEER = "optimum-benchmark==0.6.0"
-# Its last release predates transformers 5; it asks for datasets 4, and those for an older fsspec than ours.
+# Its last release predates transformers 5. It needs datasets 4, which needs an older fsspec than ours.
 PINS = [
     PEER,
     *("transformers==4.55.4", "tokenizers==0.21.4", "huggingface_hub==0.36.2", "accelerate==1.9.0"),
@@ -57,8 +58,8 @@ PINS = [
 ]
 OFFLINE = {"HF_HUB_OFFLINE": "1", "LOG_TO_FILE": "0", "LOG_LEVEL": "WARNING"}
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-# What runs in the peer's environment: it answers every line with a measurement. 0.6.0 takes the one number of threads
-# for the other (`inter_op_num_threads` is what sets torch's intra-op threads), so both are one.
+# This program runs in the peer's environment and answers every line with a measurement. 0.6.0 confuses the two numbers
+# of threads (`inter_op_num_threads` sets torch's intra-op threads), so both are one.
 DRIVER = """
 import json, os, sys, time
 answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -91,18 +92,18 @@ class Measured:
 
     p50_ms: float
     wall_s: float
-    timed_s: float  # of the calls whose latencies count
+    timed_s: float  # time of the calls whose latencies count
     ratio: float | None = None  # the lockstep ratio, where there is one
-    foreign_load_percent: float | None = None  # the worst, where it was watched
+    foreign_load_percent: float | None = None  # the worst value, where it was watched
 
 
 @dataclass
 class Side:
-    """What one harness gave."""
+    """One harness and its measurements."""
 
     name: str
-    start_s: float  # of the process that measures: its imports, once for all measurements
-    measure: Callable[[int], Measured]  # of the number of the repetition
+    start_s: float  # start of the measuring process with its imports, once for all measurements
+    measure: Callable[[int], Measured]  # takes the number of the repetition
     measured: list[Measured] = field(default_factory=list)
 
     def values(self, name: str) -> list[float]:
@@ -125,7 +126,7 @@ def main() -> None:
     parser.add_argument("--repetitions", type=int, default=4)
     parser.add_argument("--environment", type=Path, help="keep the peer's environment here, or use the one made before")
     options = parser.parse_args()
-    forkserver.preload()  # what is timed is forked from here
+    forkserver.preload()  # timed processes are forked from here
     start_s = time.time() - psutil.Process().create_time()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -139,13 +140,13 @@ def main() -> None:
         with peer(python, folder) as (process, start_s):
             theirs = Side(PEER.replace("==", " "), start_s, lambda _: ask(process, folder))
             for repetition in range(options.repetitions):
-                for side in (ours, theirs)[:: -1 if repetition % 2 else 1]:  # each goes first as often
+                for side in (ours, theirs)[:: -1 if repetition % 2 else 1]:  # each goes first equally often
                     side.repeat(repetition)
     Console(width=120).print(table(ours, theirs))
 
 
 def environment(folder: Path) -> Path:
-    """The Python of the peer's environment in `folder`, made unless it is there."""
+    """Return the Python of the peer's environment in `folder`; make the environment unless it is there."""
     python, made = folder / "bin" / "python", folder / "made.json"
     if made.exists() and json.loads(made.read_text()) == PINS:
         return python
@@ -164,7 +165,7 @@ def environment(folder: Path) -> Path:
 
 
 def share_packages(folder: Path) -> None:
-    """Let the environment find what is installed beside our torch, after its own packages."""
+    """Let the environment find the packages beside our torch, after its own packages."""
     torch = importlib.util.find_spec("torch")
     assert torch and torch.origin
     (packages,) = folder.glob("lib/python*/site-packages")
@@ -172,7 +173,7 @@ def share_packages(folder: Path) -> None:
 
 
 def make(folder: Path) -> None:
-    """The model as each side loads it: our classifier as a module, its encoder under BERT's own head as a folder."""
+    """Save the model for each side: our classifier as a module, its encoder under BERT's own head as a folder."""
     from transformers import BertForSequenceClassification
 
     task = registry.task(TASK)
@@ -185,7 +186,7 @@ def make(folder: Path) -> None:
 
 
 def measure(folder: Path, seed: int) -> Measured:
-    """One measurement of ours."""
+    """Make one measurement of ours."""
     served = Served(folder / "model.pt", "eager")
     task, hardware = registry.task(TASK), registry.hardware(HARDWARE)
     began = time.perf_counter()
@@ -203,7 +204,7 @@ def measure(folder: Path, seed: int) -> Measured:
 
 @contextmanager
 def peer(python: Path, folder: Path) -> Iterator[tuple[subprocess.Popen, float]]:
-    """The process that measures with the peer, and the seconds it took to be ready."""
+    """Yield the process that measures with the peer, and the seconds it took to be ready."""
     command = [python, "-c", DRIVER, folder / "model", str(TOKENS)]
     variables = os.environ | OFFLINE | ONE_THREAD | {"TMPDIR": str(folder)}  # it leaves files behind
     began = time.perf_counter()
@@ -218,7 +219,7 @@ def peer(python: Path, folder: Path) -> Iterator[tuple[subprocess.Popen, float]]
 
 
 def ask(process: subprocess.Popen, folder: Path) -> Measured:
-    """One measurement of theirs."""
+    """Make one measurement of theirs."""
     process.stdin.write("\n")
     process.stdin.flush()
     return Measured(**json.loads(answer(process, folder)))

@@ -1,13 +1,14 @@
-"""How long the stages of a pipeline wait, beside the formula (p - 1) / (m + p - 1) of p stages and m micro-batches.
+"""Measure how long a pipeline's stages wait, beside the formula (p - 1) / (m + p - 1) of p stages and m micro-batches.
 
 A step is `pipeline_parallel`'s: forward and backward pass of one training batch by a schedule, in p processes, without
 the optimiser. A stage is busy while it computes; bubble = 1 - busy time of all stages / (p · wall time of the step).
-The formula holds for stages that take the same; `uneven` is what their measured times would give, were sending free:
-1 - m · Σt / (p · (Σt + (m - 1) · max t)). What is above that goes into sending and starting, or to other programs: run
-it on an idle machine, where a message takes a tenth of a millisecond instead of a time slice. `work` is the busy time
-over that of one micro-batch: smaller batches compute less well, and stages that compute at once share the machine.
+The formula holds for stages that take equally long. `uneven` is the bubble of the measured stage times if sending were
+free: 1 - m · Σt / (p · (Σt + (m - 1) · max t)). A greater bubble comes from sending, from starting or from other
+programs. So run it on an idle machine, where a message takes a tenth of a millisecond instead of a time slice. `work`
+is the busy time over that of one micro-batch: smaller batches compute less well, and stages that compute at the same
+time share the machine.
 
-All schedules take turns, step by step, in the same processes; each figure is the median over the rounds.
+All schedules take turns, step by step, in the same processes. Each figure is the median over the rounds.
 """
 
 import argparse
@@ -36,7 +37,7 @@ MICRO_BATCHES = (1, 2, 4, 8)
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--task", default="movie_sentiment-encoder=minilm")
-    parser.add_argument("--hardware", default="cpu_2x1", help="whose processes and threads are used")
+    parser.add_argument("--hardware", default="cpu_2x1", help="profile whose processes and threads are used")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
     task, hardware = registry.task(options.task), registry.hardware(options.hardware)
@@ -61,7 +62,7 @@ def main() -> None:
 
 
 def run_rank(rank: int, options: argparse.Namespace, texts: list[str], meeting: Path, pipe) -> None:
-    """One stage; that of rank 0 sends all ranks' times: [ranks, rounds, methods, (wall, busy)] in seconds."""
+    """Run one stage; rank 0 sends the times of all ranks: [ranks, rounds, methods, (wall, busy)] in seconds."""
     hardware, task = registry.hardware(options.hardware), registry.task(options.task)
     torch.set_num_threads(hardware.threads)
     distributed.init_process_group("gloo", f"file://{meeting}", rank=rank, world_size=hardware.devices)
@@ -80,14 +81,14 @@ def run_rank(rank: int, options: argparse.Namespace, texts: list[str], meeting: 
         steps = [partial(method.gradients, model, loss=loss) for method in methods]
         own = [[step_time(model, step, batch, busy) for step in steps] for _ in range(options.rounds + 1)]
     everyone = [None] * hardware.devices
-    distributed.all_gather_object(everyone, own[1:])  # in the first round stages learn what they receive
+    distributed.all_gather_object(everyone, own[1:])  # in the first round, stages learn their shapes
     if rank == 0:
         pipe.send(np.array(everyone))
     distributed.destroy_process_group()
 
 
 def timed(function: Callable, spent: list[float]) -> Callable:
-    """The same function, the time of each call noted in seconds."""
+    """Return the same function, which appends the seconds of each call to `spent`."""
 
     def run(*args, **kwargs):
         began = time.perf_counter()
@@ -100,7 +101,7 @@ def timed(function: Callable, spent: list[float]) -> Callable:
 
 
 def step_time(model: torch.nn.Module, step: Callable, batch: Batch, busy: list[float]) -> tuple[float, float]:
-    """Wall and busy time of one step in this process, all having begun together."""
+    """Return wall and busy seconds of one step in this process, which all processes begin together."""
     model.zero_grad()
     distributed.barrier()
     busy.clear()
@@ -119,7 +120,7 @@ def report(texts: list[str], times: np.ndarray) -> None:
     for i, text in enumerate(texts):
         method, each = registry.method(text), stage_s[:, i]
         m = method.micro_batches
-        whole = each.sum() + (m - 1) * each.max()  # m times what micro-batches take from first to last
+        whole = each.sum() + (m - 1) * each.max()  # m times the time of a pass of all micro-batches
         table.add_row(
             method.schedule,
             str(m),

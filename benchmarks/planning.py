@@ -1,9 +1,9 @@
-"""How long a person waits before anything starts: planning grids, and beside them a bare Snakefile of as many jobs.
+"""Time the planning of grids, beside a bare Snakefile with as many jobs: the wait before the first job of a run.
 
-The grids cross every fourth task of full.yaml with its chains, trainings and hardware profiles, by as many seeds as the
-cells need. The bare Snakefile makes the same files by the same rules, each a string pattern with a shell command: no
-functions, parameters, resources, logs or profile. Both are planned from nothing, by turns: `snakemake -n --quiet` is
-what a run takes before its first job, `snakemake -n` also says of each job what it would do.
+The grids cross every fourth task of full.yaml with its chains, trainings and hardware profiles, and with as many seeds
+as the number of cells needs. The bare Snakefile makes the same files by the same rules, each a string pattern with a
+shell command: it has no functions, parameters, resources, logs or profile. Both are planned from nothing, in turns.
+`snakemake -n --quiet` takes as long as a run before its first job; `snakemake -n` also prints every job.
 """
 
 import argparse
@@ -76,7 +76,7 @@ rule collect_inference:
 
 @dataclass
 class Done:
-    """What a command took."""
+    """A command's output, and the time and memory it took."""
 
     output: str
     seconds: float
@@ -87,7 +87,7 @@ class Done:
 
 
 def run(command: list[str], folder: Path) -> Done:
-    """Run a command in a folder to its end."""
+    """Run a command in a folder, and wait for its end."""
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout is not None
@@ -100,7 +100,7 @@ def run(command: list[str], folder: Path) -> Done:
 
 
 def config_of(cells: int) -> dict:
-    """About as many cells of full.yaml as asked for."""
+    """Return a config with about this many cells of full.yaml."""
     full = grid.read_config(ROOT / "workflow" / "config" / "full.yaml")
     some = {**full, "tasks": full["tasks"][::4], "seeds": [0]}
     return {**some, "seeds": list(range(max(1, round(cells / len(grid.expand(some).cells)))))}
@@ -119,7 +119,7 @@ def main() -> None:
 
 
 def compare(config: dict, folder: Path, repetitions: int) -> None:
-    """Plan a grid and its bare Snakefile by turns."""
+    """Plan a grid and its bare Snakefile in turns, and print their times."""
     found = grid.expand(config)
     (folder / "grid.yaml").write_text(yaml.safe_dump(config))
     keys = {"trainings": [each.key for each in found.trainings], "cells": [each.key for each in found.cells]}
@@ -137,7 +137,7 @@ def compare(config: dict, folder: Path, repetitions: int) -> None:
 
 
 def planned(output: str) -> int:
-    """The jobs that a dry run would run."""
+    """Return the number of jobs that a dry run plans."""
     return int(re.findall(r"^total\s+(\d+)", output, re.MULTILINE)[-1])
 
 

@@ -1,7 +1,7 @@
-"""How long ranking a million rows takes, and how that grows from ten thousand: the fastest of three each.
+"""Time the ranking of ten thousand and of a million rows: the fastest of three runs each.
 
-Two shapes: 20 rows in each of many groups, and one group of all rows. The costs are made up: speed-ups between 0.1 and
-100, with intervals from 3 to 7 processes.
+There are two shapes: many groups of 20 rows, and one group of all rows. The costs are synthetic: speed-ups between 0.1
+and 100, with intervals from 3 to 7 processes.
 """
 
 import time
@@ -18,10 +18,10 @@ INTERVAL = ("speedup_ci_low", "speedup_ci_high")
 
 
 def table(rows: int, group: int | None, rng: np.random.Generator) -> pd.DataFrame:
-    """Rows as `leaderboard.rank` hands them on: a key, a burden, and the interval of the speed-up."""
+    """Make rows as `leaderboard.rank` passes them on: a key, a burden, and the interval of the speed-up."""
     speedup = np.exp(rng.uniform(np.log(0.1), np.log(100), rows))
     processes = rng.integers(3, 8, rows)
-    scatter = rng.uniform(0.01, 0.04, rows)  # of single processes
+    scatter = rng.uniform(0.01, 0.04, rows)  # standard deviation of a process's logarithm
     half = stats.t.ppf(0.975, processes - 1) * scatter / np.sqrt(processes)
     return pd.DataFrame(
         {

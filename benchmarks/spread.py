@@ -1,8 +1,8 @@
-"""How far a figure moves when the same cell is measured again: the lockstep ratio, and the unpaired median beside it.
+"""Measure how far a figure moves when the same cell is measured again: the lockstep ratio and the unpaired median.
 
-The cell is a task's own model, untrained, exported to ONNX Runtime and timed beside itself in eager PyTorch: idle on
-one and on two threads, and on one thread while another process keeps a core busy. Spread is the coefficient of
-variation over the repetitions. Both figures come from the very same calls.
+The cell is a task's own untrained model, exported to ONNX Runtime and timed beside itself in eager PyTorch. It is
+measured on an idle machine with one and with two threads, and with one thread while another process keeps a core busy.
+Spread is the coefficient of variation (CV) over the repetitions. Both figures come from the same calls.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--task", default="fashion_mnist")
     parser.add_argument("--repetitions", type=int, default=10)
     options = parser.parse_args()
-    forkserver.preload()  # what is timed is forked from here
+    forkserver.preload()  # timed processes are forked from here
     registry.task(options.task).prepare()
     table = Table("condition", "profile", "scenario", "ratio", "CV of the ratio", "CV of the median", "wall, s each")
     with tempfile.TemporaryDirectory() as folder:
@@ -75,19 +75,19 @@ def make(task_text: str, folder: Path) -> None:
 
 
 def repeat(task_text: str, hardware: str, folder: Path, seed: int) -> Timing:
-    """One whole measurement, as a cell has."""
+    """Make one whole measurement, as a cell does."""
     cell, reference = Served(folder / "model.onnx", "onnxruntime"), Served(folder / "model.pt", "eager")
     profile = registry.hardware(hardware)
     return lockstep.measure(cell, reference, registry.task(task_text), profile, MODES["quick"], seed)
 
 
 def ratio(timing: Timing, scenario: str) -> float:
-    """What the row would hold as its speed-up."""
+    """Return the speed-up that the row would hold."""
     return statistics.ratio_interval([window.speedup for window in timing.windows[scenario]])[0]
 
 
 def unpaired(timing: Timing, scenario: str) -> float:
-    """The cell's own latency, as a harness without a reference would report it."""
+    """Return the cell's own latency [ms], as a harness without a reference would report it."""
     return float(np.median([np.median(window.latencies_ms) for window in timing.windows[scenario]]))
 
 

@@ -1,7 +1,7 @@
-"""Neural Compressor's post-training static quantisation as its guide has it, called directly, compiled by Inductor.
+"""Neural Compressor's static post-training quantisation as in its guide, called directly, compiled by Inductor.
 
 Reference: https://github.com/intel/neural-compressor/blob/master/docs/source/3x/PT_StaticQuant.md. The tool is
-installed into an environment of its own, which shares torch with this one: it needs a package index.
+installed into its own environment, which shares torch with this one. This needs a package index.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 PEER = "neural-compressor-pt==3.10"
-# It gets our module, whose classes it finds on PYTHONPATH, and gives back a program that torch.export saved.
+# This program gets our module, whose classes it finds on PYTHONPATH, and saves its result by torch.export.
 DRIVER = """
 import sys, torch
 from neural_compressor.torch.export import export
@@ -43,7 +43,7 @@ torch.export.save(torch.export.export(convert(model), batches[0], dynamic_shapes
 
 @dataclass(frozen=True)
 class DirectNeuralCompressor(CompressionMethod):
-    """`prepare`, calibrate, `convert`."""
+    """Calls `prepare`, calibrates, then calls `convert`."""
 
     reference: ClassVar[str] = "https://github.com/intel/neural-compressor"
     changes: ClassVar[Change] = "precision"
@@ -81,7 +81,7 @@ class DirectNeuralCompressor(CompressionMethod):
 
 
 def environment() -> Path:
-    """The Python of an environment with the tool, its other needs left to ours; made where it is not there yet."""
+    """Return the Python of an environment with the tool, which is made unless it is there; other packages are ours."""
     folder = cache() / "peers" / PEER
     python, made = folder / "bin" / "python", folder / "made"
     if made.exists():

@@ -1,4 +1,4 @@
-"""NNCF's post-training quantisation as OpenVINO's guide has it, called directly: every choice is its own default.
+"""NNCF's post-training quantisation as in OpenVINO's guide, called directly with all of its defaults.
 
 Reference: https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide/quantizing-models-post-training.html
 """
@@ -17,7 +17,7 @@ from breakeven.units import registry
 
 @dataclass(frozen=True)
 class DirectNncf(CompressionMethod):
-    """`nncf.quantize` on the model that OpenVINO converted."""
+    """Calls `nncf.quantize` on the model that OpenVINO converted."""
 
     reference: ClassVar[str] = "https://docs.openvino.ai/2026/openvino-workflow/model-optimization-guide.html"
     changes: ClassVar[Change] = "precision"

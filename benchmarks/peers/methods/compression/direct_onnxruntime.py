@@ -1,4 +1,4 @@
-"""ONNX Runtime's static quantisation as its guide has it, called directly: every choice is the tool's own default.
+"""ONNX Runtime's static quantisation as in its guide, called directly with all of its defaults.
 
 Reference: https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html
 """
@@ -18,7 +18,7 @@ from breakeven.method import Change, CompressionContext, CompressionMethod
 
 @dataclass(frozen=True)
 class DirectOnnxRuntime(CompressionMethod):
-    """`quant_pre_process`, then `quantize_static`."""
+    """Calls `quant_pre_process`, then `quantize_static`."""
 
     reference: ClassVar[str] = "https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html"
     changes: ClassVar[Change] = "precision"
@@ -56,6 +56,6 @@ class DirectOnnxRuntime(CompressionMethod):
 
         with TemporaryDirectory() as folder:
             prepared = Path(folder) / "prepared.onnx"
-            # Symbolic shape inference fails on what torch's exporter writes; the guide says to leave it out then.
+            # Symbolic shape inference fails on files of torch's exporter; the guide says to leave it out then.
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
             quantize_static(prepared, target, Reader())
