@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 
 SCHEMA_VERSION = 6  # of the rows' columns
-PROTOCOL_VERSION = 3  # of the measurement: a change measures everything again
+PROTOCOL_VERSION = 4  # of the measurement: a change measures everything again
 VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of other versions are made again
 
 # The reference of a board: the other rows are compared with it.
@@ -65,7 +65,6 @@ VALIDATIONS = 4  # per training: time_to_target_s is no finer than this
 GATE = 0.99  # share of the reference's quality that puts a row on the closed board
 BADGE = 0.999  # share of the reference's quality that earns the badge
 SAME = 0.02  # costs that differ by less are a tie
-DRAWS, SEED = 10_000, 0  # of the bootstrap that tells two rows apart
 R_MAX = 4.0  # upper end of the integral of the performance profile
 ROUNDING = 1e-9  # of floating-point numbers that lie exactly on a border
 

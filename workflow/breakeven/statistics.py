@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from breakeven.protocol import CONFIDENCE, DRAWS, SEED
+from breakeven.protocol import CONFIDENCE
 
-ANGLES = 65  # at which its distribution is tabulated
+TINY = float(np.finfo(float).tiny)  # keeps two errors of zero from dividing zero by zero, and changes no other sum
 Values = NDArray[np.float64]
+Number = TypeVar("Number", float, Values)
 
 
 def percentile_estimate(latencies: np.ndarray, percentile: float) -> float | None:
@@ -79,50 +80,32 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return float(np.mean(values)), float(interval.low), float(interval.high)
 
 
+def student(n: Values) -> Values:
+    """Student's t at 97.5 % for means of `n` values, which bound their 95 % intervals; NaN below two values."""
+    counts, which = np.unique(n, return_inverse=True)  # a quantile takes long, and the counts are few
+    return stats.t.ppf(0.975, counts - 1)[which]
+
+
 def standard_error(low: Values, high: Values, n: Values) -> Values:
     """The standard error of a logarithm, from the interval that `ratio_interval` gave it; NaN where there is none."""
-    counts, which = np.unique(n, return_inverse=True)  # a quantile is slow to find, and the counts are few
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.log(high / low) / 2 / stats.t.ppf(0.975, counts - 1)[which]
+        return np.log(high / low) / 2 / student(n)
 
 
-def margin(error_a: Values, n_a: Values, error_b: Values, n_b: Values) -> Values:
-    """Half the width of the 95 % interval of the difference of two logarithms of paired ratios; NaN where unknown.
+def margin(error_a: Number, t_a: Number, error_b: Number, t_b: Number) -> Number:
+    """Half the width of the 95 % interval of a difference of two log-means with unequal errors; NaN where unknown.
 
-    It is a bootstrap of DRAWS seeded draws in which each logarithm's mean is drawn anew from Student's t. Drawing
-    from the few processes themselves would promise too much: of three values a bootstrap covers the truth only three
-    times in four. The distribution's shape depends on the numbers of processes and on which error is the larger one
-    alone, so it is drawn once for each and scaled.
+    The formula is Cochran's (Cochran and Cox 1950, Experimental Designs, section 4.14): the mean of the two quantiles,
+    weighted by the squared errors. Beside a mean without an error it gives Student's interval of the other one. With
+    three to seven processes it covers the truth in at least 95 % of the cases. The Welch-Satterthwaite interval is
+    narrower, but covers only 93 % where three processes stand beside seven (benchmarks/coverage.py).
 
     Args:
         error_a, error_b: standard errors of the two logarithms.
-        n_a, n_b: processes behind each, at least 2.
+        t_a, t_b: the quantile of each, see `student`.
     """
-    size, angle = np.hypot(error_a, error_b), np.arctan2(error_b, error_a)
-    known = np.isfinite(size)
-    pairs, which = np.unique(n_a[known] + 1j * n_b[known], return_inverse=True)  # a pair as one number
-    shapes = np.array([_student_difference(int(pair.real), int(pair.imag)) for pair in pairs]).reshape(-1, ANGLES)
-    at = angle[known] / (np.pi / 2) * (ANGLES - 1)
-    below = np.minimum(at.astype(int), ANGLES - 2)
-    left, right = shapes[which, below], shapes[which, below + 1]
-    found = np.full(size.shape, np.nan)
-    found[known] = size[known] * (left + (at - below) * (right - left))
-    return found
-
-
-@cache
-def _student_difference(n_a: int, n_b: int) -> Values:
-    """The .975 quantile of cos·A - sin·B, A and B Student's t of n - 1 degrees of freedom, at ANGLES from 0 to 90°.
-
-    The draws are spread evenly over each distribution, and used both ways round, so that alone they give Student's
-    own quantile, and that it does not matter which of the two is named first.
-    """
-    rng = np.random.default_rng(SEED)
-    even = (np.arange(DRAWS) + 0.5) / DRAWS
-    drawn = np.concatenate([rng.permutation(even), rng.permutation(even)])
-    a, b = stats.t.ppf(drawn, n_a - 1), stats.t.ppf(np.roll(drawn, DRAWS), n_b - 1)
-    angle = np.linspace(0, np.pi / 2, ANGLES)[:, None]
-    return np.quantile(np.abs(np.cos(angle) * a - np.sin(angle) * b), 0.95, axis=1)  # symmetric: one quantile for both
+    variance_a, variance_b = error_a**2, error_b**2
+    return (t_a * variance_a + t_b * variance_b) / (variance_a + variance_b + TINY) ** 0.5
 
 
 def median_or_none(values: Sequence[float | None]) -> float | None:

@@ -87,9 +87,9 @@ def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
     n = rows["processes"].to_numpy(float, na_value=np.nan)
     error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
     exact = rows["chain"].eq(protocol.REFERENCE).to_numpy()  # its gain is 1 by definition
-    error, n = np.where(exact, 0.0, error), np.where(exact, 2.0, n)
+    error, t = np.where(exact, 0.0, error), statistics.student(np.where(exact, 2.0, n))
     own = (rows["total"] - rows["sunk"]).to_numpy(float)
-    doubt = statistics.margin(error, n, np.broadcast_to(error[:1], error.shape), np.broadcast_to(n[:1], n.shape))
+    doubt = statistics.margin(error, t, error[:1], t[:1])
     more = own - own[:1]
     return pd.Series((more > SAME * own[:1]) & (more > doubt), index=rows.index)
 

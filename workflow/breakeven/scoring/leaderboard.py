@@ -23,7 +23,7 @@ from breakeven.scoring.ratios import (
     with_ratios,
     with_scaling,
 )
-from breakeven.scoring.ties import ranks
+from breakeven.scoring.ties import shared_ranks
 
 NO_LIMITS: dict[str, float | None] = {}
 
@@ -78,7 +78,7 @@ def rank(
     rows["badge"] = rows["quality_ratio"] >= BADGE - ROUNDING
     ranked = rows["board"].eq("closed") & ~flagged(rows, "contended") & rows["burden"].notna()
     key = [*KEY, *([chosen.per] if chosen.per else [])]
-    rows["rank"] = ranks(rows[ranked], key, chosen.interval, REFERENCE).reindex(rows.index)
+    rows["rank"] = shared_ranks(rows[ranked], key, chosen.interval, REFERENCE).reindex(rows.index)
     rows["shared"] = rows["rank"].notna() & rows.duplicated([*key, "rank"], keep=False)
     order = rows["board"].map({"closed": 0, "open": 1, "gap": 2})
     return rows.assign(_order=order).sort_values(["_order", "rank", "burden", "chain"]).drop(columns="_order")
@@ -93,7 +93,7 @@ def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
     rows["board"] = np.select([~succeeded(rows), passed], ["gap", "closed"], default="open")
     timed = flagged(rows, "timed_alone") & ~flagged(rows, "contended")
     ranked = rows["board"].eq("closed") & timed & rows["burden"].notna()
-    rows["rank"] = ranks(rows[ranked], TRAINING_KEY, None).reindex(rows.index)
+    rows["rank"] = shared_ranks(rows[ranked], TRAINING_KEY, None).reindex(rows.index)
     rows["shared"] = rows["rank"].notna() & rows.duplicated([*TRAINING_KEY, "rank"], keep=False)
     return rows.sort_values([*TRAINING_BOARD, "rank", "burden", "training"])
 

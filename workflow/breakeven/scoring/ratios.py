@@ -164,9 +164,9 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _log_error(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """The standard errors of the speed-ups' logarithms, and how many processes are behind each."""
+    """The standard errors of the speed-ups' logarithms, and Student's quantile for each."""
     low, high, n = (rows[name].to_numpy(float, na_value=np.nan) for name in (*SPEEDUP_INTERVAL, "processes"))
-    return statistics.standard_error(low, high, n), n
+    return statistics.standard_error(low, high, n), statistics.student(n)
 
 
 def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd.Series) -> pd.Series:

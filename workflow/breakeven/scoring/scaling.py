@@ -13,7 +13,7 @@ import pandas as pd
 
 from breakeven.protocol import SINGLE_DEVICE
 from breakeven.scoring.ratios import TRAINING_KEY
-from breakeven.scoring.ties import ranks
+from breakeven.scoring.ties import shared_ranks
 from breakeven.scoring.wording import number
 
 UNTHROTTLED = "unthrottled"
@@ -98,7 +98,7 @@ def _win(hardware: str, others: pd.DataFrame, board: pd.DataFrame, by: str) -> W
     one = board["training_method"].eq(SINGLE_DEVICE) & board["threads"].eq(place["threads"])
     timed = board[comparable(board, by) & (here | one)]
     timed = timed.assign(burden=timed[by].astype(float)).sort_values("burden", kind="stable")
-    first = ranks(timed, TRAINING_KEY) == 1
+    first = shared_ranks(timed, TRAINING_KEY) == 1
     fastest = tuple(dict.fromkeys(timed.loc[first, "training_method"]))
     rest = timed[~timed["training_method"].isin(fastest)]
     alone = timed.loc[timed["training_method"].eq(SINGLE_DEVICE), "burden"]

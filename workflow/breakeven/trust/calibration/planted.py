@@ -16,7 +16,7 @@ from breakeven.components import arithmetic
 from breakeven.errors import CellFailure
 from breakeven.files import file_sha256
 from breakeven.protocol import MODES, Mode
-from breakeven.scoring.ties import ranks
+from breakeven.scoring.ties import shared_ranks
 from breakeven.stages import modules, outputs
 from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.served_model import Served
@@ -163,7 +163,7 @@ def _tie(speedup: float, low: float | None, high: float | None) -> bool:
             "processes": MODES["quick"].pairs,
         }
     )
-    return ranks(rows, ["key"], ("low", "high"), "fp32").nunique() == 1
+    return shared_ranks(rows, ["key"], ("low", "high"), "fp32").nunique() == 1
 
 
 def _refused(bench: Bench, served: Served, hashes: list[str]) -> Finding:
