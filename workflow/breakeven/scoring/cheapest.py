@@ -42,15 +42,15 @@ def with_totals(rows: pd.DataFrame, demand: Demand) -> pd.DataFrame:
     making = own if demand.making is None else demand.making
     rows["c_0"] = c_0 = cost.work(rows["reference_seconds_per_inference"], serving)
     rows["making"] = cost.work(rows["making_s"], making)
-    spent = (demand.served, cost.work(rows["train_time_s"], making)) if demand.spent else (0.0, 0.0)
-    rows["sunk"] = cost.original_total(0, *spent, c_0)
+    served, training = (demand.served, cost.work(rows["train_time_s"], making)) if demand.spent else (0.0, 0.0)
+    rows["sunk"] = cost.original_total(0, served, training, c_0)
     original = rows["chain"].eq(protocol.REFERENCE)
     costs = [c_0 / gain.to_numpy(float) for gain in _gains(rows, demand.unit)]
     for total, star, c in zip(TOTALS, ratios.BREAK_EVENS, costs, strict=True):
-        rows[total] = cost.compressed_total(demand.inferences, *spent, c_0, rows["making"], c)
+        rows[total] = cost.compressed_total(demand.inferences, served, training, c_0, rows["making"], c)
         rows[star] = pd.Series(cost.break_even(rows["making"], c_0, c), index=rows.index).mask(original)
     rows["c"] = costs[0]
-    rows["saved"] = cost.original_total(demand.inferences, *spent, c_0) - rows["total"]
+    rows["saved"] = cost.original_total(demand.inferences, served, training, c_0) - rows["total"]
     return rows
 
 
