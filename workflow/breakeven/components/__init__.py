@@ -1,0 +1,1 @@
+"""Parts that units share: exporting, graphs, input lengths, arithmetic, image networks, processes of a group."""

@@ -122,12 +122,6 @@ def mesh() -> DeviceMesh:
     return init_device_mesh(device, (distributed.get_world_size(),))
 
 
-def share_of_a_batch(trainer: pl.Trainer | None) -> tuple[int, int]:
-    """Return how many shares a global batch is split into, and the index of this process's share."""
-    found = getattr(trainer and trainer.strategy, "distributed_sampler_kwargs", {"num_replicas": 1, "rank": 0})
-    return found["num_replicas"], found["rank"]
-
-
 def leave_word(failure: CellFailure, folder: Path) -> None:
     """Write a rank's expected failure to a file in `folder`, where `watched` reads it.
 

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import torch
-from pytorch_lightning import LightningDataModule
+from pytorch_lightning import LightningDataModule, Trainer
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSampler
 
-from breakeven.components import training_ranks
 from breakeven.errors import UserError
 
 Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target, samples first
@@ -66,7 +65,7 @@ class TensorDataModule(LightningDataModule):
         order: torch.Generator | None = None,
         **how: Any,
     ) -> DataLoader:
-        shares, rank = training_ranks.share_of_a_batch(self.trainer)
+        shares, rank = share_of_a_batch(self.trainer)
         size, rest = divmod(self.batch_size, shares)
         if rest or not size:
             raise UserError(f"a batch of {self.batch_size} cannot be shared by {shares} processes: change either")
@@ -145,3 +144,9 @@ class _Batches(Dataset):
 
 def _as_it_is(batch: Any) -> Batch:
     return batch
+
+
+def share_of_a_batch(trainer: Trainer | None) -> tuple[int, int]:
+    """Return how many shares a global batch is split into, and the index of this process's share."""
+    found = getattr(trainer and trainer.strategy, "distributed_sampler_kwargs", {"num_replicas": 1, "rank": 0})
+    return found["num_replicas"], found["rank"]

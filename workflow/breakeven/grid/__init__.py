@@ -1,0 +1,1 @@
+"""From a config to cells: every name checked, every chain parsed, before any work."""

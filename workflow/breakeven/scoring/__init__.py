@@ -1,0 +1,1 @@
+"""From rows to boards: ratios, costs, ranks with ties. Pure functions that import neither torch nor the machine."""

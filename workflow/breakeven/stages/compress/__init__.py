@@ -1,0 +1,1 @@
+"""The compress stage: one step of a chain turns an artifact into the next one."""

@@ -1,0 +1,1 @@
+"""The evaluate stage: the quality of an artifact, with its interval."""

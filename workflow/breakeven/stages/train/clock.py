@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.tensor import DTensor
 
-from breakeven.components import training_ranks
+from breakeven.data.loaders import share_of_a_batch
 from breakeven.files import write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.machine import link, memory
@@ -95,7 +95,7 @@ class Clock(pl.Callback):
         self._start()
 
     def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
-        self.fit.samples += len(batch[1]) * training_ranks.share_of_a_batch(trainer)[0]
+        self.fit.samples += len(batch[1]) * share_of_a_batch(trainer)[0]
         if self.fit.diverged_at_step is None and not _finite(self.witness):
             self.fit.diverged_at_step = trainer.global_step
             # Several ranks must stop at the same step, and may not see it at the same: they agree when they validate.
