@@ -1,4 +1,4 @@
-"""The dashboard: `streamlit run dashboard/app.py` from the root of the repository, or `make dashboard`.
+"""The dashboard: `breakeven dashboard`, or `streamlit run dashboard/app.py` from the root of the repository.
 
 It reads the folder `$BREAKEVEN_RESULTS` (default: `results`), and on request the published rows in `results/reference`.
 """

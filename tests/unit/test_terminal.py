@@ -32,7 +32,7 @@ def test_every_row_is_shown_whole_at_any_width(tmp_path: Path, width: int) -> No
     trainings(tmp_path, training("single_device", 80.0))
     rows = cell("channel_pruning-ratio=0.5", 5.0, 2.0), cell("broken", None, None, **FAILED)
     text = "\n".join(shown(tmp_path, *rows, width=width))
-    for expected in ("channel_pruning-ratio=0.5", "2.00×", "out_of_memory: [too] large", "make dashboard"):
+    for expected in ("channel_pruning-ratio=0.5", "2.00×", "out_of_memory: [too] large", "breakeven dashboard"):
         assert expected in text
 
 

@@ -37,7 +37,7 @@ def render(results: Path, console: Console) -> None:
     for key, rows in overall.boards(inference):
         _print_overall(key, rows, machine(rows, inference), console)
     console.print(LEGEND, style="dim")
-    console.print("Open the dashboard with [bold]make dashboard[/].")
+    console.print("Open the dashboard with [bold]breakeven dashboard[/].")
 
 
 LEGEND = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from breakeven import environment
 from breakeven.cli import stages
 from breakeven.errors import UserError, did_you_mean
 
@@ -31,6 +33,11 @@ def run(arguments: list[str]) -> int:
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except UserError as error:
         print(f"breakeven: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if find_spec("torch"):  # the packages that run grids are there: this one is missing for another reason
+            raise
+        print(f"breakeven: {arguments[0]} needs {error.name}: pip install 'breakeven[run]'", file=sys.stderr)
         return 2
     except OSError as error:
         if error.filename is None:
@@ -135,6 +142,21 @@ def cheapest(
     render_cheapest(results, only, demand, min_quality, limits, Console())
 
 
+@app.command(rich_help_panel=LOOK)
+def dashboard(
+    results: Annotated[Path | None, typer.Argument(help="Folder of results.", envvar=environment.RESULTS)] = None,
+    address: Annotated[str, typer.Option(help="Address to listen at; others can reach 0.0.0.0.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port to listen at.")] = 8501,
+) -> None:
+    """Open the dashboard in the browser."""
+    from breakeven.plugins import REPOSITORY
+
+    if results is not None:
+        os.environ[environment.RESULTS] = str(results)
+    command = [sys.executable, "-m", "streamlit", "run", str(REPOSITORY / "dashboard" / "app.py")]
+    os.execv(sys.executable, [*command, f"--server.address={address}", f"--server.port={port}"])
+
+
 @app.command(rich_help_panel=TRUST)
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Boards (.parquet), rows (.json), grids or profiles (.yaml).")],
@@ -165,8 +187,13 @@ def verify(
     cores: Annotated[str, typer.Option(help="Of snakemake.")] = "all",
 ) -> None:
     """Measure published rows again, from what they record, and say whether each speed-up lies within its interval."""
+    from breakeven.plugins import REPOSITORY
     from breakeven.trust import verification
 
+    if not find_spec("snakemake"):
+        raise ModuleNotFoundError(name="snakemake")
+    if not (REPOSITORY / "Snakefile").exists():
+        raise UserError("verify runs the workflow, which is not in the wheel: run it from a clone of the repository")
     raise typer.Exit(verification.verify(rows or [], task, published, results, cores, Console()))
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from breakeven.errors import UserError, did_you_mean
+from breakeven.plugins import REPOSITORY
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+SCHEMAS = REPOSITORY / "workflow" / "schemas"
 
 
 def read_yaml(path: Path, schema: str) -> dict[str, Any]:
