@@ -1,6 +1,7 @@
 """The dashboard: `breakeven dashboard`, or `streamlit run dashboard/app.py` from the root of the repository.
 
-It reads the folder `$BREAKEVEN_RESULTS` (default: `results`), and on request the published rows in `results/reference`.
+It reads the folder `$BREAKEVEN_RESULTS` (default: `results`). On request it includes the published rows in
+`results/reference`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The break-even calculator: the cheapest method for a number of inferences within limits, and when each pays off."""
+"""The break-even calculator: the cheapest method for a number of inferences, and each method's break-even point."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,8 @@ from breakeven.scoring.cheapest import UNITS as COUNTED_IN
 from breakeven.scoring.wording import GAP, inferences, number, percent, span
 
 STEPS = [int(digit * 10**power) for power in range(2, 12) for digit in (1, 2, 5)] + [10**12]  # inferences
-SPENT = "Training the original and the N₀ inferences that it has served. It is spent either way."
-# of the budgets, those that `breakeven cheapest` takes too
+SPENT = "The cost of training the original, and of the N₀ inferences that it has served. Every choice includes it."
+# the budgets that `breakeven cheapest` takes too: its options
 LIMITS = {
     "latency_p50_ms": "max-latency-ms",
     "memory_above_baseline_bytes": "max-memory-mb",
@@ -32,14 +33,15 @@ LIMITS = {
 def show() -> None:
     shared.heading(
         "Break-even",
-        "Compressing costs work now and saves a little with every inference. N* is the number of inferences after"
-        " which it has paid for itself. Which method is the cheapest depends on how many you will serve.",
+        "Compressing costs work now and saves a little with every inference. The break-even point N* is the number of"
+        " inferences after which compressing has paid for itself. The cheapest method depends on the number of"
+        " inferences that you will serve.",
     )
     inference, _ = shared.rows()
     board = shared.choose_board(inference, "calculator")
     measured = ratios.succeeded(board) & board["reference_seconds_per_inference"].notna()
     if not measured.any():
-        st.info("No method of this board has been measured beside its reference: there is nothing to compare.")
+        st.info("No method of this board was measured beside its reference, so there is nothing to compare.")
         show_gaps(leaderboard.rank(board, "usd"), "chain")
         return
     demand = controls_of(board)
@@ -58,13 +60,17 @@ def show() -> None:
 
 
 def controls_of(rows: pd.DataFrame) -> Demand:
-    """Sliders for the numbers of inferences, fields for prices."""
+    """Show sliders for numbers of inferences and fields for prices; return the demand."""
     left, right = st.columns(2)
     n = left.select_slider(
         "Inferences to serve from now on", STEPS, value=10**6, format_func=inferences, key="calculator_n"
     )
     served = right.select_slider(
-        "N₀: already served by the original", [0, *STEPS], value=0, format_func=inferences, key="calculator_served"
+        "N₀: inferences already served by the original",
+        [0, *STEPS],
+        value=0,
+        format_func=inferences,
+        key="calculator_served",
     )
     price = rows["usd_per_hour"].dropna()
     default = float(price.iloc[0]) if len(price) else None
@@ -88,15 +94,15 @@ def controls_of(rows: pd.DataFrame) -> Demand:
             format="%.4f",
             disabled=unit != "usd",
             key=f"calculator_{name}_{default}",  # another profile starts at its own price
-            help="Starts at the price of the hardware profile that the rows carry, where it has one.",
+            help="The default is the price in the hardware profile, where it states one.",
         )
-    spent = d.toggle("Include what is already spent", value=True, key="calculator_spent", help=SPENT)
+    spent = d.toggle("Include costs already spent", value=True, key="calculator_spent", help=SPENT)
     own = {name: price if unit == "usd" and price != default else None for name, price in prices.items()}
     return Demand(inferences=n, served=served, unit=unit, spent=spent, **own)
 
 
 def limits_of() -> tuple[float, dict[str, float | None]]:
-    """The least quality, and upper limits of latency, memory and size."""
+    """Show controls for the quality gate and for limits of latency, memory and size; return both."""
     first, *others = st.columns(1 + len(LIMITS), vertical_alignment="bottom")
     gate = controls.gate(first, "calculator")
     limits: dict[str, float | None] = {}
@@ -106,7 +112,7 @@ def limits_of() -> tuple[float, dict[str, float | None]]:
 
 
 def answer(costs: pd.DataFrame, demand: Demand) -> None:
-    """The cheapest at N, what it ties with, and the first to pay off."""
+    """Show the cheapest method at N with its ties, its saving, and the first method to pay off."""
     eligible = costs[costs["eligible"]]
     if eligible.empty:
         st.warning(f"No method may be chosen: {why_none(costs, demand)}", icon=":material/block:")
@@ -115,7 +121,7 @@ def answer(costs: pd.DataFrame, demand: Demand) -> None:
     ties = [chain for chain in costs.loc[costs["tied"], "chain"] if chain != best["chain"]]
     tie = f"tied with {', '.join(ties)}" if ties else "cheaper than every other beyond doubt"
     total = f"{spelled(best['total'], demand)}, {tie}"
-    saved = "itself the original" if best["chain"] == protocol.REFERENCE else f"by {best['chain']}"
+    saved = "it is the original itself" if best["chain"] == protocol.REFERENCE else f"by {best['chain']}"
     cards = [
         (f"Cheapest at {inferences(demand.inferences)} inferences", best["chain"], total),
         ("Saved against the original", spelled(best["saved"], demand), saved),
@@ -134,15 +140,15 @@ def answer(costs: pd.DataFrame, demand: Demand) -> None:
 
 
 def why_none(costs: pd.DataFrame, demand: Demand) -> str:
-    """Why nothing is eligible."""
+    """Say why no method is eligible."""
     if costs["total"].isna().all():
         needed = {"usd": "a price", "joules": "measured energy, or watts in the profile"}
-        return f"no cost in {COUNTED_IN[demand.unit]} is known, which needs {needed.get(demand.unit, 'times')}."
+        return f"a cost in {COUNTED_IN[demand.unit]} needs {needed.get(demand.unit, 'times')}, which no row has."
     return "every row is below the quality gate, over a limit, contended, or failed. Loosen a limit."
 
 
 def spelled(value: float, demand: Demand) -> str:
-    """A cost with its unit."""
+    """Format a cost with its unit."""
     unit = COUNTED_IN[demand.unit]
     if pd.isna(value):
         return GAP
@@ -150,7 +156,7 @@ def spelled(value: float, demand: Demand) -> str:
 
 
 def show_table(costs: pd.DataFrame, demand: Demand) -> None:
-    """Every method, the cheapest that may be chosen first."""
+    """Show all methods in a table; the cheapest one that may be chosen comes first."""
 
     def spell(value: float) -> str:
         return spelled(value, demand)
@@ -160,18 +166,28 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
 
     columns = [
         METHOD,
-        Column("N*", pays_off, "Inferences after which it has paid for itself; below, its 95 % interval."),
+        Column(
+            "N*",
+            pays_off,
+            "The break-even point: the number of inferences after which the method has paid for itself. Below: its 95 %"
+            " interval.",
+        ),
         Column(
             f"Total at {inferences(demand.inferences)}",
             lambda row: table.number(row["total"], spell, interval_of_total(row, spell)),
-            "Below, at both ends of the interval of the speed-up, or of the energy measured.",
+            "Below: the total at both ends of the interval of the speed-up, or of the energy gain where it is"
+            " measured.",
         ),
-        Column("Saved", saved, "Against serving all with the original."),
+        Column("Saved", saved, "The original's total minus the method's."),
         Column(
-            "Per million", lambda row: table.number(row["c"] * 1e6, spell), "The original's, over the paired ratio."
+            "Per million",
+            lambda row: table.number(row["c"] * 1e6, spell),
+            "The cost of a million inferences: the original's, divided by the paired ratio.",
         ),
         Column(
-            "To make it", lambda row: table.number(row["making"], spell), "Compressing with fine-tuning, and export."
+            "To make it",
+            lambda row: table.number(row["making"], spell),
+            "The cost of compressing, with its fine-tuning, and of the export.",
         ),
         Column(
             "Quality kept",
@@ -180,35 +196,35 @@ def show_table(costs: pd.DataFrame, demand: Demand) -> None:
         FLAGS,
     ]
     table.show(columns, costs, "calculator_table", pale=lambda row: not row["eligible"])
-    st.caption("Pale: may not be chosen, because below the quality gate, over a limit, contended, or failed.")
+    st.caption("Pale rows may not be chosen: they are below the quality gate, over a limit, contended, or failed.")
 
 
 def pays_off(row: pd.Series) -> Cell:
-    """N* with its interval, or that it never comes; the original has none."""
+    """Return the cell of N* with its interval, or of 'never'; the original has no N*."""
     if row["chain"] == protocol.REFERENCE:
         return Cell("the original")
     return table.number(row["break_even"], inferences, span(*stars(row), inferences))
 
 
-def interval_of_total(row: pd.Series, spell: object) -> str | None:
-    """A total at both ends; None where they are the same."""
+def interval_of_total(row: pd.Series, spell: Callable[[float], str]) -> str | None:
+    """Format the ends of a total's interval; None where they are equal."""
     low, high = row["total_low"], row["total_high"]
-    return None if pd.isna(low) or low == high else span(low, high, spell)  # type: ignore[arg-type]
+    return None if pd.isna(low) or low == high else span(low, high, spell)
 
 
 def show_command(row: pd.Series, demand: Demand, gate: float, limits: dict[str, float | None]) -> None:
-    """The same question for the terminal."""
+    """Show the command that answers the same question in the terminal."""
     st.markdown("**The same in the terminal**")
     st.code(command(row, demand, gate, limits), language="bash", wrap_lines=True)
     if demand.serving is not None or demand.making is not None or not demand.spent:
         st.caption(
-            "The command takes the prices of the rows and counts what is already spent: its totals differ from the"
-            " ones above."
+            "The command uses the prices in the rows and includes costs already spent. Its totals differ from those"
+            " above."
         )
 
 
 def command(row: pd.Series, demand: Demand, gate: float, limits: dict[str, float | None]) -> str:
-    """`breakeven cheapest` with what the controls say."""
+    """Return the `breakeven cheapest` command for the state of the controls."""
     options = {"inferences": f"{demand.inferences:g}", "results": str(shared.folder_of(row["source"]))}
     options |= {name: str(row[name]) for name in ("task", "hardware", "scenario")}
     options |= {} if demand.unit == "usd" else {"unit": demand.unit}

@@ -1,4 +1,4 @@
-"""The two charts of the break-even page: total cost, and cost relative to the original, against inferences."""
+"""The calculator's two charts: total cost, and cost relative to the original, against the number of inferences."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from breakeven.scoring import ratios
 from breakeven.scoring.cheapest import UNITS, Demand
 from breakeven.scoring.wording import inferences, span
 
-POINTS = 120  # of each line
+POINTS = 120  # per line
 NEEDED = ["chain", "eligible", "sunk", "making", "c", "c_0", *ratios.BREAK_EVENS]
 
 
 def show(costs: pd.DataFrame, demand: Demand, inference: pd.DataFrame) -> None:
-    """Both charts, one line per method with N* marked on it."""
+    """Show both charts: a line per method, with N* marked on it."""
     lines, marks = curves(costs, demand)
     x = alt.X("n:Q", title="Inferences from now on", scale=alt.Scale(type="log", nice=False))
     x = x.axis(format="~s", values=charts.ticks(lines["n"].min(), lines["n"].max()))
@@ -30,18 +30,18 @@ def show(costs: pd.DataFrame, demand: Demand, inference: pd.DataFrame) -> None:
         name = axis.shorthand.partition(":")[0]
         place.altair_chart(chart(lines, marks, demand, x, axis, inference), width="stretch", key=name)
     st.caption(
-        "Points mark N*, where a method's line meets the original's (dashed, grey), and their bars its 95 % interval:"
-        " one that leaves the chart includes 'never', one that does not show is narrower than its point. The vertical"
-        " line is the chosen number of inferences. Pale lines may not be chosen. What was spent before is the same for"
-        " every line and does not move N*."
+        "A point marks N*, where a method's line meets the original's (dashed, grey). Its bar is the 95 % interval. A"
+        " bar that leaves the chart includes 'never'. Where no bar shows, the interval is narrower than the point. The"
+        " vertical line marks the chosen number of inferences. Pale lines may not be chosen. Costs already spent are"
+        " the same for every line and do not move N*."
     )
     never = costs[np.isinf(costs["break_even"].astype(float))]["chain"]
     if len(never):
-        st.caption(f"No mark, for it never pays off: {', '.join(never)}.")
+        st.caption(f"Without a mark, because the method never pays off: {', '.join(never)}.")
 
 
 def curves(costs: pd.DataFrame, demand: Demand) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Points of the lines, and the marks at N*: `n`, `total`, `relative`; of a mark also its interval."""
+    """Return the points of the lines and the marks at N*: `n`, `total`, `relative`, and the interval of N*."""
     costs = costs[NEEDED].astype({name: float for name in NEEDED[2:]})
     finite = costs[np.isfinite(costs["break_even"]) & (costs["break_even"] > 0)]
     known = [*finite["break_even"], demand.inferences]
@@ -62,14 +62,14 @@ def curves(costs: pd.DataFrame, demand: Demand) -> tuple[pd.DataFrame, pd.DataFr
 def chart(
     lines: pd.DataFrame, marks: pd.DataFrame, demand: Demand, x: alt.X, y: alt.Y, inference: pd.DataFrame
 ) -> alt.LayerChart:
-    """Lines with N* marked on them, and the chosen number of inferences as a rule."""
+    """Return the chart of lines with marks at N*, and a rule at the chosen number of inferences."""
     tooltip = [
         alt.Tooltip("chain:N", title="Method"),
         alt.Tooltip("n:Q", title="Inferences", format=".3~s"),
         alt.Tooltip("total:Q", title=f"Total [{UNITS[demand.unit]}]", format=".4~g"),
-        alt.Tooltip("relative:Q", title="of the original", format=".1%"),
+        alt.Tooltip("relative:Q", title="Share of the original's cost", format=".1%"),
         alt.Tooltip("n_star:N", title="N*"),
-        alt.Tooltip("interval:N", title="N*, 95 %"),
+        alt.Tooltip("interval:N", title="N*, 95 % interval"),
     ]
     base = {"x": x, "y": y, "color": charts.colours(inference), "tooltip": tooltip}
     dashed = alt.condition(f"datum.chain == '{protocol.REFERENCE}'", alt.value([6, 4]), alt.value([1, 0]))

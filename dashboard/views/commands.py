@@ -1,4 +1,4 @@
-"""The commands that measure a row again, or a task for the first time."""
+"""Commands that measure a row again, or a task for the first time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from breakeven import protocol
 
 
 def verify(row: pd.Series, folder: Path) -> str:
-    """Measure an inference row again and say whether its speed-up lies within the interval that it published."""
+    """Return the command that measures an inference row again and compares the speed-up with its interval."""
     return f"breakeven verify {shlex.quote(row['cell_id'])} --published {shlex.quote(str(folder))}"
 
 
 def rerun(row: pd.Series) -> str:
-    """The workflow on the one cell of a row, in a folder of its own."""
+    """Return the command that runs the workflow on the cell of a row, in a results folder of its own."""
     if "chain" in row:
         chains = [] if row["chain"] == protocol.REFERENCE else [row["chain"]]  # the reference is always measured
         axes = {"training": [], "trained_by": row["training"], "chains": chains, "hardware": [row["hardware"]]}
@@ -29,10 +29,10 @@ def rerun(row: pd.Series) -> str:
 
 
 def first(task: str) -> str:
-    """The workflow on a task that has no rows yet, in a folder of its own."""
+    """Return the command that runs the workflow on a task without rows, in a results folder of its own."""
     return f"snakemake --cores all --config 'tasks=[{task}]' results=results/{task}"
 
 
 def spelled(value: object) -> str:
-    """A value as Snakemake reads it."""
+    """Format a value as Snakemake reads it."""
     return f"[{', '.join(map(str, value))}]" if isinstance(value, list) else str(value)

@@ -1,4 +1,4 @@
-"""Controls of more than one page: filters, what to rank by, the quality gate, and budgets."""
+"""Controls that several pages share: filters, the ranking, the quality gate, and budgets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from breakeven import protocol
 from breakeven.scoring import ratios
 
 CHOICES = {"task": "Task", "hardware": "Hardware", "method": "Method", "runtime": "Runtime"}
-# column: what it limits, and what a number typed in is multiplied with
+# column: the label of its field, and the factor from a typed number to the column's unit
 BUDGETS = {
     "latency_p50_ms": ("Latency p50 of a call, ms", 1.0),
     "memory_above_baseline_bytes": ("Memory above imports, MB", 1e6),
@@ -25,7 +25,7 @@ BUDGETS = {
 
 @dataclass(frozen=True)
 class Ranking:
-    """What to rank, and how."""
+    """The scenario to rank, the cost to rank by, and the quality gate."""
 
     scenario: str
     by: str
@@ -33,7 +33,7 @@ class Ranking:
 
 
 def ranking(inference: pd.DataFrame, page: str) -> Ranking:
-    """Scenario, cost and gate, as chosen."""
+    """Show controls for scenario, cost and quality gate; return the choice."""
     left, middle, right = st.columns(3, vertical_alignment="bottom")
     scenarios = [name for name in shared.SCENARIOS if name in set(inference["scenario"])]
     scenario = left.selectbox("Scenario", scenarios, format_func=shared.shown, key=f"{page}_scenario")
@@ -49,7 +49,7 @@ def ranking(inference: pd.DataFrame, page: str) -> Ranking:
 
 
 def gate(place: st.delta_generator.DeltaGenerator, page: str) -> float:
-    """The least share of the reference's quality."""
+    """Show the control of the quality gate; return the least share of the reference's quality."""
     return place.slider(
         "Quality gate",
         min_value=0.90,
@@ -64,7 +64,7 @@ def gate(place: st.delta_generator.DeltaGenerator, page: str) -> float:
 
 
 def filters(inference: pd.DataFrame, training: pd.DataFrame) -> dict[str, list[str]]:
-    """What the sidebar's filters let through; an empty one lets all through."""
+    """Show the sidebar's filters; return the picked values by column. An empty filter passes all rows."""
     st.sidebar.markdown("**Filters**")
     picked = {}
     for field, label in CHOICES.items():
@@ -74,7 +74,7 @@ def filters(inference: pd.DataFrame, training: pd.DataFrame) -> dict[str, list[s
 
 
 def budgets(place: st.delta_generator.DeltaGenerator, page: str, columns: list[str]) -> dict[str, float | None]:
-    """Upper limits, by column; None where no limit is typed in."""
+    """Show a field for each upper limit; return the limits by column, None where a field is empty."""
     limits = {}
     for column in columns:
         label, factor = BUDGETS[column]

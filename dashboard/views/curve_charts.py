@@ -1,4 +1,4 @@
-"""The charts of curves: quality, and speed-up in theory and as measured, against how much was compressed."""
+"""The charts of curves: quality kept, theoretical speed-up and measured speed-up against the compression ratio."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DASHES = alt.Scale(domain=[MEASURED, THEORY], range=[[1, 0], [5, 4]])
 
 @dataclass(frozen=True)
 class Amount:
-    """How much was compressed, as a ratio to the reference."""
+    """A unit in which compression is counted, as a ratio to the reference."""
 
     label: str
     column: str
@@ -40,7 +40,7 @@ AMOUNTS = {
 
 @dataclass(frozen=True)
 class Baseline:
-    """What a speed-up is over."""
+    """The model that speed-ups are relative to."""
 
     label: str
     column: str
@@ -54,13 +54,13 @@ BASELINES = {
 
 
 def colours(curves: list[Curve]) -> dict[str, str]:
-    """One colour per curve."""
+    """Return a colour per curve."""
     names = sorted({curve.chain for curve in curves})
     return {name: PALETTE[i % len(PALETTE)] for i, name in enumerate(names)}
 
 
 def choose(page: str) -> tuple[Amount, Baseline]:
-    """The horizontal axis, and what speed-ups are over."""
+    """Show controls for the horizontal axis and for the baseline of speed-ups; return both."""
     left, right = st.columns(2)
     amount = left.segmented_control(
         "Compression counted in",
@@ -77,13 +77,14 @@ def choose(page: str) -> tuple[Amount, Baseline]:
         format_func=lambda name: BASELINES[name].label,
         required=True,
         key=f"{page}_baseline",
-        help="The same where the runtime is eager. Elsewhere the former leaves out what the runtime gives by itself.",
+        help="The first choice leaves out the speed-up that the runtime gives by itself. In eager torch both are the"
+        " same.",
     )
     return AMOUNTS[amount], BASELINES[baseline]
 
 
 def show(curves: list[Curve], amount: Amount, baseline: Baseline, palette: dict[str, str], page: str) -> None:
-    """Both charts side by side, below a legend, for curves of one board."""
+    """Show both charts side by side, below a legend, for curves of one board."""
     points = prepared(curves, amount, baseline)
     drawn = points.dropna(subset="x")
     if drawn["quality_ratio"].notna().sum() == 0:
@@ -98,26 +99,26 @@ def show(curves: list[Curve], amount: Amount, baseline: Baseline, palette: dict[
     with right:
         st.altair_chart(speed_chart(drawn, amount, baseline, colour), width="stretch", key=f"{page}_speed")
     st.caption(
-        "Each curve starts at the uncompressed model in the same runtime. Solid: measured, with its 95 % interval."
-        " Dashed, hollow: what the arithmetic alone would give. Grey dashes: on the left the quality gate, on the right"
-        " the speed of fp32. Where no bar shows, the interval is narrower than the point."
+        "Each curve starts at the uncompressed model in the same runtime. Solid: measured, with the 95 % interval."
+        " Dashed with hollow points: the theoretical speed-up, by arithmetic. Grey dashes: the quality gate on the"
+        " left, the speed of fp32 on the right. Where no bar shows, the interval is narrower than the point."
     )
     if upright := [name for name in names if drawn.loc[drawn["curve"] == name, "x"].round(2).nunique() == 1]:
         st.caption(
-            f"Upright, for its points do not differ in {amount.label.lower()}: {shared.plain('; '.join(upright))}."
-            " Count compression in something else, such as packed bytes."
+            f"Upright, because the points do not differ in {amount.label}: {shared.plain('; '.join(upright))}. Count"
+            " compression in another unit, such as packed bytes."
         )
 
 
 def legend(names: list[str], palette: dict[str, str]) -> None:
-    """The curves with their colours, and the two kinds of lines."""
+    """Show the legend: the curves with their colours, and the two kinds of lines."""
     items = [f"<span style='color:{palette[name]}'>⬤</span> {escape(name)}" for name in names]
     kinds = [f"<span style='opacity:.6'>{line} {kind}</span>" for line, kind in (("──●", MEASURED), ("╌╌○", THEORY))]
     charts.swatches([*items, *kinds])
 
 
 def prepared(curves: list[Curve], amount: Amount, baseline: Baseline) -> pd.DataFrame:
-    """The points of the curves, their origins first, with `x`, `curve`, `label` and what is drawn of each."""
+    """Return the points of the curves, origins first, with `x`, `curve`, `label` and the drawn figures."""
     frames = []
     for curve in curves:
         rows = curve.rows.assign(label=[f"{curve.parameter} = {value}" for value in curve.rows["value"]])
@@ -136,21 +137,21 @@ def prepared(curves: list[Curve], amount: Amount, baseline: Baseline) -> pd.Data
 
 
 def axis(points: pd.DataFrame, amount: Amount) -> alt.X:
-    """Doublings."""
+    """Return the horizontal axis, marked at powers of two."""
     ends = min(1.0, points["x"].min()), max(2.0, points["x"].max())
     scale = alt.Scale(type="log", base=2, domain=ends, nice=False, padding=14)
     return alt.X("x:Q", title=amount.title, scale=scale, axis=alt.Axis(values=doublings(*ends), format=".6~g"))
 
 
 def doublings(low: float, high: float) -> list[float]:
-    """Powers of two between two values, and those just outside."""
+    """Return the powers of two between two values, and those just outside."""
     return [2.0**power for power in range(math.floor(math.log2(low)), math.ceil(math.log2(high)) + 1)]
 
 
 def quality_chart(points: pd.DataFrame, amount: Amount, colour: alt.Color) -> alt.LayerChart:
-    """Quality kept, with its interval."""
+    """Return the chart of the quality kept, with its interval."""
     points = points.dropna(subset="quality_ratio")
-    y = alt.Y("quality_ratio:Q", title="Quality kept", scale=alt.Scale(zero=False, padding=10)).axis(format=".3~p")
+    y = alt.Y("quality_ratio:Q", title="Quality kept", scale=alt.Scale(zero=False, padding=10)).axis(format=".5~p")
     tooltip = [
         *tips(amount),
         alt.Tooltip("quality_ratio:Q", title="Quality kept", format=".2%"),
@@ -168,7 +169,7 @@ def quality_chart(points: pd.DataFrame, amount: Amount, colour: alt.Color) -> al
 
 
 def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour: alt.Color) -> alt.LayerChart:
-    """Speed-ups measured, with their intervals, and by arithmetic."""
+    """Return the chart of measured speed-ups with their intervals, and of theoretical speed-ups."""
     kinds = [(MEASURED, "gain", "low", "high"), (THEORY, "theoretical_speedup", None, None)]
     lines = pd.concat(
         [
@@ -186,7 +187,7 @@ def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour
         *tips(amount),
         alt.Tooltip("kind:N", title="Speed-up"),
         alt.Tooltip("y:Q", title="×", format=".3f"),
-        alt.Tooltip("interval:N", title="measured, 95 %"),
+        alt.Tooltip("interval:N", title="measured, 95 % interval"),
     ]
     base = alt.Chart(lines).encode(x=axis(points, amount), color=colour)
     line = base.mark_line(strokeWidth=2).encode(
@@ -201,7 +202,7 @@ def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour
 
 
 def tips(amount: Amount) -> list[alt.Tooltip]:
-    """What hovering any point shows first."""
+    """Return the tooltips that come first for every point."""
     return [
         alt.Tooltip("curve:N", title="Curve"),
         alt.Tooltip("label:N", title="Point"),

@@ -1,4 +1,4 @@
-"""Everything recorded about a row, grouped, with what is derived from it; what is null is a gap with its reason."""
+"""All fields of a row in groups, with derived figures; a null field is a gap with its reason."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ GROUPS = {
 }
 DERIVED = {"quality_ratio", "theoretical_speedup", "memory_ratio", "size_ratio", "making_s", "usd_per_million"}
 DERIVED |= {"packed_ratio", "compression_ratio", "runtime_speedup", "compression_speedup"}
-DERIVED |= {"break_even", "train_usd", "scaling_efficiency"}  # never stored
-INTERVALS = {"quality_ratio": "quality_kept_ci", "break_even": "break_even"}  # the others are named name_ci
+DERIVED |= {"break_even", "train_usd", "scaling_efficiency"}  # computed from rows, never stored
+INTERVALS = {"quality_ratio": "quality_kept_ci", "break_even": "break_even"}  # where it is not named NAME_ci
 ENDS = [name for name in (field.name for field in fields(InferenceRow)) if name.endswith(("_ci_low", "_ci_high"))]
 
 
 def show(row: pd.Series, page: str) -> None:
-    """The groups, two side by side."""
+    """Show the groups in two columns."""
     found = groups(row)
     left, right = st.columns(2)
     for number, (title, names) in enumerate(found.items()):
@@ -62,7 +62,7 @@ def show(row: pd.Series, page: str) -> None:
 
 
 def groups(row: pd.Series) -> dict[str, list[str]]:
-    """The fields of a row by group: each recorded one in exactly one, ends of intervals beside what they bound."""
+    """Return the fields of a row by group. A recorded field is in one group; the ends of an interval are in none."""
     kind = InferenceRow if "chain" in row else TrainingRow
     recorded = [field.name for field in fields(kind)]
     provenance = [field.name for field in fields(Provenance)]
@@ -85,7 +85,7 @@ COLUMNS = [
 
 
 def line(name: str, row: pd.Series) -> tuple[str, str, str]:
-    """A field's name and value; below, its 95 % interval, or where there is a gap the reason for it."""
+    """Return a field's name, its value, and the text below: the 95 % interval, or the reason for a gap."""
     value = row[name]
     label = f"{name} (derived)" if name in DERIVED else name
     if pd.isna(value):
@@ -97,12 +97,12 @@ def line(name: str, row: pd.Series) -> tuple[str, str, str]:
 
 
 def named(value: str) -> str:
-    """Metrics by name: `word error rate 0.105`."""
+    """Format metrics with their names, such as `word error rate 0.105`."""
     return ", ".join(f"{name.replace('_', ' ')} {text(each)}" for name, each in json.loads(value).items())
 
 
 def text(value: object) -> str:
-    """A recorded value; numbers with six digits, counts with all of theirs."""
+    """Format a recorded value: numbers with six digits, counts with all digits."""
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -114,21 +114,22 @@ def text(value: object) -> str:
 
 
 SHOWN: dict[str, Callable[..., str]] = {"break_even": inferences, "other_metrics": named}
-OF_LENGTHS = "of the test samples that the timed inputs are drawn from, in length_unit; {} at most as long"
+OF_LENGTHS = "{} of the lengths of the test samples from which the timed inputs are drawn, in length_unit"
 EXPLAINED = {
-    "other_metrics": "what else the field reports of this task: shown beside the quality, never ranked",
-    "length_unit": "samples of this task differ in length: a batch is cut to its longest, and no time goes to padding",
-    "length_p10": OF_LENGTHS.format("a tenth are"),
-    "length_p50": OF_LENGTHS.format("half are"),
-    "length_p90": OF_LENGTHS.format("nine tenths are"),
-    "length_max": OF_LENGTHS.format("all are"),
+    "other_metrics": "further metrics that the field reports for this task: shown beside the quality, never ranked",
+    "length_unit": "samples of this task differ in length: each batch is cut to its longest sample, to avoid needless"
+    " padding",
+    "length_p10": OF_LENGTHS.format("the 10th percentile"),
+    "length_p50": OF_LENGTHS.format("the median"),
+    "length_p90": OF_LENGTHS.format("the 90th percentile"),
+    "length_max": OF_LENGTHS.format("the maximum"),
 }
 
 
 def why_null(name: str, row: pd.Series) -> str:
-    """Why a figure is missing, where that is known."""
+    """Return the reason why a field is null, where it is known."""
     if name == "reason":
-        return "the cell ended well"
+        return "the cell succeeded"
     if row["status"] != "ok" and name not in KNOWN_WITHOUT_MEASURING:
         return f"the cell ended as {row['status']}"
     return REASONS[name](row) if name in REASONS else "not recorded"
@@ -138,7 +139,7 @@ KNOWN_WITHOUT_MEASURING = {"usd_per_hour", "price_source", "price_date", "job_id
 
 
 def too_few_calls(percentile: float) -> Callable[[pd.Series], str]:
-    """Why a percentile is null: the bound needs more calls than a process made."""
+    """Return a function that says why a percentile is null: its bound needs more calls than each process made."""
 
     def why(row: pd.Series) -> str:
         made = row["timed_calls"] / row["processes"] if row["processes"] else math.nan
@@ -149,40 +150,43 @@ def too_few_calls(percentile: float) -> Callable[[pd.Series], str]:
 
 
 def no_energy(row: pd.Series) -> str:
-    return (
-        "nothing counts it here, and the profile states no watts" if row["energy_method"] == "none" else "not counted"
-    )
+    """Say why an energy is null."""
+    unknown = row["energy_method"] == protocol.NONE
+    return "this machine counts none, and the profile states no watts" if unknown else "not counted"
 
 
 def _said(reason: str) -> Callable[[pd.Series], str]:
+    """Return a function that gives every row the same reason."""
     return lambda row: reason
 
 
 LENGTHS = ("length_unit", "length_p10", "length_p50", "length_p90", "length_max")
-NOT_COUNTED = "the processes had no network of their own, on which to count: see network_mbit in docs/protocol.md"
-REFERENCE_ITSELF = "the reference itself: there is nothing to pay off"
+NOT_COUNTED = "the processes had no network of their own to count on: see network_mbit in docs/protocol.md"
+REFERENCE_ITSELF = "this is the reference: it has nothing to pay off"
 REASONS: dict[str, Callable[[pd.Series], str]] = {
     **{f"{who}latency_{name}_ms": too_few_calls(p) for who in ("", "reference_") for name, p in PERCENTILES.items()},
     **dict.fromkeys(("energy_j_per_sample", "reference_energy_j_per_sample", "energy_gain"), no_energy),
-    "train_energy_j": lambda row: no_energy(row) if row.get("timed_alone") else "others ran beside it",
-    "watts": _said("the profile states none, or energy is measured"),
+    "train_energy_j": lambda row: no_energy(row) if row.get("timed_alone") else "other jobs ran beside it",
+    "watts": _said("the profile states no watts, or energy is measured"),
     **dict.fromkeys(("usd_per_hour", "price_source", "price_date"), _said("the profile states no price")),
     **dict.fromkeys(("usd_per_million", "train_usd"), _said("the profile states no price, or the time is unknown")),
     **dict.fromkeys(("cuda_allocated_bytes", "cuda_reserved_bytes"), _said("only on CUDA")),
     **dict.fromkeys(("gpu_model", "gpu_driver", "gpu_count"), _said("this profile uses no GPU")),
     **dict.fromkeys(("cgroup_cpu_limit", "cgroup_memory_limit_bytes"), _said("no limit is set")),
-    **dict.fromkeys(("governor", "turbo"), _said("the kernel does not say, as in most virtual machines")),
+    **dict.fromkeys(("governor", "turbo"), _said("the kernel does not report it, as in most virtual machines")),
     **dict.fromkeys(LENGTHS, _said("all inputs of the task are of one length")),
-    "other_metrics": _said("the task reports no other"),
+    "other_metrics": _said("the task reports no other metric"),
     "job_id": _said("run without a scheduler"),
     "config_sha256": _said("the job was run by hand, not by the workflow"),
     "reference_cell_id": _said("no reference is recorded"),
-    "break_even": lambda row: REFERENCE_ITSELF if row.get("chain") == protocol.REFERENCE else "an input is unknown",
-    "theoretical_speedup": _said("the arithmetic of the row or of its reference could not be counted"),
+    "break_even": lambda row: (
+        REFERENCE_ITSELF if row.get("chain") == protocol.REFERENCE else "a cost or the speed-up is unknown"
+    ),
+    "theoretical_speedup": _said("the operations of the row or of its reference could not be counted"),
     **dict.fromkeys(("flops", "nonzero_flops"), _said("an operation of the model could not be counted")),
     **dict.fromkeys(("runtime_speedup", "compression_speedup"), _said("fp32 was not measured in this runtime")),
     "quality_ratio": _said("the quality of the reference is unknown"),
-    "network_mbit": _said("the profile names no link: processes are as near as they come"),
+    "network_mbit": _said("the profile names no link, so nothing throttles it"),
     "communicated_bytes": lambda row: NOT_COUNTED if row["world_size"] > 1 else "one process sends nothing",
     "speedup": _said("no reference was timed beside it"),
     "scaling_efficiency": _said("there is no single-device run of the same kind to compare with"),

@@ -1,6 +1,9 @@
-"""One ranked board of the inference rows: its table and its bars."""
+"""A ranked board of inference rows: its table and its bar chart."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
 
 import altair as alt
 import pandas as pd
@@ -14,7 +17,7 @@ from breakeven.scoring.wording import inferences, number, percent, place, qualit
 
 
 def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.DataFrame) -> None:
-    """One board: heading, table, gaps, bars."""
+    """Show a board: heading, table, gaps and bars."""
     st.subheader(shared.heading_of(key, rows, inference))
     st.caption(shared.plain(describe(rows)))
     units.show_links([("task", str(key["task"]))])
@@ -26,7 +29,7 @@ def show(key: dict[str, object], rows: pd.DataFrame, by: str, inference: pd.Data
 
 
 def describe(rows: pd.DataFrame) -> str:
-    """What the rows of a board share, in a line."""
+    """Return a line with the facts that the rows of a board share."""
     row = rows.iloc[0]
     direction = "higher" if row["higher_is_better"] else "lower"
     parts = [f"quality: {row['metric'].replace('_', ' ')} ({direction} is better)"]
@@ -45,7 +48,7 @@ def describe(rows: pd.DataFrame) -> str:
 
 
 def columns(by: str, rows: pd.DataFrame) -> list[Column]:
-    """The columns shown, the cost that ranks first, and each ratio beside or below what it is the ratio of."""
+    """Return the columns: the ranking cost before the other costs, and each ratio beside or below its cost."""
     speed = ratios.SCENARIO_COST.get(str(rows["scenario"].iloc[0]), "latency")
     first = [] if by in (speed, "usd") else [cost_column(by, rows)]
     rest = [
@@ -68,13 +71,13 @@ def columns(by: str, rows: pd.DataFrame) -> list[Column]:
         Column(
             "Foreign load",
             lambda row: table.number(row["foreign_load_percent"], lambda value: f"{value:.1f} %"),
-            "What other programs used of the machine while the row was timed.",
+            "Share of the machine that other programs used while the row was timed.",
         ),
     ]
 
 
 RANK = Column(
-    "#", lambda row: table.number(row["rank"], lambda _: place(row)), "= where the measurement cannot tell rows apart."
+    "#", lambda row: table.number(row["rank"], lambda _: place(row)), "= marks rows that cannot be told apart."
 )
 METHOD = Column(
     "Method",
@@ -90,76 +93,93 @@ FLAGS = Column("Badges and flags", lambda row: Cell(labels=labels(row), sort=len
 QUALITY = Column(
     "Quality",
     lambda row: table.number(row["quality"], quality, interval(row, "quality_ci", quality)),
-    "On the whole test set; below, the 95 % interval over test samples.",
+    "On the whole test set. Below: the 95 % interval over test samples.",
 )
 KEPT = Column(
-    "of reference",
+    "Quality kept",
     lambda row: table.number(row["quality_ratio"], percent, interval(row, "quality_kept_ci", percent)),
-    "The share of the reference's quality that is kept, error metrics inverted first; below, its 95 % interval, paired"
-    " sample by sample.",
+    "Share of the reference's quality. Error metrics are inverted first. Below: its 95 % interval, paired by test"
+    " sample.",
 )
 THEORETICAL = Column(
     "By arithmetic",
     lambda row: table.number(row["theoretical_speedup"], times),
-    "The speed-up that fewer operations alone would give, weights that are zero left out. What is measured beside it"
-    " differs by what the hardware and the runtime make of it.",
+    "The theoretical speed-up: the one that fewer operations alone would give. Weights that are zero do not count. The"
+    " measured speed-up differs, because it depends on hardware and runtime too.",
 )
 IN_ITS_RUNTIME = Column(
     "In its runtime",
     lambda row: table.number(row["compression_speedup"], times, interval(row, "compression_speedup_ci", times)),
-    "How much the compression adds over fp32 in the same runtime: the speed-up over the runtime's own. Below, the 95 %"
-    " interval, from those of both. In eager torch it is the speed-up itself. Empty where the runtime has no fp32.",
+    "Speed-up over fp32 in the same runtime: the gain of the compression alone. Below: the 95 % interval, from those of"
+    " both speed-ups. In eager torch it equals the speed-up. A gap where fp32 was not measured in the runtime.",
 )
 PAYS_OFF = Column(
     "Pays off",
     lambda row: table.number(row["break_even"], inferences, span(*stars(row), inferences)),
-    "N*: inferences after which compressing has paid for its own work; below, at both ends of the speed-up's interval.",
+    "The break-even point N*: the number of inferences after which compressing has paid for its own work. Below: N* at"
+    " both ends of the speed-up's interval.",
+)
+SPEEDUP = Column(
+    "Speed-up",
+    lambda row: table.number(row["speedup"], times, interval(row, "speedup_ci", times)),
+    "Over fp32 in eager torch, timed in turns with it. Below: the 95 % interval.",
+)
+SIZE = Column(
+    "Size",
+    lambda row: table.number(row["size_ratio"], times),
+    "The size of the reference's file divided by that of the row's.",
+)
+PACKED = Column(
+    "Packed",
+    lambda row: table.number(row["packed_ratio"], times),
+    "The size of the reference's file packed by zstd, divided by that of the row's.",
 )
 
 
 def stars(row: pd.Series) -> tuple[float, float]:
-    """The ends of the interval of N*."""
+    """Return the ends of the interval of N*."""
     return row["break_even_low"], row["break_even_high"]
 
 
 def link_to(row: pd.Series) -> dict[str, str]:
-    """What names a row in the address of its page."""
+    """Return the query parameters that name a row in the address of its page."""
     names = {"cell": "cell_id", "scenario": "scenario", "machine": "hardware_fingerprint"}
     found = {name: str(row[field]) for name, field in names.items() if pd.notna(row.get(field))}
     return found | ({"source": row["source"]} if row["source"] != shared.HERE else {})
 
 
-def interval(row: pd.Series, name: str, show: object) -> str | None:
-    """The interval of a figure; None where it has none or is exact by definition."""
+def interval(row: pd.Series, name: str, show: Callable[[float], str]) -> str | None:
+    """Format the interval of a figure; None where it has none or is exact by definition."""
     low, high = row.get(f"{name}_low"), row.get(f"{name}_high")
-    return None if pd.isna(low) or low == high else span(low, high, show)  # type: ignore[arg-type]
+    return None if pd.isna(low) or low == high else span(low, high, show)
 
 
 def speedup_column(rows: pd.DataFrame) -> Column:
-    """The speed-up, with a bar whose full length is the fastest row's."""
+    """Return the column of speed-ups with bars; the fastest row's bar has the full length."""
     fastest = rows["speedup"].max()
 
     def cell(row: pd.Series) -> Cell:
-        found = table.number(row["speedup"], times, interval(row, "speedup_ci", times))
-        return found if found.sort is None else Cell(found.text, found.sort, found.below, share=found.sort / fastest)
+        found = SPEEDUP.cell(row)
+        return found if found.sort is None else replace(found, share=found.sort / fastest)
 
-    return Column("Speed-up", cell, "Over fp32 in eager torch, timed in turns with it; below, the 95 % interval.")
+    return replace(SPEEDUP, cell=cell)
 
 
+RATIO_BELOW = "Below: the reference's figure divided by the row's"
 HELP = {
-    "latency": "Of one call: the median over processes; below, the speed-up's interval on this scale.",
-    "throughput": "Samples per second; below, the speed-up's interval on this scale.",
-    "disk": "Of the file a user would ship; below, against the reference's.",
-    "packed": "Of that file packed by zstd, as one would send it; below, against the reference's.",
-    "memory": "Peak above the level after imports; below, against the reference's.",
-    "arithmetic": "Operations of one sample, without those of weights that are zero; below, against the reference's.",
-    "energy": "Per sample, in the same turns as the times; below, against the reference's, with its interval.",
-    "usd": "Of a million inferences, at the profile's price; below, the speed-up's interval on this scale.",
+    "latency": "Latency of one call: the median over processes. Below: the speed-up's interval on this scale.",
+    "throughput": "Samples per second. Below: the speed-up's interval on this scale.",
+    "disk": f"Size of the file that a user would ship. {RATIO_BELOW}.",
+    "packed": f"Size of the file packed by zstd, as it would be sent. {RATIO_BELOW}.",
+    "memory": f"Peak memory above the level after imports. {RATIO_BELOW}.",
+    "arithmetic": f"Operations of one sample, without weights that are zero. {RATIO_BELOW}.",
+    "energy": f"Energy per sample, in the same turns as the times. {RATIO_BELOW}, with its 95 % interval.",
+    "usd": "Cost of a million inferences at the profile's price. Below: the speed-up's interval on this scale.",
 }
 
 
 def cost_column(name: str, rows: pd.DataFrame) -> Column:
-    """A cost, with its interval or its ratio below."""
+    """Return the column of a cost, with its interval or its ratio below."""
     cost = ratios.COSTS[name]
     factor, unit = charts.scaled(cost)
     lows, highs = (end / factor for end in charts.ends(rows, cost))
@@ -177,19 +197,19 @@ def cost_column(name: str, rows: pd.DataFrame) -> Column:
 
 
 def bars(rows: pd.DataFrame, inference: pd.DataFrame) -> None:
-    """Speed-ups as bars with their 95 % intervals, and as a diamond what the arithmetic alone would give."""
+    """Show speed-ups as bars with their 95 % intervals, and theoretical speed-ups as diamonds."""
     data = rows.dropna(subset="speedup")
     if len(data):
         st.altair_chart(bar_chart(data, inference), width="stretch", alt="Speed-ups with their 95 % intervals")
         st.caption(
-            "Whiskers: 95 % interval over pairs of processes. Diamonds: what the arithmetic alone would give. Pale: not"
-            " ranked. Dashed: the reference, 1 by definition."
+            "Whiskers: 95 % interval over pairs of processes. Diamonds: the theoretical speed-up, by arithmetic. Pale:"
+            " not ranked. Dashed: the reference, 1 by definition."
         )
     not_drawn(rows, "speedup")
 
 
 def bar_chart(data: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
-    """The bars of rows that have a speed-up."""
+    """Return the bar chart of rows that have a speed-up."""
     fields = ["chain", "theoretical_speedup", *ratios.SPEEDUPS]
     data = data[fields].astype(dict.fromkeys(fields[1:], float)).assign(ranked=data["rank"].notna())
     base = alt.Chart(data).encode(y=charts.names("chain:N", list(data["chain"])))

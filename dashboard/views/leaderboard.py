@@ -1,4 +1,4 @@
-"""The ranked boards, with filters and budgets, and the training board."""
+"""The page of the ranked boards, with filters and budgets, and of the training board."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from breakeven.scoring.wording import inferences, times
 def show() -> None:
     shared.heading(
         "Leaderboard",
-        "Which method makes a model cheaper without losing quality. Ranks hold within one task, one machine and one"
-        " scenario; a rank with = is shared, because the measurement cannot tell its rows apart. Hover a badge or a"
-        " flag for its reason; click a method for all that is recorded about it.",
+        "Methods that make a model cheaper without losing quality. Ranks hold within one task, one machine and one"
+        " scenario. A rank with = is shared, because the measurement cannot tell its rows apart. Hover a badge or a"
+        " flag for its reason. Click a method for all that is recorded about it.",
     )
     inference, training = shared.rows()
     picked = controls.filters(inference, training)
@@ -30,6 +30,7 @@ def show() -> None:
 
 
 def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]], limits: dict[str, float | None]) -> None:
+    """Show the ranked boards of the rows that pass the filters."""
     if inference.empty:
         st.info("No inference rows yet: the run is not finished, or its grid has no chains.")
         return
@@ -41,7 +42,7 @@ def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]], limits
         return
     if any(limit is not None for limit in limits.values()):
         over = int((~leaderboard.within(chosen, limits) & ratios.succeeded(chosen)).sum())
-        st.info(f"Budgets are set: {over} of {len(chosen)} rows are over one, or lack its figure, and are not ranked.")
+        st.info(f"Budgets are set: {over} of {len(chosen)} rows exceed one, or lack its figure, and are not ranked.")
     summary(chosen)
     for key, rows in leaderboard.boards(chosen, ["source", *ratios.KEY]):
         inference_board.show(key, rows, how.by, inference)
@@ -51,17 +52,17 @@ def show_inference(inference: pd.DataFrame, picked: dict[str, list[str]], limits
 
 
 def rank(rows: pd.DataFrame, how: Ranking, limits: dict[str, float | None]) -> pd.DataFrame:
-    """The rows in order; those of one source are ranked among themselves."""
+    """Return the rows in order, ranked within each source."""
     sources = [leaderboard.rank(own, how.by, how.gate, limits) for _, own in rows.groupby("source")]
     return pd.concat(sources)
 
 
 def summary(rows: pd.DataFrame) -> None:
-    """The headline figures of the ranked rows shown."""
+    """Show the headline figures of the rows shown."""
     good = rows[ratios.succeeded(rows)]
     closed = good[good["board"].eq("closed") & ~ratios.flagged(good, "contended")]
     failed = len(rows) - len(good)
-    detail = f"{failed} failed: gaps with a reason" if failed else "none failed"
+    detail = f"{failed} failed, shown as gaps with a reason" if failed else "none failed"
     cards = [("Cells measured", f"{len(good)} of {len(rows)}", detail)]
     for label, column in (("Fastest", "speedup"), ("Smallest file", "size_ratio")):
         if closed[column].notna().any():

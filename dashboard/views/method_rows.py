@@ -1,36 +1,36 @@
-"""What became of a method: its rows with verdicts, its curves, its trainings."""
+"""The rows of a method: its verdicts, its curves, its trainings."""
 
 from __future__ import annotations
 
 import pandas as pd
 import streamlit as st
 from views import curve_charts, shared, table, training_board
-from views.inference_board import KEPT, TASK, interval, link_to
+from views.inference_board import IN_ITS_RUNTIME, KEPT, PACKED, SIZE, SPEEDUP, TASK, link_to
 from views.table import Cell, Column, Label
 
 from breakeven import protocol
 from breakeven.scoring import leaderboard
 from breakeven.scoring.curves import curves
-from breakeven.scoring.wording import GAP, HELPED, times, verdict
+from breakeven.scoring.wording import GAP, HELPED, verdict
 from breakeven.units.catalogue import DescribedMethod
 
 WHEN_IT_HELPED = (
     f"Helped: it meets the quality gate ({shared.exact(protocol.GATE)}), and it is faster than fp32 in its own runtime"
-    " with a 95 % interval above 1, or its file is smaller. A runtime alone is compared with fp32 in eager torch."
-    " Hover a verdict for its figures."
+    " with a 95 % interval above 1, or its file is smaller, as it is or packed. A runtime alone is compared with fp32"
+    " in eager torch. Hover a verdict for its figures."
 )
 COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange
 
 
 def with_verdicts(inference: pd.DataFrame) -> pd.DataFrame:
-    """The inference rows, ranked, with `verdict` and `why`."""
+    """Return the inference rows, ranked, with the columns `verdict` and `why`."""
     ranked = leaderboard.rank(inference).loc[inference.index]
     found = [verdict(row) for _, row in ranked.iterrows()]
     return ranked.assign(verdict=[word for word, _ in found], why=[why for _, why in found])
 
 
 def used(rows: pd.DataFrame, name: str) -> pd.Series:
-    """How the rows use a method: `alone`, in a `chain` with others, or not at all (empty)."""
+    """Return how each row uses a method: `alone`, in a `chain` with others, or not at all (empty)."""
 
     def how(method: str, runtime: str) -> str:
         compressions = [part.partition("-")[0] for part in method.split("+") if part != protocol.REFERENCE]
@@ -43,7 +43,7 @@ def used(rows: pd.DataFrame, name: str) -> pd.Series:
 
 
 def show_served(found: DescribedMethod, rows: pd.DataFrame) -> None:
-    """The rows of a compression or a runtime."""
+    """Show the rows of a compression or a runtime."""
     how = used(rows, found.name)
     alone, chains = rows[how == "alone"], rows[how == "chain"]
     if alone.empty and chains.empty:
@@ -60,7 +60,7 @@ def show_served(found: DescribedMethod, rows: pd.DataFrame) -> None:
 
 
 def summary(rows: pd.DataFrame) -> None:
-    """On which boards it helped, at one setting at least, and on which it did not."""
+    """Name the boards on which at least one row of the method helped, and the other boards."""
     others = rows[decided(rows["verdict"])]
     found = others["verdict"].str.startswith(HELPED).groupby([others["task"], others["scenario"]], sort=False)
     counts = found.agg(["sum", "size"])
@@ -70,30 +70,30 @@ def summary(rows: pd.DataFrame) -> None:
 
 
 def helped(verdicts: pd.Series) -> Cell:
-    """In how many of the rows that say so the methods helped."""
+    """Return a cell with the number of rows in which the methods helped, of all rows with a verdict."""
     verdicts = verdicts[decided(verdicts)]
     count = int(verdicts.str.startswith(HELPED).sum())
     return Cell(f"{count} of {len(verdicts)}", count / len(verdicts)) if len(verdicts) else Cell(GAP)
 
 
 def decided(verdicts: pd.Series) -> pd.Series:
-    """Where a row says whether its method helped: it was measured, has a reference and is not one."""
+    """Select the verdicts that decide: those of measured rows that have a reference and are not one."""
     return verdicts.str.startswith(HELPED) | verdicts.isin(["no gain", "below the quality gate"])
 
 
 def spelled(task: str, scenario: str, helped: int, of: int) -> str:
-    """A board, and in how many of its rows a method helped where it is several."""
+    """Return a board's name, and in how many of several rows a method helped."""
     share = f", {helped} of {of} rows" if of > 1 else ""
     return shared.plain(f"{task} ({scenario.replace('_', ' ')}{share})")
 
 
 def show_curves(found: DescribedMethod, rows: pd.DataFrame) -> None:
-    """Its curves, board by board."""
+    """Show the curves of a method on a chosen board."""
     every = curves(rows)
     own = [curve for curve in every if curve.step == found.name]
     if not own:
         return
-    st.markdown("**As it compresses more**")
+    st.markdown("**At several strengths**")
     keys = {board_of(curve.rows.iloc[0]): [] for curve in own}
     for curve in own:
         keys[board_of(curve.rows.iloc[0])].append(curve)
@@ -103,13 +103,13 @@ def show_curves(found: DescribedMethod, rows: pd.DataFrame) -> None:
 
 
 def board_of(row: pd.Series) -> str:
-    """A board's name in a list."""
+    """Return a board's name for a list."""
     parts = [row["task"], row["hardware"], shared.shown(row["scenario"]), f"seed {row['seed']}", row["source"]]
     return " · ".join([*parts, str(row["hardware_fingerprint"])[:8]])
 
 
 def show_trained(found: DescribedMethod, training: pd.DataFrame) -> None:
-    """The rows of a training method."""
+    """Show the rows of a training method."""
     own = training[training["training_method"].str.split("-").str[0] == found.name]
     if own.empty:
         st.info(f"No row is trained by {found.name}: add it to `training` in a grid and run it.")
@@ -118,7 +118,7 @@ def show_trained(found: DescribedMethod, training: pd.DataFrame) -> None:
 
 
 def judged(row: pd.Series) -> Cell:
-    """A verdict with its figures."""
+    """Return a cell with a verdict; hovering it shows the figures."""
     word = row["verdict"]
     colour = "green" if word.startswith(HELPED) else COLOURS.get(word, "orange")
     return Cell(labels=(Label(word, colour, row["why"]),), sort=word)
@@ -134,16 +134,8 @@ COLUMNS = [
     ),
     Column("Verdict", judged, right=False, wrap=True),
     KEPT,
-    Column(
-        "Speed-up",
-        lambda row: table.number(row["speedup"], times, interval(row, "speedup_ci", times)),
-        "Over fp32 in eager torch; below, the 95 % interval.",
-    ),
-    Column(
-        "In its runtime",
-        lambda row: table.number(row["compression_speedup"], times, interval(row, "compression_speedup_ci", times)),
-        "Over fp32 in the same runtime; below, the 95 % interval.",
-    ),
-    Column("Size", lambda row: table.number(row["size_ratio"], times), "Of the file, against the reference's."),
-    Column("Packed", lambda row: table.number(row["packed_ratio"], times), "Of the file packed by zstd."),
+    SPEEDUP,
+    IN_ITS_RUNTIME,
+    SIZE,
+    PACKED,
 ]

@@ -1,4 +1,4 @@
-"""A method: what it does, its parameters and limits, and on which tasks it helped. Its address names it."""
+"""The page of a method: its effect, parameters and limits, and the tasks on which it helped. The address names it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from breakeven.units.catalogue import DescribedMethod
 def show() -> None:
     shared.heading(
         "Method",
-        "What a method does to a model, what it needs, and on which tasks it helped here.",
+        "A method's effect on a model, its parameters and limits, and the tasks on which it helped here.",
     )
     try:
         name = units.choose("method", catalogue.names("methods"))
@@ -33,7 +33,7 @@ def show() -> None:
 
 
 def show_all() -> None:
-    """Every method with what became of it."""
+    """Show all methods, with the number of rows in which each one helped."""
     inference, _ = shared.rows()
     rows = with_verdicts(inference)
     lines = pd.DataFrame({"name": catalogue.names("methods")})
@@ -48,9 +48,9 @@ def show_all() -> None:
         Column(
             "Helped",
             lambda line: helped(own[line["name"]]),
-            "On how many of the rows that are this method alone, at any setting.",
+            "Number of rows in which the method helped, of all rows that use it alone, at any setting.",
         ),
-        said("What it does", lambda found: found.does.partition(". ")[0].removesuffix("."), wrap=True),
+        said("Description", lambda found: found.does.partition(". ")[0].removesuffix("."), wrap=True),
         said("Changes", lambda found: found.changes or GAP),
         said(
             "Served by", lambda found: ", ".join(each.partition(" (")[0] for each in found.served_by) or GAP, wrap=True
@@ -60,7 +60,7 @@ def show_all() -> None:
 
 
 def said(heading: str, what: Callable[[DescribedMethod], str], wrap: bool = False) -> Column:
-    """A column of what a method's file says."""
+    """Return a column of texts from the methods' files."""
 
     def cell(line: pd.Series) -> Cell:
         text = what(catalogue.method(line["name"]))
@@ -70,13 +70,13 @@ def said(heading: str, what: Callable[[DescribedMethod], str], wrap: bool = Fals
 
 
 def show_one(found: DescribedMethod) -> None:
-    """All about one method."""
+    """Show all about one method."""
     st.subheader(shared.plain(found.name))
     st.markdown(linked(found.does))
     units.show_facts(facts(found))
     units.show_parameters(found.parameters, found.name)
     inference, training = shared.rows()
-    st.subheader("What became of it")
+    st.subheader("Measured rows")
     if not len(inference) and not found.served_by:
         st.info("No rows yet: the run is not finished.")
     elif found.served_by:
@@ -86,7 +86,7 @@ def show_one(found: DescribedMethod) -> None:
 
 
 def facts(found: DescribedMethod) -> list[tuple[str, str]]:
-    """What is known beside the parameters, as Markdown."""
+    """Return the facts beside the parameters, as headings and Markdown."""
     refused = [f"{', '.join(places)}: {reason}" for reason, places in catalogue.refusals(found.name).items()]
     return [
         ("Paper" if found.cited.startswith("arXiv") else "Reference", linked(paper(found))),
@@ -100,7 +100,7 @@ def facts(found: DescribedMethod) -> list[tuple[str, str]]:
 
 
 def paper(found: DescribedMethod) -> str:
-    """What it follows; the reference first, where the text does not name it."""
+    """Return the text about the paper, after the reference where the text does not name it."""
     reference = found.cited if found.cited.startswith("arXiv") else found.reference
     return found.paper if reference in found.paper else f"{reference}. {found.paper}"
 

@@ -1,4 +1,4 @@
-"""The overall boards: one order of the methods over all tasks of a machine, and the profiles that it comes from."""
+"""The page of overall boards: a ranking of the methods over all tasks of a machine, with performance profiles."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from breakeven.scoring.wording import place, span, times
 def show() -> None:
     shared.heading(
         "Overall",
-        "Which method is near the best on every task. The score asks on how many tasks a method's cost lies within a"
-        " factor of the lowest; nothing that has different units is averaged.",
+        "Methods that are close to the cheapest on every task. The score is the share of tasks on which a method costs"
+        f" at most τ times the cheapest, averaged over τ from 1 to {protocol.R_MAX:g}. Costs in different units are"
+        " never averaged.",
     )
     inference, _ = shared.rows()
     if inference.empty:
-        st.info("There are training rows but no inference rows: the run is not finished, or its grid has no chains.")
+        st.info(shared.NO_INFERENCE)
         return
     how = controls.ranking(inference, "overall")
     rows = inference[inference["scenario"] == how.scenario]
@@ -36,13 +37,13 @@ def show() -> None:
             show_board(board, how, inference)
     if not found:
         st.info(
-            "An overall board needs at least two tasks that the same machine has measured in this scenario. Here there"
-            f" is {rows['task'].nunique()}: the leaderboard has its ranks."
+            "An overall board needs at least two tasks that the same machine has measured in this scenario. The"
+            " leaderboard ranks each task by itself."
         )
 
 
 def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> None:
-    """One overall board: scores, profiles, gains."""
+    """Show an overall board: scores, profiles, gains."""
     table_of_scores = placed(overall.overall(rows, how.by, how.gate))
     ranked = overall.ranked(rows, how.by, how.gate)
     cost = ratios.COSTS[how.by]
@@ -50,10 +51,9 @@ def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> Non
     scores = table_of_scores.merge(gain_ends(gains), how="left", on="chain")
     table.show(columns(cost, scores), scores, f"overall_{rows.index[0]}", pale=lambda row: row["covered"] == 0)
     st.caption(
-        f"Score: the share of tasks on which the method's {cost.label.lower()} is within a factor τ of the lowest,"
-        f" averaged over τ from 1 to {protocol.R_MAX:g}: 1 is the cheapest everywhere. A task where a method failed, is"
-        " missing, was contended, or misses the quality gate counts as infinitely far. The tasks are a fixed list, not"
-        " a sample, so the score has no interval; what was measured has: the points below."
+        f"Cost: {cost.label.lower()}. A score of 1 means the cheapest on every task. A task counts as infinitely far"
+        " where the method failed, is missing, was contended, or misses the quality gate. The tasks are a fixed list,"
+        " not a sample, so the score has no interval. The measured gains below have intervals."
     )
     left, right = st.columns(2)
     with left:
@@ -63,14 +63,14 @@ def show_board(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> Non
 
 
 def placed(scores: pd.DataFrame) -> pd.DataFrame:
-    """The scores with their ranks: equal scores share one, and a method without any coverage has none."""
+    """Add the ranks to the scores: equal scores share a rank, and a method without coverage has none."""
     score = scores["score"].round(9).where(scores["covered"] > 0)
     rank = score.rank(method="min", ascending=False).astype("Int64")
     return scores.assign(rank=rank, shared=rank.notna() & rank.duplicated(keep=False))
 
 
 def columns(cost: ratios.Cost, scores: pd.DataFrame) -> list[Column]:
-    """The table of scores."""
+    """Return the columns of the table of scores."""
     common = int(scores["common"].iloc[0])
     over = f"geometric mean over the {common} task{'' if common == 1 else 's'} that every covered method has"
     return [
@@ -79,37 +79,37 @@ def columns(cost: ratios.Cost, scores: pd.DataFrame) -> list[Column]:
         Column(
             "Score",
             lambda row: Cell(f"{row['score']:.3f}", row["score"], share=row["score"]),
-            f"The performance profile integrated to {protocol.R_MAX:g}.",
+            f"Mean height of the performance profile for τ from 1 to {protocol.R_MAX:g}.",
         ),
         Column(
             "Coverage",
             lambda row: Cell(f"{row['covered']}/{row['workloads']}", float(row["covered"])),
-            "Tasks with a ranked row, of all on this board.",
+            "Tasks on which the method has a ranked row, of all tasks of this board.",
         ),
         Column(
             f"Gain, n = {common}",
             lambda row: table.number(row["gain"], times, interval(row), why=None if row["covered"] else "no coverage"),
-            f"Of {cost.label.lower()}, over the reference: {over}. Below, where all tasks lie at the same end of their"
-            " intervals, which is wider than 95 %.",
+            f"Gain in {cost.label.lower()} over the reference: {over}. Below: the same means of the lower and of the"
+            " upper ends of the tasks' intervals. Together they span more than a 95 % interval.",
         ),
     ]
 
 
 def interval(row: pd.Series) -> str | None:
-    """The interval of the gain; None where it has none."""
+    """Format the interval of the gain; None where it has none."""
     low, high = row["low"], row["high"]
     return None if pd.isna(low) or low == high else span(low, high, times)
 
 
 def common_gains(ranked: pd.DataFrame, cost: ratios.Cost) -> pd.DataFrame:
-    """Ranked rows of the tasks that every method with a rank has: `chain`, `gain`, `low`, `high`."""
+    """Return ranked rows of the tasks that every method with a rank has, with `gain`, `low` and `high`."""
     good = ranked[ranked["rank"].notna()]
     methods = good.groupby(overall.WORKLOAD, dropna=False)["chain"].transform("nunique")
     return with_gains(good[methods == good["chain"].nunique()], cost)
 
 
 def with_gains(rows: pd.DataFrame, cost: ratios.Cost) -> pd.DataFrame:
-    """The rows with `gain`, the cost's ratio to the reference, and the ends of its interval where it has one."""
+    """Add `gain`, the cost's ratio to the reference, and `low` and `high`, the ends of its interval."""
     low, high = cost.interval or (None, None)
     unknown = pd.Series(np.nan, index=rows.index)
     gain = rows[cost.ratio].astype(float)
@@ -118,12 +118,12 @@ def with_gains(rows: pd.DataFrame, cost: ratios.Cost) -> pd.DataFrame:
 
 
 def gain_ends(gains: pd.DataFrame) -> pd.DataFrame:
-    """Each method's geometric means of the low ends and of the high ends."""
+    """Return each method's geometric means of the lower ends and of the upper ends."""
     return np.exp(np.log(gains.set_index("chain")[["low", "high"]]).groupby("chain").mean()).reset_index()
 
 
 def show_profiles(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> None:
-    """The performance profiles as steps."""
+    """Show the performance profiles as steps."""
     found = overall.performance_ratios(rows, how.by, how.gate)
     covered = found[found.notna().any(axis=1)]
     st.markdown("**Performance profiles**")
@@ -131,20 +131,25 @@ def show_profiles(rows: pd.DataFrame, how: Ranking, inference: pd.DataFrame) -> 
     if len(covered):
         steps = overall.profile(covered)
         taus = alt.Scale(domain=[1, protocol.R_MAX], nice=False)
-        x = alt.X("tau:Q", title="τ: cost over the lowest of all methods", scale=taus).axis(tickCount=6)
-        y = alt.Y("rho:Q", title="share of tasks within τ", scale=alt.Scale(domain=[0, 1.02], nice=False))
+        x = alt.X("tau:Q", title="τ: cost divided by the lowest of all methods", scale=taus).axis(tickCount=6)
+        y = alt.Y("rho:Q", title="Share of tasks within τ", scale=alt.Scale(domain=[0, 1.02], nice=False))
         line = alt.Chart(steps).mark_line(interpolate="step-after", strokeWidth=2.5, opacity=0.85, clip=True)
         tooltip = ["chain", alt.Tooltip("tau", format=".3f"), alt.Tooltip("rho", format=".0%")]
         drawn = line.encode(x=x, y=y.axis(format="%"), color=charts.colours(inference), tooltip=tooltip)
         st.altair_chart(drawn.properties(height=340, usermeta=charts.SVG), width="stretch")
-    st.caption("A line that starts high is often the best; one that rises late is near the best where it is not.")
+    st.caption(
+        "A line that starts high belongs to a method that is often the cheapest. A line that soon reaches the top"
+        " belongs to a method that is close to the cheapest on every task."
+    )
     without = [str(chain) for chain in found.index.difference(covered.index)]
     if without:
-        st.caption(f"Not drawn, for no task has a ranked row of them: {', '.join(map(shared.plain, without))}.")
+        st.caption(
+            f"Not drawn, because no task has a ranked row of the method: {', '.join(map(shared.plain, without))}."
+        )
 
 
 def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: ratios.Cost, inference: pd.DataFrame) -> None:
-    """Each method's gain on each task, with its interval."""
+    """Show each method's gain on each task, with its interval."""
     st.markdown(f"**Gain in {cost.label.lower()} on each task**")
     data = with_gains(ranked[ranked["rank"].notna()], cost)[["chain", "task", "gain", "low", "high"]]
     data = data.dropna(subset="gain")
@@ -167,11 +172,11 @@ def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: ratios.Cost, inf
     layers = alt.layer(whisker.encode(x=alt.X("low:Q"), x2="high:Q"), point)
     height = max(200, 16 * len(data) + 90)
     st.altair_chart(layers.properties(height=height, usermeta=charts.SVG), width="stretch")
-    st.caption("Where no bar shows, the interval is narrower than the point, or there is none: the reference's is 1.")
+    st.caption("Where no bar shows, the interval is narrower than the point, or there is none. The reference has none.")
     missing = ranked[ranked["rank"].isna()]
     if len(missing):
         names = [f"{row['chain']} on {row['task']}" for _, row in missing.iterrows()]
-        st.caption(f"No point, for it is not ranked: {shared.plain('; '.join(names))}.")
+        st.caption(f"Without a point, because the row is not ranked: {shared.plain('; '.join(names))}.")
     if not cost.interval:
         st.caption(f"{cost.label} is one count or one reading: it has no interval.")
 

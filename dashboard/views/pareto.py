@@ -1,4 +1,4 @@
-"""The Pareto front of a board: quality against a cost; a click on a point shows its row."""
+"""The page of the Pareto front: quality against a cost. A click on a point shows its row."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ POINT = "point"  # the name of the selection
 def show() -> None:
     shared.heading(
         "Pareto front",
-        "Quality against cost. On the line lie the methods that no other beats in both; everything else can be"
-        " replaced by something better or cheaper. Click a point to see all that was recorded.",
+        "Quality against cost. The line joins the methods that no other method beats in both. For every method off the"
+        " line, a method on it is at least as good and as cheap. Click a point to see all that was recorded.",
     )
     inference, _ = shared.rows()
     board = shared.choose_board(inference, "pareto")
@@ -53,31 +53,31 @@ def show() -> None:
 
 
 def label(by: str) -> str:
-    """A cost with its unit."""
+    """Return a cost's label with its unit."""
     return charts.title(ratios.COSTS[by])
 
 
 def caption(cost: Cost, points: pd.DataFrame) -> str:
-    """What the marks mean, and why some have no interval."""
+    """Say what the marks mean, and why some have no interval."""
     text = "Vertical bars: 95 % interval of the quality over test samples. "
     if cost.interval:
         text += (
-            "Horizontal bars: 95 % interval of the paired ratio to the reference, on this scale; the reference itself"
-            " is what the others are relative to and has none."
+            "Horizontal bars: 95 % interval of the paired ratio to the reference, on this scale. The reference has"
+            " none: its ratio is 1 by definition."
         )
     else:
         text += f"{cost.label} is one count or one reading, not a sample: it has no interval."
     text += (
         " Where no bar shows, the interval is narrower than the point. Hollow points: contended. Dashed: the quality"
-        f" gate, {shared.exact(protocol.GATE)} of the reference's."
+        f" gate, {shared.exact(protocol.GATE)} of the reference's quality."
     )
     if cost.per and points[cost.per].nunique() > 1:
-        text += " Estimates and measurements have fronts of their own: they are not compared."
+        text += " Estimated and measured energy are never compared, so each has a front of its own."
     return text
 
 
 def prepared(board: pd.DataFrame, cost: Cost) -> pd.DataFrame:
-    """The points, with `x` and its interval, `front`, `group` (compared with one another), and `contended`."""
+    """Return the points with `x` and its interval, `front`, `group` (the rows that compete) and `contended`."""
     points = board.dropna(subset=["quality", cost.column]).copy()
     sign = points["higher_is_better"].map({True: 1.0, False: -1.0})
     measured = ~ratios.flagged(points, "contended")
@@ -100,7 +100,7 @@ SHOWN += ["x", "x_low", "x_high", "group", "contended", "speedup", "size_ratio",
 
 
 def chart(points: pd.DataFrame, cost: Cost, log: bool, inference: pd.DataFrame) -> alt.LayerChart:
-    """Front line, intervals and points; the best corner is at the top, left for costs and right for throughput."""
+    """Return the chart. The best corner is the upper left, for throughput the upper right."""
     higher = bool(points["higher_is_better"].iloc[0])
     metric = str(points["metric"].iloc[0]).replace("_", " ")
     kind = {"type": "log"} if log else {"zero": False}
@@ -123,7 +123,7 @@ def chart(points: pd.DataFrame, cost: Cost, log: bool, inference: pd.DataFrame) 
 
 
 def whiskers(base: alt.Chart, y: alt.Y, y_title: str, inference: pd.DataFrame) -> list[alt.Chart]:
-    """The intervals of quality and, where it has them, of the cost."""
+    """Return the intervals of the quality and, where it has any, of the cost."""
     rule = base.mark_rule(strokeWidth=1.2, opacity=0.55)
     colour = charts.colours(inference)
     upright = rule.encode(y=alt.Y("quality_ci_low:Q", title=y_title), y2="quality_ci_high:Q", color=colour)
@@ -132,7 +132,7 @@ def whiskers(base: alt.Chart, y: alt.Y, y_title: str, inference: pd.DataFrame) -
 
 
 def circles(base: alt.Chart, y: alt.Y, cost: Cost, inference: pd.DataFrame) -> alt.Chart:
-    """The points, which can be clicked."""
+    """Return the points, which can be clicked."""
     colour = charts.colours(inference)
     known = charts.runtimes(inference)
     shapes = alt.Scale(domain=list(known), range=[shape for shape, _ in known.values()])
@@ -149,19 +149,19 @@ def circles(base: alt.Chart, y: alt.Y, cost: Cost, inference: pd.DataFrame) -> a
 
 
 def gates(points: pd.DataFrame) -> list[float]:
-    """The quality at the gate, in the metric's own unit."""
+    """Return the quality at the gate in the metric's own unit, as a list of one or none."""
     reference = points["reference_quality"].dropna()
     kept = protocol.GATE if points["higher_is_better"].iloc[0] else 1 / protocol.GATE
     return [float(reference.iloc[0]) * kept] if len(reference) else []
 
 
 def tooltips(cost: Cost) -> list[alt.Tooltip]:
-    """What hovering shows."""
+    """Return the tooltips of a point."""
     return [
         alt.Tooltip("chain:N", title="Method"),
         alt.Tooltip("runtime:N", title="Runtime"),
         alt.Tooltip("quality:Q", title="Quality", format=".4f"),
-        alt.Tooltip("quality_ratio:Q", title="of the reference", format=".1%"),
+        alt.Tooltip("quality_ratio:Q", title="Quality kept", format=".1%"),
         alt.Tooltip("x:Q", title=charts.title(cost), format=",.4~g"),
         alt.Tooltip("speedup:Q", title="Speed-up ×", format=".2f"),
         alt.Tooltip("size_ratio:Q", title="Smaller ×", format=".2f"),
@@ -171,14 +171,16 @@ def tooltips(cost: Cost) -> list[alt.Tooltip]:
 
 
 def show_row(points: pd.DataFrame, selected: list[dict[str, str]]) -> None:
-    """Everything recorded about the point that was clicked, and the way to its page."""
+    """Show all that was recorded about the clicked point, and a link to its page."""
     chosen = points[points["cell_id"].isin([item.get("cell_id") for item in selected])]
     if chosen.empty:
         st.info("Click a point to open its row.", icon=":material/ads_click:")
         return
     row = chosen.iloc[0]
     st.subheader(row["chain"])
-    st.page_link(ROW_PAGE, label="Its page, with the command that re-runs it", query_params=link_to(row))
+    st.page_link(
+        ROW_PAGE, label="Open the page of this row, with the commands that measure it again", query_params=link_to(row)
+    )
     details.show(row, "pareto")
 
 

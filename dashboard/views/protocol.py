@@ -131,12 +131,13 @@ like the speed-up, with a 95 % interval over pairs of processes. The column `ene
 
 
 def costs() -> None:
+    units = shared.plain(", ".join(UNITS.values()))
     st.header("Cost and break-even", divider="gray")
     st.markdown(
         f"""
-T is a time in hours, and R is the price of an hour of the hardware. The same formulas count
-{", ".join(UNITS.values())}: R is the profile's price in US$, with source and date, or the power that the hardware
-draws, or 1. `docs/cost.md` derives them.
+T is a time in hours, and R is the price of an hour of the hardware. The same formulas count {units}: R is the
+profile's price in dollars, with source and date, or the power that the hardware draws, or 1. `docs/cost.md` derives
+them.
 """
     )
     st.latex(r"C = T_\text{train} R_\text{train} + T_\text{inference} R_\text{inference}")

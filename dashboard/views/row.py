@@ -1,4 +1,7 @@
-"""One row: all that is recorded about it, and the command that re-runs it. Its address names it: it can be cited."""
+"""The page of a row: all that is recorded about it, and the commands that measure it again.
+
+The address names the row, so it can be cited.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,14 @@ from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP, inferences, number, percent, place, quality, span, times
 
-ADDRESS = ("cell", "scenario", "machine", "source")  # what names a row in the page's address
+ADDRESS = ("cell", "scenario", "machine", "source")  # the query parameters that name a row
 
 
 def show() -> None:
     shared.heading(
         "Row",
-        "All that is recorded about one cell in one scenario, with what is derived from it. The address of this page"
-        " names the row: it can be cited.",
+        "All that is recorded about one cell in one scenario, with derived figures. The address of this page names the"
+        " row, so it can be cited.",
     )
     inference, training = shared.rows()
     rows = pd.concat([frame for frame in (inference, training) if len(frame)], ignore_index=True)
@@ -48,13 +51,13 @@ def show() -> None:
 
 
 def link_units(row: pd.Series) -> None:
-    """The pages of the task and of the methods that the row is made with."""
+    """Link the pages of the row's task and of its methods."""
     text = row["chain"] if pd.notna(row.get("chain")) else row["training_method"]
     units.show_links([("task", row["task"]), *(("method", part) for part in text.split("+"))])
 
 
 def choose(rows: pd.DataFrame) -> pd.Series | None:
-    """The row that the address names, or that is picked; the address follows the pick."""
+    """Return the row that the address names, or the picked one; the address follows the pick."""
     wanted = {name: st.query_params[name] for name in ADDRESS if name in st.query_params}
     found = rows.index[is_row(rows, wanted)] if wanted.get("cell") else []
     if wanted.get("cell") and not len(found):
@@ -77,7 +80,7 @@ def choose(rows: pd.DataFrame) -> pd.Series | None:
 
 
 def is_row(rows: pd.DataFrame, address: dict[str, str]) -> pd.Series:
-    """Which rows an address names."""
+    """Select the rows that an address names."""
     found = rows["cell_id"].eq(address["cell"]) & rows["source"].eq(address.get("source", shared.HERE))
     for name, field in (("scenario", "scenario"), ("machine", "hardware_fingerprint")):
         found &= rows[field].eq(address[name]) if name in address else True
@@ -85,22 +88,22 @@ def is_row(rows: pd.DataFrame, address: dict[str, str]) -> pd.Series:
 
 
 def named(row: pd.Series) -> str:
-    """A row in a list of all."""
-    parts = [row["task"], row.get("chain") if pd.notna(row.get("chain")) else f"training {row['training']}"]
+    """Return a row's name for the list of all rows."""
+    parts = [row["task"], row.get("chain") if pd.notna(row.get("chain")) else f"trained as {row['training']}"]
     parts += [row["hardware"], row.get("scenario"), f"seed {row['seed']}"]
     parts += [row["source"]] if row["source"] != shared.HERE else []
     return " · ".join(str(part) for part in parts if pd.notna(part))
 
 
 def described(row: pd.Series) -> str:
-    """Where a row belongs, in a line."""
+    """Return a line with the task, the hardware and the other keys of a row."""
     scenario = [shared.shown(row["scenario"]), f"batch {row['batch_size']}"] if "scenario" in row else []
     parts = [row["task"], row["hardware"], *scenario, f"seed {row['seed']}", f"status {row['status']}"]
     return " · ".join(map(str, parts))
 
 
 def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
-    """The ranked board that a row is on."""
+    """Return the ranked board of a row."""
     served = pd.notna(row.get("chain"))
     key = ["source", *(ratios.KEY if served else ratios.TRAINING_BOARD)]
     board = rows[(rows[key] == row[key]).all(axis=1)]
@@ -110,7 +113,7 @@ def ranked(rows: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
 
 
 def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """The headline figures with their intervals."""
+    """Return the headline figures with their intervals."""
     by = ratios.COSTS[ratios.SCENARIO_COST.get(row["scenario"], "usd")]
     original = "the reference itself" if row["chain"] == protocol.REFERENCE else None
     kept, speed = interval(row, "quality_kept_ci", fine), interval(row, "speedup_ci", times)
@@ -127,14 +130,14 @@ def figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def training_figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """The headline figures of a training: one run, which has no interval but that of its quality."""
+    """Return the headline figures of a training. It is one run: only its quality has an interval."""
     exact = interval(row, "quality_ci", quality)
     return [
         ("Rank by time", place(row), f"of {board['rank'].notna().sum()} ranked rows"),
         (
-            "Quality of single device",
+            "Quality kept",
             fine(row["quality_ratio"]),
-            f"{quality(row['quality'])} ({exact or 'no interval'})",
+            f"of the single-device run's · {quality(row['quality'])} ({exact or 'no interval'})",
         ),
         ("Time", f"{number(row['train_time_s'])} s", "one run: no interval"),
         ("Speed-up", times(row["speedup"]), f"efficiency {percent(row['scaling_efficiency'])}"),
@@ -142,32 +145,33 @@ def training_figures(row: pd.Series, board: pd.DataFrame) -> list[tuple[str, str
 
 
 def beside_itself(row: pd.Series) -> None:
-    """What the reference's speed-up over itself came out at: the error of the measurement, which is known here."""
+    """Show the reference's measured speed-up over itself: how far it is from 1 is the error of the measurement."""
     if row["chain"] == protocol.REFERENCE:
         raw = shared.as_recorded(row)
         st.caption(
-            f"The reference is 1.00× by definition. Timed beside itself it came out at {raw['speedup']:.3f}×"
-            f" ({interval(raw, 'speedup_ci', '{:.3f}'.format) or 'no interval'}): the error of the measurement."
+            f"The reference's speed-up is 1.00× by definition. Timed beside itself it measured {raw['speedup']:.3f}×"
+            f" ({interval(raw, 'speedup_ci', '{:.3f}'.format) or 'no interval'}). The difference is the measurement's"
+            " error."
         )
 
 
 def within_its_runtime(row: pd.Series) -> None:
-    """How the speed-up divides into the runtime's and the compression's."""
+    """Show the speed-up of the compression and that of the runtime."""
     runtime = shared.plain(row["runtime"])
     if row["runtime"] == protocol.REFERENCE_RUNTIME or row["method"] == protocol.REFERENCE:
         return
     if pd.isna(row["compression_speedup"]):
-        st.caption(f"What the compression adds within {runtime} is unknown: fp32 was not measured in it.")
+        st.caption(f"The compression's own speed-up is unknown, because fp32 was not measured in {runtime}.")
         return
     exact = interval(row, "compression_speedup_ci", times) or "no interval"
     st.markdown(
-        f"**In its runtime: {times(row['compression_speedup'])}** ({exact}), which is what the compression adds. fp32"
-        f" by itself is {times(row['runtime_speedup'])} as fast in {runtime} as in eager torch."
+        f"**In its runtime: {times(row['compression_speedup'])}** ({exact}) is the compression's own speed-up. The fp32"
+        f" model by itself is {times(row['runtime_speedup'])} as fast in {runtime} as in eager torch."
     )
 
 
 def latencies(row: pd.Series) -> None:
-    """The percentiles of a call, beside the reference's."""
+    """Show the latency percentiles of a call, beside the reference's."""
     st.markdown("**Latency of a call, beside the reference's**")
     own, reference = row["chain"], "the reference beside it"
     lines = [
@@ -190,7 +194,7 @@ def latencies(row: pd.Series) -> None:
 
 
 def latency_chart(data: pd.DataFrame, who: list[str]) -> alt.LayerChart:
-    """A pair of bars for each percentile, and a dash where one is null."""
+    """Return the chart: a pair of bars for each percentile, and a dash for a null one."""
     colour = alt.Color(
         "who:N",
         scale=alt.Scale(domain=who, range=[charts.PALETTE[0], charts.GREY]),
@@ -206,17 +210,18 @@ def latency_chart(data: pd.DataFrame, who: list[str]) -> alt.LayerChart:
 
 
 def show_commands(row: pd.Series) -> None:
-    """The commands that measure the row again."""
+    """Show the commands that measure the row again."""
     st.markdown("**Measure it again**")
     if "chain" in row and row["board"] != "gap":
         folder = shared.folder_of(row["source"])
         st.code(commands.verify(row, folder), language="bash", wrap_lines=True)
-        st.caption("Says whether the speed-up on this machine lies within the interval that the row publishes.")
+        st.caption("This command measures the row again and compares the speed-up with the interval of the row.")
     st.code(commands.rerun(row), language="bash", wrap_lines=True)
     commit = row["git_commit"] if pd.notna(row["git_commit"]) else GAP
-    dirty = ", with changes that were not committed" if row["git_dirty"] is True else ""
+    dirty = ", with uncommitted changes" if row["git_dirty"] is True else ""
     st.caption(
-        f"The same cell through the workflow, in a folder of its own. The row was made at commit {commit}{dirty}."
+        "This command runs the same cell through the workflow, in a results folder of its own. The row was made at"
+        f" commit {commit}{dirty}."
     )
 
 

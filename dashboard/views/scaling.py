@@ -1,4 +1,4 @@
-"""Scaling: which way of training wins on how many devices, over which link, for a model of which size."""
+"""The page Scaling: the fastest training method by number of devices, link and size of the model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from breakeven.scoring import leaderboard, ratios, scaling
 from breakeven.scoring.scaling import Win
 
 HOW_TO_MAKE_ONE = (
-    "**No training on several devices here yet.** Add `ddp@cpu_2x1` to the `training` of a grid of yours, or run the"
-    " one that has every way of it, with and without a slow link:"
+    "**No training on several devices here yet.** Add `ddp@cpu_2x1` to the `training` of your grid, or run the grid"
+    " below, which has every distributed training method, with and without a slow link:"
 )
 COMMAND = "snakemake --cores all --configfile workflow/config/distributed.yaml"
 
@@ -24,8 +24,8 @@ COMMAND = "snakemake --cores all --configfile workflow/config/distributed.yaml"
 def show() -> None:
     shared.heading(
         "Scaling",
-        "Which way of training wins where: on how many devices, over which link between them, and for a model of which"
-        " size. Training on one of the devices is a choice, too.",
+        "The fastest training method for a number of devices, a link between them and a size of the model. Training on"
+        " one of the devices is a training method, too.",
     )
     _, training = shared.rows()
     if training["training_method"].eq(SINGLE_DEVICE).all():
@@ -39,7 +39,8 @@ def show() -> None:
         format_func=TIMES.get,
         required=True,
         key="scaling_by",
-        help="Of the fixed budget that every method trains for, or until the task's quality target is reached.",
+        help="Every training method trains for the same fixed budget. The time to target ends at the task's quality"
+        " target.",
     )
     scaling_wins.show(training, by)
     st.header("One task", divider="gray")
@@ -51,12 +52,12 @@ def show() -> None:
     show_memory_and_bytes(board, by, look)
     st.subheader("All runs of this board")
     table.show(training_board.COLUMNS, board, "scaling_rows", pale=lambda row: pd.isna(row["rank"]))
-    st.caption("Pale: not compared; hover a flag for its reason.")
+    st.caption("Pale rows are not compared. Hover a flag for its reason.")
     show_gaps(board, "training")
 
 
 def choose(training: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one board, all of whose key is equal."""
+    """Show controls that pick a board; return its rows."""
     left, right = st.columns(2)
     task = left.selectbox("Task", sorted(training["task"].unique()), key="scaling_task")
     found = [rows for _, rows in leaderboard.boards(training[training["task"] == task], scaling_wins.KEY)]
@@ -69,7 +70,7 @@ def choose(training: pd.DataFrame) -> pd.DataFrame:
 
 
 def show_devices(board: pd.DataFrame, by: str, look: Look) -> None:
-    """Efficiency, and a time, against the number of processes."""
+    """Show the efficiency and the time against the number of processes."""
     st.subheader("Devices")
     look.legend(board)
     left, right = st.columns(2)
@@ -77,34 +78,37 @@ def show_devices(board: pd.DataFrame, by: str, look: Look) -> None:
         if board["scaling_efficiency"].notna().any():
             st.altair_chart(scaling_charts.efficiency_chart(board, by, look), width="stretch", key="scaling_efficiency")
         else:
-            st.info("No efficiency: there is no single-device run to compare with.")
+            st.info("The efficiency is unknown: there is no single-device run to compare with.")
     with right:
         if drawable(board, by):
             st.altair_chart(scaling_charts.time_chart(board, by, look), width="stretch", key="scaling_time")
         else:
             st.info(f"No run has a {TIMES[by].lower()}.")
     st.caption(
-        "Efficiency: t(1) / (N · t(N)), of the training time; dashed, the ideal. Each line starts at the single-device"
-        f" run of as many threads per process. Hollow: not compared. {scaling_wins.COMPARED} One run has no interval."
+        "Efficiency: t(1) / (N · t(N)) of the training time. Dashed: the ideal. Each line starts at the single-device"
+        f" run with as many threads per process. Hollow: not compared. {scaling_wins.COMPARED} One run has no"
+        " interval."
     )
     say_missing(board, by)
 
 
 def drawable(board: pd.DataFrame, by: str) -> bool:
-    """Whether any row has the time."""
+    """Say whether any row has the time."""
     return bool(board[by].astype(float).replace(math.inf, math.nan).notna().any())
 
 
 def say_missing(board: pd.DataFrame, by: str) -> None:
-    """Which runs a chart lacks: those that missed the target, and those without the figure."""
+    """Name the runs that a chart lacks: those that missed the target, and those without the time."""
     missed = board[board[by] == math.inf]
     if len(missed):
-        st.caption(f"Missed the target, so without a time in any chart: {shared.plain(', '.join(missed['training']))}.")
+        st.caption(
+            f"Missed the target, and therefore in no chart of the time: {shared.plain(', '.join(missed['training']))}."
+        )
     not_drawn(board[ratios.succeeded(board)], by, "training")
 
 
 def show_links(board: pd.DataFrame, by: str, look: Look) -> None:
-    """A time against the rate of the link, and in words what wins at each."""
+    """Show the time against the rate of the link, and name the fastest training method for each link."""
     st.subheader("Link")
     shapes: dict[str, list[Win]] = {}
     for win in scaling.wins(board, by):
@@ -125,16 +129,16 @@ def show_links(board: pd.DataFrame, by: str, look: Look) -> None:
         st.altair_chart(scaling_charts.link_chart(rows, by, look), width="stretch", key="scaling_link")
     st.markdown("\n".join(line_of(win, board, by) for win in sorted(own, key=lambda each: each.rate)))
     slow = "" if any(math.isfinite(win.rate) for win in own) else (
-        " No run here has a throttled link: profiles such as cpu_2x1_200mbit name one."
+        " No run here has a throttled link: hardware profiles such as cpu_2x1_200mbit set one."
     )  # fmt: skip
     st.caption(
-        "Dashed grey: one device, which needs no link. Dotted: to the link that nothing throttles, which has no rate of"
-        f" its own and stands at the right end. Hollow: not compared.{slow}"
+        "Dashed grey: one device, which needs no link. Dotted lines lead to the unthrottled link, whose rate is"
+        f" unknown; it stands at the right end. Hollow: not compared.{slow}"
     )
 
 
 def line_of(win: Win, board: pd.DataFrame, by: str) -> str:
-    """What wins over a link, as an item of a list."""
+    """Return the fastest training method for a link, as an item of a list."""
     said = (
         scaling_wins.told(win, by)
         if win.fastest
@@ -144,39 +148,40 @@ def line_of(win: Win, board: pd.DataFrame, by: str) -> str:
 
 
 def show_cost(board: pd.DataFrame, by: str, look: Look) -> None:
-    """US$ against time."""
+    """Show US$ against the time."""
     st.subheader("Cost")
     known = board[board["usd_per_hour"].notna()]
     if not drawable(known, by):
-        st.info("No run has both a price, which the hardware profile states, and a time.")
+        st.info("No run has both a time and a price. The hardware profile states the price.")
         return
     look.legend(known)
     st.altair_chart(scaling_charts.cost_chart(known, by, look), width="stretch", key="scaling_cost")
     st.caption(
-        "The time at the profile's price: runs on as many devices of one price lie on a line. A training costs what one"
-        " device does, divided by its efficiency: time is bought. The grey line joins the compared runs that no other"
-        " beats in both. What a faster link costs is not counted."
+        "US$: the time at the profile's price. Runs on equally many devices of one price lie on a line. A training"
+        " costs as much as on one device, divided by its efficiency. The grey line joins the compared runs that no"
+        " other run beats in both. The price of a faster link is not counted."
     )
 
 
 def show_memory_and_bytes(board: pd.DataFrame, by: str, look: Look) -> None:
-    """What a process holds, and what the processes send."""
+    """Show the memory of a process, and the bytes that the processes send."""
     left, right = st.columns(2)
     with left:
         st.subheader("Memory per process")
-        show_bars(board, "memory", "MB, of the process that held most", by, look, "No run here has recorded it.")
+        why = "No run here has recorded the memory of its processes."
+        show_bars(board, "memory", "MB, of the process that held most", by, look, why)
         st.caption("Peak above the level after imports, with the task's data. Dashed: the single-device run. Sharding"
-                   " is worth the bytes it sends where memory is short.")  # fmt: skip
+                   " sends more bytes to save memory.")  # fmt: skip
     with right:
         st.subheader("Bytes sent per step")
-        why = "Nothing was counted here: that needs a network namespace, which root has on Linux."
-        show_bars(board, "sent", "MB a step, of all processes together", by, look, why)
-        st.caption("All that was sent on the training clock, over its steps, with what TCP adds. One process sends"
-                   " nothing.")  # fmt: skip
+        why = "No bytes were counted here: counting needs a network namespace, which root can make on Linux."
+        show_bars(board, "sent", "MB per step, of all processes together", by, look, why)
+        st.caption("All bytes sent while the training clock ran, with TCP's overhead, divided by the steps. One process"
+                   " sends nothing.")  # fmt: skip
 
 
 def show_bars(board: pd.DataFrame, field: str, title: str, by: str, look: Look, none: str) -> None:
-    """A figure of each row as a bar, or why no row has it."""
+    """Show a figure of each row as a bar, or say why no row has it."""
     if scaling_charts.prepared(board, by)[field].notna().any():
         st.altair_chart(scaling_charts.bars(board, field, title, by, look), width="stretch", key=f"scaling_{field}")
     else:

@@ -1,4 +1,4 @@
-"""The charts of ways of training: against devices, against the link, cost against time, memory, and bytes sent."""
+"""The charts of training methods: against devices, against the link, cost against time, memory, and bytes sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from breakeven.scoring import cost, leaderboard, scaling
 from breakeven.scoring.scaling import UNTHROTTLED
 
 TIMES = {"train_time_s": "Training time", "time_to_target_s": "Time to target"}
-DASHES = [[1, 0], [6, 4], [2, 3], [9, 3, 2, 3]]  # of lines, a link each
+DASHES = [[1, 0], [6, 4], [2, 3], [9, 3, 2, 3]]  # of lines, one per link
 NUMBERS = ["world_size", "network_mbit", "scaling_efficiency", "speedup", "quality_ratio"]
 BAR = 13  # px
 
@@ -30,7 +30,7 @@ class Look:
 
     @classmethod
     def of(cls, training: pd.DataFrame) -> Look:
-        """What tells all methods and links of some rows apart; the single-device run is grey."""
+        """Return the look of all methods and links of some rows; the single-device run is grey."""
         methods = sorted(set(training["training_method"]) - {SINGLE_DEVICE})
         rates = training.assign(rate=scaling.rate_of(training)).sort_values("rate", ascending=False)
         links = dict.fromkeys(link for _, row in rates.iterrows() if (link := scaling.link(row)))
@@ -39,21 +39,21 @@ class Look:
         )
 
     def colour(self, field: str = "method:N") -> alt.Color:
-        """By method."""
+        """Return the colour channel, by training method."""
         return alt.Color(field, legend=None, scale=alt.Scale(domain=[*self.colours], range=[*self.colours.values()]))
 
     def shape(self) -> alt.Shape:
-        """By link; of a single process a circle."""
+        """Return the shape channel, by link; a single process has a circle."""
         marks = [charts.SHAPES[i % len(charts.SHAPES)][0] for i in range(len(self.links))]
         return alt.Shape("link:N", legend=None, scale=alt.Scale(domain=["", *self.links], range=["circle", *marks]))
 
     def dash(self) -> alt.StrokeDash:
-        """By the link of a line."""
+        """Return the dash channel, by the link of a line."""
         dashes = [DASHES[i % len(DASHES)] for i in range(len(self.links))]
         return alt.StrokeDash("over:N", legend=None, scale=alt.Scale(domain=self.links, range=dashes))
 
     def legend(self, board: pd.DataFrame) -> None:
-        """The methods of a board with their colours, and its links with their shapes."""
+        """Show the legend: a board's methods with their colours, and its links with their shapes."""
         methods = [method for method in self.colours if method in set(board["training_method"])]
         items = [f"<span style='color:{self.colours[method]}'>⬤</span> {escape(method)}" for method in methods]
         own = {scaling.link(row) for _, row in board.iterrows()}
@@ -63,8 +63,8 @@ class Look:
 
 
 def prepared(rows: pd.DataFrame, by: str) -> pd.DataFrame:
-    """What is drawn of ranked rows: `seconds` of the time `by` (NaN where its target was missed) and its US$, memory
-    and bytes sent in a step in MB."""
+    """Return the drawn figures of ranked rows: `seconds` of the time `by` (NaN where the target was missed), their cost
+    `usd`, and in MB the `memory` and the bytes `sent` per step."""
     rows = rows.reset_index(drop=True)
     seconds = rows[by].astype(float).replace(math.inf, math.nan)
     numbers = {name: rows[name].astype(float) for name in NUMBERS}
@@ -81,32 +81,32 @@ def prepared(rows: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def tooltips(by: str) -> list[alt.Tooltip]:
-    """What hovering shows, the same in all charts."""
+    """Return the tooltips, the same in all charts."""
     return [
-        alt.Tooltip("method:N", title="Training"),
+        alt.Tooltip("method:N", title="Training method"),
         alt.Tooltip("hardware:N", title="Hardware"),
         alt.Tooltip("link:N", title="Link"),
         alt.Tooltip("world_size:Q", title="Processes"),
         alt.Tooltip("seconds:Q", title=f"{TIMES[by]} [s]", format=",.4~g"),
         alt.Tooltip("speedup:Q", title="Speed-up ×", format=".2f"),
         alt.Tooltip("scaling_efficiency:Q", title="Efficiency", format=".1%"),
-        alt.Tooltip("quality_ratio:Q", title="Quality of single device", format=".1%"),
+        alt.Tooltip("quality_ratio:Q", title="Quality kept", format=".1%"),
         alt.Tooltip("price:N", title="US$"),
-        alt.Tooltip("memory:Q", title="Memory per rank [MB]", format=",.4~g"),
+        alt.Tooltip("memory:Q", title="Memory per process [MB]", format=",.4~g"),
         alt.Tooltip("sent:Q", title="Sent per step [MB]", format=",.4~g"),
         alt.Tooltip("ranked:N", title="Compared"),
     ]
 
 
 def points(base: alt.Chart, look: Look, **encoding: object) -> alt.Chart:
-    """Rows as points, hollow where they are not ranked."""
+    """Return rows as points, hollow where they are not compared."""
     full = alt.condition("datum.ranked", look.colour(), alt.value("transparent"))
     mark = base.mark_point(size=70, strokeWidth=2, filled=False, opacity=1)
     return mark.encode(color=look.colour(), fill=full, shape=look.shape(), **encoding)
 
 
 def efficiency_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
-    """Scaling efficiency against the number of processes, with the ideal."""
+    """Return the chart of the scaling efficiency against the number of processes, with the ideal."""
     title = "Scaling efficiency"
     y = alt.Y("scaling_efficiency:Q", title=title, scale=alt.Scale(zero=True), axis=alt.Axis(format="%"))
     ideal = alt.Chart(pd.DataFrame({"y": [1.0]})).mark_rule(strokeDash=[4, 3], color=charts.GREY)
@@ -114,12 +114,12 @@ def efficiency_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart
 
 
 def time_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
-    """A time against the number of processes."""
+    """Return the chart of the time against the number of processes."""
     return _by_devices(board, "seconds", seconds_axis(prepared(board, by)["seconds"], by), by, look, [])
 
 
 def seconds_axis(seconds: pd.Series, by: str) -> alt.Y:
-    """A logarithmic axis of seconds."""
+    """Return a logarithmic axis of seconds."""
     return alt.Y("seconds:Q", title=f"{TIMES[by]} [s]", scale=_log(16), axis=_round(seconds))
 
 
@@ -140,7 +140,7 @@ def _by_devices(
 
 
 def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
-    """A time against the rate of the link, which nothing throttles at the right end; one device does not need it."""
+    """Return the chart of the time against the link's rate. The unthrottled link stands at the right end."""
     rows = prepared(board, by).dropna(subset="seconds")
     several = rows[rows["method"] != SINGLE_DEVICE].copy()
     slowest, fastest = several["network_mbit"].min(), several["network_mbit"].max()
@@ -175,7 +175,7 @@ def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
 
 
 def cost_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
-    """US$ against a time; on the line lie the ranked rows that no other beats in both."""
+    """Return the chart of US$ against the time. The line joins the compared rows that no other row beats in both."""
     rows = prepared(board, by).dropna(subset=["seconds", "usd"]).sort_values("seconds")
     rows["front"] = leaderboard.pareto_front(-rows["seconds"], rows["usd"].where(rows["ranked"]))
     x = alt.X("seconds:Q", title=f"{TIMES[by]} [s]", scale=_log(26), axis=_round(rows["seconds"]))
@@ -183,7 +183,7 @@ def cost_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
     front = rows[rows["front"]]
     line = alt.Chart(front).mark_line(strokeWidth=2, color=charts.GREY, opacity=0.8).encode(x=x, y=y, order="seconds:Q")
     dots = points(alt.Chart(rows), look, x=x, y=y, tooltip=tooltips(by))
-    names = [  # below the line, where no point is, and one below the other
+    names = [  # below the line, where there are no points, and one below the other
         alt.Chart(front.iloc[[place]])
         .mark_text(align="left", dx=-4, dy=16 + 13 * (place % 3), fontSize=11, color=charts.GREY)
         .encode(x=x, y=y, text="training:N")
@@ -197,18 +197,20 @@ def _log(padding: int) -> alt.Scale:
 
 
 def _round(values: pd.Series) -> alt.Axis:
-    """A logarithmic axis marked at round values."""
+    """Return a logarithmic axis marked at round values."""
     return alt.Axis(format=".6~g", values=charts.ticks(values.min(), values.max()))
 
 
 def bars(board: pd.DataFrame, field: str, title: str, by: str, look: Look) -> alt.LayerChart:
-    """A figure of each row as a bar, method by method; dashed that of the single-device run."""
+    """Return bars of a figure of each row, method by method; dashed: the single-device run's."""
     rows = prepared(board, by).dropna(subset=field).sort_values("hardware")
     rows["place"] = rows.groupby("method").cumcount()
     order = list(rows.groupby("method")[field].max().sort_values().index)
     places = sorted(rows["place"].unique())
     offset = alt.YOffset("place:O", sort=places, scale=alt.Scale(paddingInner=0.15))
-    room = alt.Scale(domain=[0, 1.6 * rows[field].max()], nice=False)  # for the names of profiles behind the bars
+    room = alt.Scale(
+        domain=[0, 1.6 * rows[field].max()], nice=False
+    )  # for the names of hardware profiles after the bars
     x = alt.X(f"{field}:Q", title=title, axis=alt.Axis(tickCount=5, format=",.4~g"), scale=room)
     base = alt.Chart(rows).encode(y=charts.names("method:N", order), yOffset=offset, x=x)
     bar = base.mark_bar(opacity=0.9).encode(color=look.colour(), tooltip=tooltips(by))

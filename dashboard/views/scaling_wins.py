@@ -1,4 +1,4 @@
-"""What trains fastest on each hardware profile: the table that opens the page Scaling, and its words."""
+"""The fastest training method on each hardware profile: the table at the top of the page Scaling, and its words."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from breakeven.scoring.wording import GAP, number, times
 
 KEY = ["source", *ratios.TRAINING_KEY]
 COMPARED = (
-    "Only runs timed alone, without foreign load, are compared. Their quality must lie within"
+    "Compared runs were timed alone, without foreign load, and their quality lies within"
     f" {shared.exact(1 - protocol.GATE)} of the single-device run's."
 )
 
 
 def told_apart(board: pd.DataFrame, among: pd.DataFrame) -> str:
-    """What tells a board from the others of `among`."""
+    """Return the keys in which a board differs from the others of `among`."""
     differing = [field for field in KEY if field != "task" and among[field].nunique(dropna=False) > 1]
     values = {field: board[field].iloc[0] for field in differing}
     return " · ".join(f"{field.replace('_', ' ')} {GAP if pd.isna(v) else v}" for field, v in values.items())
 
 
 def won(training: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The boards that have something to compare, small models first: each with its ranked rows, what wins on each
-    profile, and what tells it from others of its task."""
+    """Return the boards with something to compare, small models first: each with its ranked rows, the win on each
+    hardware profile, and the keys in which it differs from other boards of its task."""
     lines = []
     for key, rows in leaderboard.boards(training, KEY):
         board = leaderboard.rank_trainings(rows)
@@ -47,22 +47,23 @@ def won(training: pd.DataFrame, by: str) -> pd.DataFrame:
 
 
 def show(training: pd.DataFrame, by: str) -> None:
-    """The fastest on each profile, a line for each task."""
+    """Show the fastest training method on each hardware profile, with a line for each task."""
     found = won(training, by)
     every = sorted((win for wins in found["wins"] for win in wins.values()), key=lambda win: win.order, reverse=True)
-    profiles = {win.hardware: win for win in every}  # of each the first in order: one that knows its processes
+    profiles = {win.hardware: win for win in every}  # the first in order for each: one that knows its processes
     ordered = sorted(profiles.values(), key=lambda win: win.order)
     columns = [task_column(), PARAMETERS, *(winner(win, by) for win in ordered)]
     table.show(columns, found, "scaling_wins")
     st.caption(
         f"The training method with the shortest {TIMES[by].lower()}, small models first. = marks a tie: the times"
-        f" differ by less than {shared.exact(protocol.SAME)}. Below are the speed-up over one device, and the next"
-        f" method with its time divided by the winner's. {COMPARED} One run has no interval. Hover a gap for its reason."
+        f" differ by less than {shared.exact(protocol.SAME)}. Below: the speed-up over one device, and the next"
+        f" training method with its time divided by the winner's. {COMPARED} One run has no interval. Hover a gap"
+        " for its reason."
     )
 
 
 def task_column() -> Column:
-    """The task, and below it what tells its board from others of it."""
+    """Return the column of tasks; below each, the keys in which its boards differ."""
 
     def cell(line: pd.Series) -> Cell:
         found = TASK.cell(line)
@@ -74,12 +75,12 @@ def task_column() -> Column:
 PARAMETERS = Column(
     "Parameters",
     lambda line: table.number(line["parameters"] / 1e6, lambda value: f"{value:.3g} M"),
-    "Of the task's model.",
+    "Number of parameters of the task's model.",
 )
 
 
 def winner(profile: Win, by: str) -> Column:
-    """The column of a hardware profile."""
+    """Return the column of a hardware profile."""
 
     def cell(line: pd.Series) -> Cell:
         win = line["wins"].get(profile.hardware)
@@ -95,23 +96,23 @@ def winner(profile: Win, by: str) -> Column:
 
 
 def place(win: Win) -> str:
-    """A profile in words."""
+    """Return a hardware profile in words."""
     if win.processes is None:
-        return "nothing has been trained there"
+        return "no training has succeeded there"
     return f"{win.processes} × {counted(win.threads)}, {scaling.link_of(win.rate)}"
 
 
 def counted(threads: int) -> str:
-    """How many threads each process has."""
+    """Return a number of threads in words."""
     return f"{threads} thread{'' if threads == 1 else 's'}"
 
 
 def told(win: Win, by: str) -> str:
-    """A win as a sentence."""
+    """Return a win as a sentence."""
     tied = "is fastest" if len(win.fastest) == 1 else "tie"
     over = "" if math.isnan(win.speedup) else f", {times(win.speedup)} the speed of one device"
     if win.fastest == (SINGLE_DEVICE,):
-        tied, over = "is fastest (no way of distributing beats one of the devices)", ""
+        tied, over = "is fastest (no distributed training method beats one device)", ""
     then = f"; next {win.runner_up}, {times(win.behind)} its time" if win.runner_up else ""
     *others, last = win.fastest
     names = f"{', '.join(others)} and {last}" if others else last
@@ -119,12 +120,12 @@ def told(win: Win, by: str) -> str:
 
 
 def why_none(board: pd.DataFrame, hardware: str, by: str) -> str:
-    """Why nothing on a profile can be compared."""
+    """Say why no run on a hardware profile can be compared."""
     rows = board[board["hardware"] == hardware]
     said = [f"{row['training_method']}: {', '.join(why(row, by))}" for _, row in rows.iterrows()]
     return "; ".join(said)
 
 
 def why(row: pd.Series, by: str) -> list[str]:
-    """Why a row is not compared."""
+    """Return the reasons why a row is not compared."""
     return ["missed the target"] if row[by] == math.inf else why_missing(row)

@@ -1,4 +1,4 @@
-"""What the pages share: rows and where they come from, headings, and the choice of a board."""
+"""Shared parts of the pages: rows and their sources, headings, and the choice of a board."""
 
 from __future__ import annotations
 
@@ -30,38 +30,40 @@ make run        # the main job: three tasks, about 15 minutes on 2 cores
 snakemake --cores all --configfile workflow/config/smoke.yaml
 ```
 
-Looked in `{folder}`; another folder can be named in `$BREAKEVEN_RESULTS`.
+The dashboard looked in `{folder}`. To read another folder, name it in `$BREAKEVEN_RESULTS`.
 """
+
+NO_INFERENCE = "There are training rows but no inference rows: the run is not finished, or its grid has no chains."
 
 
 def results_folder() -> Path:
-    """Where this machine's results are."""
+    """Return the folder of this machine's results."""
     return Path(os.environ.get(environment.RESULTS) or "results")
 
 
 def folder_of(source: str) -> Path:
-    """The results folder that rows of a source come from; the published one as seen from the repository."""
+    """Return the results folder of a source; that of the published rows relative to the repository."""
     return results_folder() if source == HERE else Path("results") / PUBLISHED.name
 
 
 def has_results(folder: Path) -> bool:
-    """Whether a folder holds the file of a board."""
+    """Say whether a folder holds the file of a board."""
     return any((folder / name).exists() for name in BOARD_FILES.values())
 
 
 def choose_sources() -> None:
-    """The sidebar's choice to see the published rows beside, or in place of, this machine's."""
+    """Let the reader include the published rows, in the sidebar."""
     folder = results_folder()
     with st.sidebar:
         if has_results(PUBLISHED) and PUBLISHED.resolve() != folder.resolve():
             wanted = not has_results(folder) or st.query_params.get("source") == THERE
             st.toggle("Include the published results", value=wanted, key="published")
         st.caption(f"Results: `{folder}`")
-        st.caption("Every ratio is the reference's cost over the method's: above 1 is better.")
+        st.caption("Every ratio is the reference's cost divided by the method's. Above 1 is better.")
 
 
 def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Inference and training rows with their ratios and a column `source`; ends the page where there are none."""
+    """Return inference and training rows with ratios and a column `source`; end the page where there are none."""
     folders = {HERE: results_folder()}
     if st.session_state.get("published"):
         folders[THERE] = PUBLISHED
@@ -79,7 +81,7 @@ def rows() -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def as_recorded(row: pd.Series) -> pd.Series:
-    """An inference row as its file has it, without what is set by definition or derived."""
+    """Return an inference row as its file has it, without derived figures or those set by definition."""
     folder = results_folder() if row["source"] == HERE else PUBLISHED
     table = read_parquet(folder / BOARD_FILES[InferenceRow], InferenceRow).to_pandas()
     at = ["cell_id", "scenario", "hardware_fingerprint"]
@@ -93,24 +95,24 @@ def _load(source: str, folder: Path, stamp: tuple[int, ...]) -> tuple[pd.DataFra
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
-    """Changes when a board's file does: the key under which its rows are cached."""
+    """Return the times at which the boards' files were changed: the cache reads them again after a change."""
     paths = (folder / name for name in BOARD_FILES.values())
     return tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in paths)
 
 
 def plain(text: str) -> str:
-    """Text of a row or an error, to be shown as it is and not read as Markdown."""
+    """Escape Markdown in the text of a row or an error."""
     return re.sub(r"([\\`*_\[\]$:~<>])", r"\\\1", str(text))
 
 
 def heading(title: str, caption: str) -> None:
-    """A page's title and one sentence on what it shows."""
+    """Show a page's title and a caption that says what the page shows."""
     st.title(title)
     st.markdown(f":gray[{caption}]")
 
 
 def narrowed(rows: pd.DataFrame, picked: dict[str, list[str]]) -> pd.DataFrame:
-    """The rows that pass the filters; their ranks stay those of the whole board."""
+    """Return the rows that pass the filters; they keep their ranks on the whole board."""
     for field, values in picked.items():
         if values and field in rows:
             rows = rows[rows[field].isin(values)]
@@ -120,9 +122,9 @@ def narrowed(rows: pd.DataFrame, picked: dict[str, list[str]]) -> pd.DataFrame:
 def choose_board(
     inference: pd.DataFrame, page: str, by: tuple[str, ...] = ("task", "hardware", "scenario")
 ) -> pd.DataFrame:
-    """Controls that narrow the rows to one board; the rows of it."""
+    """Show controls that narrow the rows to one board; return its rows."""
     if inference.empty:
-        st.info("There are training rows but no inference rows: the run is not finished, or its grid has no chains.")
+        st.info(NO_INFERENCE)
         st.stop()
     chosen = inference
     for column, field in zip(st.columns(len(by)), by, strict=True):
@@ -148,14 +150,14 @@ LABELS = {"task": "Task", "hardware": "Hardware", "scenario": "Scenario", "hardw
 
 
 def machines(rows: pd.DataFrame) -> dict[str, str]:
-    """A name for each machine that rows come from, by its fingerprint."""
+    """Return the names of the rows' machines by fingerprint."""
     names = rows["gpu_model"].fillna(rows["cpu_model"]).fillna("unknown")
     pairs = dict(zip(rows["hardware_fingerprint"], names, strict=True))
     return {fingerprint: f"{name} ({str(fingerprint)[:8]})" for fingerprint, name in pairs.items()}
 
 
 def heading_of(key: dict[str, object], rows: pd.DataFrame, among: pd.DataFrame) -> str:
-    """A board's heading: its task and profile, and what tells it from the other boards of `among`."""
+    """Return a board's heading: task, profile, and the keys in which the boards of `among` differ."""
     parts = [f"{key['task']} on {key['hardware']}" if "hardware" in key else str(key["task"])]
     parts += [f"seed {key['seed']}"] if among["seed"].nunique() > 1 else []
     parts += [str(key["source"])] if among["source"].nunique() > 1 else []
@@ -165,17 +167,17 @@ def heading_of(key: dict[str, object], rows: pd.DataFrame, among: pd.DataFrame) 
 
 
 def shown(value: str) -> str:
-    """A name as a person reads it."""
+    """Return the readable form of a name."""
     return SCENARIOS.get(value, value)
 
 
 def exact(share: float) -> str:
-    """A share in per cent with all of its digits, such as a constant of the protocol."""
+    """Format a share, such as a constant of the protocol, in per cent with all its digits."""
     return f"{100 * share:.6g} %"
 
 
 def money(value: float) -> str:
-    """US$ with enough digits for a millionth of a cent."""
+    """Format US$ with enough digits for a millionth of a cent."""
     if pd.isna(value):
         return GAP
     sign, size = "−" if value < 0 else "", abs(value)
@@ -184,7 +186,7 @@ def money(value: float) -> str:
 
 
 def cards(items: list[tuple[str, str, str]]) -> None:
-    """Headline figures side by side: label, value, and what it is of."""
+    """Show headline figures side by side: label, value and detail."""
     for column, (label, value, detail) in zip(st.columns(len(items)), items, strict=True):
         with column.container(border=True, height="stretch"):
             st.metric(label, value)

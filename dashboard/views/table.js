@@ -1,10 +1,10 @@
-// A table whose cells and headers say why on hover and on focus, whose headers sort, and whose links stay within the
-// session. Text arrives as data and is set as text, never as HTML.
+// A table with reasons on hover and on focus, headers that sort, and links that stay within the session. Text arrives
+// as data and is set as text, never as HTML.
 export default function ({ data, parentElement, setTriggerValue }) {
   const place = parentElement.querySelector(".place");
   const tip = parentElement.querySelector(".tip");
   const state = (parentElement.sorted ??= { column: null, down: false });
-  let explained = null; // the element whose reason shows
+  let explained = null; // the element whose reason is shown
   const body = make("tbody");
   const headers = data.columns.map(header);
   const rows = data.rows.map((row) => ({ row, line: line(row) }));
@@ -59,14 +59,14 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const found = breakable(make("a"), cell.text);
     found.href = `${cell.page}?${new URLSearchParams(cell.link)}`;
     found.onclick = (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab, as everywhere
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // the browser opens a new tab
       event.preventDefault();
       setTriggerValue("opened", { page: cell.page, link: cell.link });
     };
     return found;
   }
 
-  // Lines may break after the signs that join the parts of a name; what is copied has no break.
+  // Lines may break after the signs that join the parts of a name. Copied text has no breaks.
   function breakable(element, text) {
     element.append(...text.split(/(?<=[_+=])/).flatMap((part) => [part, make("wbr")]));
     return element;
@@ -78,7 +78,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return found;
   }
 
-  // Show a reason beside its element: on hover, and on focus for keys and for fingers.
+  // Show a reason beside its element: on hover, and on focus for keyboards and touch screens.
   function explain(element, why) {
     if (!why) return;
     element.classList.add("why");
@@ -97,7 +97,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     };
   }
 
-  // Above the element, or below where there is no room; also while something scrolls.
+  // Place the reason above its element, or below where there is no room; follow the element when the page scrolls.
   function follow() {
     if (!explained) return;
     const at = explained.getBoundingClientRect();
@@ -107,7 +107,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     tip.style.top = `${above < 8 ? at.bottom + 6 : above}px`;
   }
 
-  // By the column chosen, what has no value last; in the order of the data where none is.
+  // Sort by the chosen column, cells without a value last. Without a chosen column, keep the order of the data.
   function order() {
     headers.forEach((cell, index) => {
       const ours = index === state.column;

@@ -1,7 +1,7 @@
-"""Tables of rows whose labels say why on hover, whose headers sort, and whose links open a row.
+"""Tables with reasons on hover, headers that sort, and links that open other pages.
 
-Streamlit's own table is painted on a canvas: its cells cannot explain themselves, and a reader cannot select, find or
-hear their text. This one is HTML, in the theme's colours.
+Streamlit's own table is painted on a canvas: its cells have no tooltips, and a reader cannot select, find or hear their
+text. This table is HTML, in the theme's colours.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ FOLDER = Path(__file__).parent
 ROW_PAGE, ROW_URL = "views/row.py", "row"
 METHOD_PAGE, METHOD_URL = "views/methods.py", "method"
 TASK_PAGE, TASK_URL = "views/tasks.py", "task"
-PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE, TASK_URL: TASK_PAGE}  # what a link opens
-LARGEST = 1e300  # JSON knows no infinity
+PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE, TASK_URL: TASK_PAGE}  # that a link opens
+LARGEST = 1e300  # stands for infinity, which JSON does not have
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell shows."""
+    """The content of a cell."""
 
     text: str = ""
     sort: float | str | None = None  # None sorts last
@@ -42,7 +42,7 @@ class Cell:
     why: str | None = None  # on hover
     share: float | None = None  # of a bar's full length
     labels: tuple[Label, ...] = ()
-    link: dict[str, str] | None = None  # what names the row, the method or the task whose page it opens
+    link: dict[str, str] | None = None  # the query parameters that name the row, the method or the task
     page: str = ROW_URL
 
 
@@ -61,10 +61,10 @@ def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd
     """Draw a table; a click on a link opens its page.
 
     Args:
-        columns: the first one stays in sight; a first one headed # is a rank, and the second stays too.
+        columns: the first column stays in sight. Where its heading is #, the second column stays in sight too.
         rows: one line each, in this order until a header is clicked.
         key: names the table on its page.
-        pale: which lines are drawn less strongly.
+        pale: says whether a line is drawn less strongly.
     """
     heads = [{"label": c.label, "help": c.help, "right": c.right, "wrap": c.wrap} for c in columns]
     lines = [
@@ -80,14 +80,14 @@ def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd
 
 
 def number(value: float, show: Callable[[float], str], below: str | None = None, why: str | None = None) -> Cell:
-    """A cell of a number; a gap where it is unknown."""
+    """Return the cell of a number; a gap where it is unknown."""
     known = not pd.isna(value)
     sort = min(float(value), LARGEST) if known else None
     return Cell(show(value) if known else GAP, sort, below if known else None, why)
 
 
 def _filled(cell: Cell) -> dict[str, object]:
-    """Without what is empty: JSON knows no NaN."""
+    """Return the fields of a cell that are not empty: JSON has no NaN."""
     known = {name: pd.notna(value) if isinstance(value, float) else bool(value) for name, value in asdict(cell).items()}
     return {name: value for name, value in asdict(cell).items() if known[name]}
 

@@ -1,4 +1,4 @@
-"""What was measured on a task: its reference, the quality that methods keep against the speed they give."""
+"""The rows of a task: its reference, and the quality that methods keep against their speed-up."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ LENGTHS = ["length_p10", "length_p50", "length_p90", "length_max"]
 
 
 def of(rows: pd.DataFrame, name: str) -> pd.Series:
-    """Which rows are of a task, whatever its parameters."""
+    """Select the rows of a task, whatever its parameters."""
     return rows["task"].str.split("-").str[0].eq(name)
 
 
 def show(found: DescribedTask, inference: pd.DataFrame, training: pd.DataFrame) -> None:
-    """The rows of a task.
+    """Show the rows of a task.
 
     Args:
-        inference: with verdicts, of all tasks.
+        inference: rows of all tasks, with verdicts.
     """
     own, trained = inference[of(inference, found.name)], training[of(training, found.name)]
     if own.empty and trained.empty:
-        st.info("No row of it yet. Measure it, then look here again:")
+        st.info("This task has no rows yet. Measure it, then reload this page:")
         st.code(commands.first(found.name), language="bash", wrap_lines=True)
-        st.caption(f"Its rows are in a folder of their own then: `BREAKEVEN_RESULTS=results/{found.name}` shows them.")
+        st.caption(f"The rows go to a folder of their own. `BREAKEVEN_RESULTS=results/{found.name}` shows them.")
         return
     if len(own):
         several = own["task"].nunique() > 1
         by = ("task", "hardware", "scenario") if several else ("hardware", "scenario")
         show_board(shared.choose_board(own, f"task_{found.name}", by), inference)
     else:
-        st.info("No chain was measured on it: the run is not finished, or its grid has none.")
+        st.info("No chain was measured on this task: the run is not finished, or its grid has no chains.")
     if len(trained):
-        st.markdown("**Ways of training it**")
+        st.markdown("**Training methods**")
         training_board.show_rows(trained, training, f"trained_{found.name}")
 
 
 def show_board(board: pd.DataFrame, inference: pd.DataFrame) -> None:
-    """One board of a task: the reference, the chart, the verdicts."""
+    """Show a board of a task: the reference, the chart, the verdicts."""
     board = leaderboard.rank(board, ratios.SCENARIO_COST.get(str(board["scenario"].iloc[0]), "usd"))
     show_reference(board)
     warn_if_contended(board)
@@ -76,7 +76,7 @@ def show_board(board: pd.DataFrame, inference: pd.DataFrame) -> None:
 
 
 def show_reference(board: pd.DataFrame) -> None:
-    """The uncompressed model's headline figures, with the lengths of the inputs and what else was evaluated."""
+    """Show the reference's headline figures, its other metrics, and the lengths of the inputs."""
     found = board[board["chain"] == protocol.REFERENCE]
     if found.empty or found["board"].iloc[0] == "gap":
         st.info("The reference was not measured on this board, so there is nothing to compare with.")
@@ -88,7 +88,7 @@ def show_reference(board: pd.DataFrame) -> None:
         [
             ("Quality of the reference", quality(row["quality"]), f"{metric} · {exact or 'no interval'}"),
             ("Test samples", GAP if pd.isna(row["n_eval"]) else f"{row['n_eval']:,.0f}", f"split: {row['split']}"),
-            ("Training", f"{number(row['train_time_s'])} s", f"by {row['training']}"),
+            ("Training time", f"{number(row['train_time_s'])} s", f"trained as {row['training']}"),
             (
                 "Latency of a call, p50",
                 f"{number(row['latency_p50_ms'])} ms",
@@ -102,30 +102,30 @@ def show_reference(board: pd.DataFrame) -> None:
 
 
 def others(row: pd.Series) -> str:
-    """What else the field reports of the reference."""
+    """Return the other metrics of the reference in words."""
     found = other_metrics(row)
     items = ", ".join(f"{shared.plain(name.replace('_', ' '))} {quality(value)}" for name, value in found.items())
-    return f"**Its other metrics:** {items}." if items else ""
+    return f"**Other metrics:** {items}." if items else ""
 
 
 def other_metrics(row: pd.Series) -> dict[str, float]:
-    """Further metrics of a row by name."""
+    """Return the other metrics of a row by name."""
     return json.loads(row["other_metrics"]) if pd.notna(row["other_metrics"]) else {}
 
 
 def lengths(row: pd.Series) -> str:
-    """How long the inputs are that are timed."""
+    """Return the lengths of the timed inputs in words."""
     if pd.isna(row["length_unit"]):
         return ""
     low, middle, high, most = (number(row[name]) for name in LENGTHS)
     return (
-        f"**Lengths of the inputs**, in {shared.plain(row['length_unit'])}: half have at most {middle}; the middle"
-        f" eight tenths from {low} to {high}; the longest {most}."
+        f"**Lengths of the inputs**, in {shared.plain(row['length_unit'])}: median {middle}, 10th percentile {low},"
+        f" 90th percentile {high}, maximum {most}."
     )
 
 
 def prepared(board: pd.DataFrame) -> pd.DataFrame:
-    """The rows that can be drawn, with numbers as numbers."""
+    """Return the rows that can be drawn, with numbers as numbers."""
     numbers = ["quality_ratio", "quality_kept_ci_low", "quality_kept_ci_high", *ratios.SPEEDUPS]
     points = board.dropna(subset=["quality_ratio", "speedup"])
     drawn = points[["chain", "runtime", "verdict", "quality", *numbers]].astype(dict.fromkeys(numbers, float))
@@ -133,14 +133,14 @@ def prepared(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def chart(points: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
-    """Quality kept against speed-up."""
+    """Return the chart of the quality kept against the speed-up."""
     found = points[ratios.SPEEDUPS]
     ends = min(1.0, found.min(axis=None)), max(1.0, found.max(axis=None))
     heading = "Speed-up × over fp32 in eager torch"
     scale = alt.Scale(type="log", nice=False, padding=30)
     x = alt.X("speedup:Q", title=heading, scale=scale).axis(format=".6~g", values=charts.ticks(*ends))
     y_title = "Quality kept"
-    y = alt.Y("quality_ratio:Q", title=y_title, scale=alt.Scale(zero=False, padding=12)).axis(format=".3~p")
+    y = alt.Y("quality_ratio:Q", title=y_title, scale=alt.Scale(zero=False, padding=12)).axis(format=".5~p")
     colour, known = charts.colours(inference), charts.runtimes(inference)
     shapes = alt.Scale(domain=list(known), range=[shape for shape, _ in known.values()])
     base = alt.Chart(points).encode(color=colour)
@@ -171,7 +171,7 @@ TOOLTIP = [
     alt.Tooltip("runtime:N", title="Runtime"),
     alt.Tooltip("verdict:N", title="Verdict"),
     alt.Tooltip("quality:Q", title="Quality", format=".4f"),
-    alt.Tooltip("quality_ratio:Q", title="of the reference", format=".2%"),
+    alt.Tooltip("quality_ratio:Q", title="Quality kept", format=".2%"),
     alt.Tooltip("quality_kept_ci_low:Q", title="from", format=".2%"),
     alt.Tooltip("quality_kept_ci_high:Q", title="to", format=".2%"),
     alt.Tooltip("speedup:Q", title="Speed-up ×", format=".3f"),
@@ -179,7 +179,7 @@ TOOLTIP = [
 
 
 def summary(board: pd.DataFrame) -> None:
-    """Which methods helped on a board, at one setting at least, and which did not."""
+    """Name the methods that helped in at least one row of a board, and the other methods."""
     found = board[decided(board["verdict"])]
     methods = ["+".join(part.partition("-")[0] for part in chain.split("+")) for chain in found["chain"]]
     counts = found["verdict"].str.startswith(HELPED).groupby(methods, sort=False).agg(["sum", "size"])
@@ -189,21 +189,21 @@ def summary(board: pd.DataFrame) -> None:
 
 
 def spelled(method: str, helped: int, of: int) -> str:
-    """A method, and in how many of its rows it helped where these are several."""
+    """Return a method's name, and in how many of several rows it helped."""
     return shared.plain(method + (f" ({helped} of {of} rows)" if of > 1 else ""))
 
 
 def columns(board: pd.DataFrame) -> list[Column]:
-    """Those of a method's page, with the quality and the other metrics that the rows have."""
+    """Return the columns of a method's page, with the quality and the other metrics of the rows."""
     chain, verdict, *rest = (column for column in method_rows.COLUMNS if column.label not in ("Task", "Scenario"))
     names = dict.fromkeys(name for _, row in board.iterrows() for name in other_metrics(row))
     return [chain, verdict, QUALITY, *rest, *map(other_column, names)]
 
 
 def other_column(name: str) -> Column:
-    """A further metric, which ranks nothing."""
+    """Return the column of another metric, which is never ranked."""
     return Column(
         name.replace("_", " ").capitalize(),
         lambda row: table.number(other_metrics(row).get(name), quality),
-        "Reported beside the quality, and not ranked.",
+        "Another metric of the task: shown beside the quality, never ranked.",
     )

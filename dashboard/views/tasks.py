@@ -1,4 +1,4 @@
-"""A task: its data, what a model of it is asked, and which methods helped there. Its address names it."""
+"""The page of a task: its question, its data, and the methods that helped on it. The address names it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ COLOURS = {"recorded": "green", "composed": "orange", "synthetic": "red"}  # of 
 def show() -> None:
     shared.heading(
         "Task",
-        "What a model is asked, on what data, how well it is to answer, and which methods helped on it here.",
+        "A task's question, its data, the quality to reach, and the methods that helped on it here.",
     )
     try:
         name = units.choose("task", catalogue.names("tasks"))
@@ -36,7 +36,7 @@ def show() -> None:
 
 
 def show_all() -> None:
-    """Every task with what was measured on it."""
+    """Show all tasks, with the reference's quality and the number of rows in which methods helped."""
     inference, _ = shared.rows()
     rows = with_verdicts(inference)
     lines = pd.DataFrame({"name": catalogue.names("tasks")})
@@ -54,14 +54,16 @@ def show_all() -> None:
         Column("Task", named, right=False),
         Column("Data", lambda line: kind(catalogue.task(line["name"])), right=False),
         said("Question", lambda found: found.asks, wrap=True),
-        Column("To reach", to_reach, "The quality that the training is timed to; below, the metric.", right=False),
         Column(
-            "Reference", reference, "The quality that the uncompressed model reached here, on how many test samples."
+            "To reach", to_reach, "The quality target: the time to target ends there. Below: the metric.", right=False
+        ),
+        Column(
+            "Reference", reference, "The quality of the uncompressed model here. Below: the number of test samples."
         ),
         Column(
             "Helped",
             lambda line: helped(own[line["name"]]["verdict"]),
-            "In how many of the rows measured on it the methods helped.",
+            "Number of rows of the task in which the methods helped, of all rows with a verdict.",
         ),
         said("Licence of the data", lambda found: found.licence, wrap=True),
     ]
@@ -69,19 +71,19 @@ def show_all() -> None:
 
 
 def named(line: pd.Series) -> Cell:
-    """A task's name, which opens its page; below, its domain."""
+    """Return the cell of a task's name, which opens its page, with its domain below."""
     name = line["name"]
     return Cell(name, name, catalogue.task(name).domain, link={"task": name}, page=TASK_URL)
 
 
 def to_reach(line: pd.Series) -> Cell:
-    """The target; below, the metric with its unit."""
+    """Return the cell of the quality target, with the metric and its unit below."""
     wanted = catalogue.task(line["name"]).quality
     return Cell(GAP) if wanted is None else Cell(target_of(wanted), wanted.target, metric_of(wanted))
 
 
 def said(heading: str, what: Callable[[DescribedTask], str], wrap: bool = False) -> Column:
-    """A column of what a task's file says."""
+    """Return a column of texts from the tasks' files."""
 
     def cell(line: pd.Series) -> Cell:
         text = what(catalogue.task(line["name"]))
@@ -91,40 +93,47 @@ def said(heading: str, what: Callable[[DescribedTask], str], wrap: bool = False)
 
 
 def kind(found: DescribedTask) -> Cell:
-    """The kind of its data as a label."""
+    """Return a cell with the kind of a task's data as a label."""
     word, _, why = DATA_KINDS[found.data_kind].partition(": ")
     return Cell(labels=(Label(word, COLOURS[found.data_kind], why or word),), sort=word)
 
 
 def show_one(found: DescribedTask) -> None:
-    """All about one task."""
+    """Show all about one task."""
     st.subheader(shared.plain(found.title))
     st.markdown(linked(found.asks))
     with st.container(horizontal=True, gap="small"):
         st.badge(DATA_KINDS[found.data_kind], color=COLOURS[found.data_kind])  # type: ignore[arg-type]
         st.badge(found.domain, color="gray")
         if found.domain == "medical":
-            st.badge("no clinical claim", color="orange", help="A test of the pipeline: it says nothing of patients.")
+            st.badge(
+                "no clinical claim", color="orange", help="The task tests the pipeline. It says nothing about patients."
+            )
     units.show_facts([(heading, linked(text)) for heading, text in facts(found)])
     show_trainings(found)
     units.show_parameters(found.parameters, found.name)
     inference, training = shared.rows()
-    st.subheader("What was measured")
+    st.subheader("Measured rows")
     task_rows.show(found, with_verdicts(inference), training)
 
 
 def facts(found: DescribedTask) -> list[tuple[str, str]]:
-    """What is said beside its training and its parameters."""
+    """Return the facts beside the recipe and the parameters, as headings and text."""
     return [
         *found.parts,
         ("Licence of the data", found.licence),
         ("Quality", described(found)),
-        ("Lengths", f"inputs vary, in {found.length_unit}" if found.length_unit else "all inputs are of one length"),
+        (
+            "Lengths",
+            f"inputs differ in length, counted in {found.length_unit}"
+            if found.length_unit
+            else "all inputs are of one length",
+        ),
     ]
 
 
 def described(found: DescribedTask) -> str:
-    """The metric that ranks, its unit and its direction."""
+    """Return the ranked metric in words, with its unit, direction and target."""
     if found.quality is None:
         return ""
     unit = "a share from 0 to 1" if found.quality.unit == "ratio" else f"in {found.quality.unit}"
@@ -135,24 +144,24 @@ def described(found: DescribedTask) -> str:
 
 
 def show_trainings(found: DescribedTask) -> None:
-    """How it is trained: a line by default, and one for each choice that changes it."""
+    """Show the recipes: the default one, and one for each choice of a parameter that changes it."""
     if not found.trainings:
-        st.caption("How it is trained depends on a parameter that has no default.")
+        st.caption("The recipe depends on a parameter that has no default.")
         return
     columns = [
-        trained("Trained with", lambda each: each.choice or "its defaults", right=False),
+        trained("Recipe", lambda each: each.choice or "default", right=False),
         trained("Epochs", lambda each: f"{each.recipe.epochs}"),
         trained("Batch", lambda each: f"{each.recipe.batch_size}"),
         trained("Learning rate", lambda each: f"{each.recipe.learning_rate:g}", "The peak of the one-cycle schedule."),
         trained("Weight decay", lambda each: f"{each.recipe.weight_decay:g}"),
-        trained("To reach", lambda each: target_of(each.quality), "The time to target stops here."),
+        trained("To reach", lambda each: target_of(each.quality), "The quality target: the time to target ends there."),
     ]
     lines = pd.DataFrame({"training": found.trainings})
     table.show(columns, lines, f"trainings_{found.name}")
 
 
 def trained(heading: str, what: Callable[[Training], str], help: str | None = None, right: bool = True) -> Column:
-    """A column of how a task is trained."""
+    """Return a column of a task's recipes."""
     return Column(heading, lambda line: Cell(what(line["training"]), what(line["training"])), help, right)
 
 

@@ -1,4 +1,4 @@
-"""The training board: a tab of the leaderboard page."""
+"""The training board: a tab of the page Leaderboard."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from breakeven import protocol
 from breakeven.scoring import leaderboard, ratios, scaling
 from breakeven.scoring.wording import GAP, number, percent, place, quality, span, times
 
-ONE_RUN = "one run has no interval: trainings of several seeds are boards of their own"
+ONE_RUN = "one run has no interval; trainings with other seeds are on boards of their own"
 
 
 def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
+    """Show the training boards of the rows that pass the filters."""
     if training.empty:
         st.info("No training rows yet: the run is not finished, or its grid trains nothing for the training board.")
         return
@@ -38,16 +39,16 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
 
 
 def show_rows(own: pd.DataFrame, training: pd.DataFrame, key: str) -> None:
-    """Some rows of any of its boards, with their task."""
+    """Show rows of several training boards in one table, with their tasks."""
     ranked = leaderboard.rank_trainings(training)
     ranked = ranked[ranked.index.isin(own.index)]
     name, *rest = (column for column in COLUMNS if column.label != "#")
     table.show([name, TASK, *rest], ranked, key, pale=lambda row: pd.isna(row["rank"]))
-    st.caption("Against the single-device run. Each is one run, without an interval: no verdict is given.")
+    st.caption("Compared with the single-device run. Each row is one run without an interval, so there is no verdict.")
 
 
 def target(row: pd.Series) -> Cell:
-    """Time to target; a target that was missed takes for ever."""
+    """Return the cell of the time to target; a missed target sorts last."""
     seconds = row["time_to_target_s"]
     if seconds == math.inf:
         return Cell("missed", table.LARGEST, why=f"the run ended below the target of {quality(row['quality_target'])}")
@@ -55,14 +56,14 @@ def target(row: pd.Series) -> Cell:
 
 
 def link(row: pd.Series) -> Cell:
-    """The link between processes; an unthrottled one sorts behind all rates."""
+    """Return the cell of the link between processes; an unthrottled link sorts after all rates."""
     text = scaling.link(row)
     sort = table.LARGEST if pd.isna(row["network_mbit"]) else float(row["network_mbit"])
     return Cell(text, sort) if text else Cell(GAP)
 
 
 def megabytes(value: float) -> str:
-    """Bytes as MB, with all digits before the point."""
+    """Format bytes as MB, with all digits before the point."""
     return f"{number(value / 1e6)} MB"
 
 
@@ -70,26 +71,30 @@ COLUMNS = [
     Column(
         "#",
         lambda row: table.number(row["rank"], lambda _: place(row)),
-        f"= where the times differ by under {shared.exact(protocol.SAME)}.",
+        f"= marks times that differ by less than {shared.exact(protocol.SAME)}.",
     ),
-    Column("Training", lambda row: Cell(row["training"], row["training"], link=link_to(row)), right=False),
+    Column("Trained as", lambda row: Cell(row["training"], row["training"], link=link_to(row)), right=False),
     Column("Flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True),
     Column(
         "Quality",
         lambda row: table.number(row["quality"], quality, span(row["quality_ci_low"], row["quality_ci_high"], quality)),
-        "On the whole test set; below, the 95 % interval over test samples.",
+        "On the whole test set. Below: the 95 % interval over test samples.",
     ),
-    Column("of single device", lambda row: table.number(row["quality_ratio"], percent)),
+    Column(
+        "Quality kept",
+        lambda row: table.number(row["quality_ratio"], percent),
+        "Share of the single-device run's quality.",
+    ),
     Column("Time", lambda row: table.number(row["train_time_s"], lambda value: f"{number(value)} s")),
-    Column("Speed-up", lambda row: table.number(row["speedup"], times), "Against the single-device run."),
+    Column("Speed-up", lambda row: table.number(row["speedup"], times), "Over the single-device run."),
     Column("95 %", lambda _: Cell(GAP, why=ONE_RUN), "The interval of the time and of the speed-up."),
     Column("Efficiency", lambda row: table.number(row["scaling_efficiency"], percent), "t(1) / (N · t(N))"),
     Column("Processes", lambda row: table.number(row["world_size"], number)),
-    Column("Link", link, "Between the processes: the rate that the profile holds it to, or that nothing throttles it."),
+    Column("Link", link, "The link between the processes: the rate that the hardware profile sets, or unthrottled."),
     Column(
         "Sent",
         lambda row: table.number(row["communicated_bytes"], megabytes),
-        "By all processes together in the whole training; empty where it was not counted.",
+        "Bytes that all processes together sent in the whole training. A gap where they were not counted.",
     ),
     Column(
         "Memory per process",

@@ -1,4 +1,4 @@
-"""What the pages of methods and of tasks share: the choice of one, its file's words, and its parameters."""
+"""Shared parts of the pages of methods and tasks: the choice of a unit, texts of its file, and its parameters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LINKS = {"task": (TASK_PAGE, ":material/dataset:"), "method": (METHOD_PAGE, ":ma
 
 
 def choose(kind: str, names: list[str]) -> str | None:
-    """The method or the task that the address names, or that is picked; the address follows the pick."""
+    """Return the method or task that the address names, or the picked one; the address follows the pick."""
     wanted = st.query_params.get(kind)
     if wanted and wanted not in names:
         st.error(f"There is no {kind} '{shared.plain(wanted)}': pick one.")
@@ -31,7 +31,7 @@ def choose(kind: str, names: list[str]) -> str | None:
 
 
 def show_links(wanted: Iterable[tuple[str, str]]) -> None:
-    """Links to the pages of tasks and methods that are known here: `("task", text)`, with or without parameters."""
+    """Link the pages of tasks and methods that are known here: `("task", text)`, with or without parameters."""
     named = dict.fromkeys((kind, text.partition("-")[0]) for kind, text in wanted)
     known = [(kind, name) for kind, name in named if name in catalogue.names(f"{kind}s")]
     if not known:
@@ -39,18 +39,18 @@ def show_links(wanted: Iterable[tuple[str, str]]) -> None:
     with st.container(horizontal=True, gap="small"):
         for kind, name in known:
             page, icon = LINKS[kind]
-            st.page_link(page, label=f"What {shared.plain(name)} is", icon=icon, query_params={kind: name})
+            st.page_link(page, label=f"About {shared.plain(name)}", icon=icon, query_params={kind: name})
 
 
 def show_facts(facts: list[tuple[str, str]]) -> None:
-    """What is known, each under its heading: Markdown."""
+    """Show facts, given as headings and Markdown."""
     for heading, text in facts:
         if text:
             st.markdown(f"**{heading}:** {text}")
 
 
 def linked(text: str) -> str:
-    """Text as Markdown: what is in backquotes as code, arXiv ids and addresses as links."""
+    """Format text as Markdown: backquoted parts as code, arXiv ids and addresses as links."""
 
     def shown(part: str) -> str:
         if part.startswith("`"):
@@ -62,16 +62,16 @@ def linked(text: str) -> str:
     return "".join(map(shown, parts))
 
 
-def show_parameters(parameters: tuple[Parameter, ...], key: str) -> None:
-    """The parameters of a unit as a table."""
+def show_parameters(parameters: tuple[Parameter, ...], name: str) -> None:
+    """Show the parameters of a unit in a table."""
     if not parameters:
-        st.caption("It has no parameters.")
+        st.caption(f"{shared.plain(name)} has no parameters.")
         return
-    table.show(PARAMETERS, pd.DataFrame([vars(parameter) for parameter in parameters]), f"parameters_{key}")
+    table.show(PARAMETERS, pd.DataFrame([vars(parameter) for parameter in parameters]), f"parameters_{name}")
 
 
 def text_of(field: str, heading: str, wrap: bool = False) -> Column:
-    """A column of text."""
+    """Return a column of text."""
     return Column(heading, lambda line: Cell(line[field] or GAP, line[field]), right=False, wrap=wrap)
 
 
@@ -80,5 +80,5 @@ PARAMETERS = [
     text_of("type", "Type"),
     text_of("range", "Range"),
     text_of("default", "Default"),
-    text_of("description", "What it is", wrap=True),
+    text_of("description", "Description", wrap=True),
 ]

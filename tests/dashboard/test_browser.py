@@ -238,7 +238,7 @@ def test_a_click_on_a_pareto_point_opens_its_row(address: str, browser_page: Pag
     expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
     time = tables(page).filter(has_text="latency_p50_ms")
     expect(time).to_contain_text("0.837838")
-    page.get_by_role("link", name="Its page, with the command that re-runs it").click()
+    page.get_by_role("link", name="Open the page of this row, with the commands that measure it again").click()
     expect(page.get_by_text("breakeven verify fashion_mnist/int8_static")).to_be_visible()
 
 
@@ -271,16 +271,16 @@ def test_scaling_says_what_wins_where(with_curves: str, browser_page: Page) -> N
     charts = page.locator("[data-testid=stVegaLiteChart]")
     expect(charts).to_have_count(6)
     point = "[aria-roledescription=point][aria-label*='{}']"
-    expect(charts.nth(0).locator(point.format("Training: "))).to_have_count(1 + 9 * 4)
+    expect(charts.nth(0).locator(point.format("Training method: "))).to_have_count(1 + 9 * 4)
     expect(charts.nth(2).locator(point.format("Link: 200 Mbit/s"))).to_have_count(9)
-    expect(charts.nth(4).locator("[aria-roledescription=bar][aria-label*='Training: fsdp;']")).to_have_count(4)
+    expect(charts.nth(4).locator("[aria-roledescription=bar][aria-label*='Training method: fsdp;']")).to_have_count(4)
     wins = tables(page).first
     wins.locator(".why").get_by_text("local_sgd").first.hover()
     expect(tip(page)).to_contain_text("the speed of one device")
     page.get_by_text("Time to target", exact=True).click()
-    expect(page.get_by_text("Missed the target, so without a time in any chart: ").first).to_be_visible()
-    expect(charts.nth(0).locator(point.format("Training: "))).to_have_count(1 + 9 * 4)
-    expect(charts.nth(1).locator(point.format("Training: "))).to_have_count(1 + 8 * 4 - 1)
+    expect(page.get_by_text("Missed the target, and therefore in no chart of the time: ").first).to_be_visible()
+    expect(charts.nth(0).locator(point.format("Training method: "))).to_have_count(1 + 9 * 4)
+    expect(charts.nth(1).locator(point.format("Training method: "))).to_have_count(1 + 8 * 4 - 1)
 
 
 def test_a_method_is_opened_from_the_list_and_from_a_row(with_curves: str, browser_page: Page) -> None:
@@ -297,14 +297,14 @@ def test_a_method_is_opened_from_the_list_and_from_a_row(with_curves: str, brows
     verdict.hover()
     expect(tip(page)).to_contain_text("smaller packed")
     page.goto(f"{with_curves}/row?cell=fashion_mnist/int8_static&scenario=single_stream")
-    page.get_by_role("link", name="What int8_static is").click()
+    page.get_by_role("link", name="About int8_static").click()
     expect(page.get_by_role("heading", name="int8_static")).to_be_visible()
 
 
 def test_a_task_is_opened_from_a_board_and_its_methods_from_there(address: str, browser_page: Page) -> None:
     page = browser_page
     page.goto(address)
-    page.get_by_role("link", name="What fashion_mnist is").click()
+    page.get_by_role("link", name="About fashion_mnist").click()
     expect(page.get_by_role("heading", name="Fashion-MNIST")).to_be_visible()
     assert page.url.endswith("task?task=fashion_mnist")
     expect(page.locator("[data-testid=stVegaLiteChart]")).to_have_count(1)

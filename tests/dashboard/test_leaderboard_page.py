@@ -22,7 +22,7 @@ def test_the_leaderboard_has_a_table_per_task_and_one_for_training(results: Path
     assert fashion["#"].tolist()[:6] == ["1", "2=", "2=", "4=", "4=", "6"]
     flags = words.set_index("Method").loc["low_rank", "Badges and flags"]
     assert flags == ["self-reported", "estimated", "open", "contended"]
-    assert training["Training"].iloc[0] == "ddp@cpu_2x1"
+    assert training["Trained as"].iloc[0] == "ddp@cpu_2x1"
     assert "has no linear layer" in texts(app.markdown)
 
 
@@ -42,7 +42,7 @@ def test_intervals_and_the_theoretical_speed_up_stand_beside_what_is_measured(re
     line = cells(page("Leaderboard"), 0, MAGNITUDE)
     assert line["Speed-up"]["below"] == "0.98× – 1.03×"
     assert line["By arithmetic"]["text"] == "5.00×"
-    assert line["of reference"]["below"] == "99.2% – 100.0%"
+    assert line["Quality kept"]["below"] == "99.2% – 100.0%"
     assert line["Latency p50 [ms]"]["below"] == "6.05 – 6.3"
     assert line["Energy per sample [mJ]"]["below"] == "1.00× (0.97× – 1.04×)"
     assert line["Pays off"]["below"].endswith("never")
@@ -108,7 +108,7 @@ def test_filters_narrow_the_training_board_too(results: Path) -> None:
     app = page("Leaderboard")
     app.multiselect(key="filter_hardware").set_value(["cpu_1"]).run()
     training = tables(app)[-1]
-    assert training["Training"].tolist() == ["single_device@cpu_1"]
+    assert training["Trained as"].tolist() == ["single_device@cpu_1"]
     assert training["#"].tolist() == ["2"]
 
 

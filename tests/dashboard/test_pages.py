@@ -92,7 +92,7 @@ def test_training_rows_alone_are_shown(no_results: Path) -> None:
     write_parquet(training_rows(), TrainingRow, no_results / "training.parquet")
     app = page("Leaderboard")
     assert not app.exception
-    assert tables(app)[0]["Training"].iloc[0] == "ddp@cpu_2x1"
+    assert tables(app)[0]["Trained as"].iloc[0] == "ddp@cpu_2x1"
     for title in ("Overall", "Pareto front", "Break-even"):
         assert "no inference rows" in texts(page(title).info)
 

@@ -44,7 +44,7 @@ def test_what_wins_is_told_by_size_and_profile(with_scaling: Path) -> None:
     assert wins["Parameters"].tolist() == ["0.15 M", "2.8 M", "11 M"]
     assert wins["cpu_2x1_200mbit"].iloc[2] == "single_device"
     slow = cells(app, 0, "movie_sentiment")["cpu_2x1_200mbit"]
-    assert "no way of distributing beats one of the devices" in slow["why"]
+    assert "no distributed training method beats one device" in slow["why"]
     tied = cells(app, 0, "mandarin_initials")["cpu_2x1"]
     assert " = " in tied["text"]
     assert "pipeline_parallel" not in tied["text"]  # contended
@@ -68,9 +68,9 @@ def test_a_missed_target_is_named_and_not_drawn(with_scaling: Path) -> None:
     assert "Missed the target" not in texts(app.caption)
     app.segmented_control(key="scaling_by").set_value("time_to_target_s").run()
     assert not app.exception
-    assert "Missed the target, so without a time in any chart: ddp@cpu\\_2x1" in texts(app.caption)
+    assert "Missed the target, and therefore in no chart of the time: ddp@cpu\\_2x1" in texts(app.caption)
     _, rows = tables(app)
-    assert rows.set_index("Training").loc["ddp@cpu_2x1", "To target"] == "missed"
+    assert rows.set_index("Trained as").loc["ddp@cpu_2x1", "To target"] == "missed"
     seconds = [float(point["seconds"]) for point in points(app, 1) if point["training"].startswith("diloco")]
     assert not seconds
 
@@ -96,7 +96,7 @@ def test_a_board_is_chosen_where_its_key_differs(no_results: Path) -> None:
     assert len(rows) == 1 + 9 * 4
     boards.set_value(2).run()  # of the profile that is not there
     assert not app.exception
-    assert tables(app)[1]["Training"].tolist() == ["single_device@cuda_1"]
+    assert tables(app)[1]["Trained as"].tolist() == ["single_device@cuda_1"]
 
 
 def cells_below(app: AppTest, table: int) -> set[str]:

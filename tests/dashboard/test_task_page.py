@@ -47,14 +47,14 @@ def test_a_task_says_what_its_data_is_and_how_good_it_is_to_be(results: Path) ->
     assert "top1 accuracy, a share from 0 to 1; higher is better; at least 0.88 to reach" in text
     assert "all inputs are of one length" in text
     trainings, parameters, *_ = tables(app)
-    assert trainings.iloc[0].tolist() == ["its defaults", "2", "128", "0.01", "0.05", "at least 0.88"]
+    assert trainings.iloc[0].tolist() == ["default", "2", "128", "0.01", "0.05", "at least 0.88"]
     assert parameters.set_index("Parameter").loc["network", "Default"] == "test_resnet"
 
 
 def test_choices_that_change_the_training_have_their_lines(results: Path) -> None:
     trainings, *_ = tables(page("Task", task="movie_sentiment"))
-    assert trainings["Trained with"].tolist()[0] == "its defaults"
-    assert len(trainings) > 1 and trainings["Trained with"].str.contains("=").sum() == len(trainings) - 1
+    assert trainings["Recipe"].tolist()[0] == "default"
+    assert len(trainings) > 1 and trainings["Recipe"].str.contains("=").sum() == len(trainings) - 1
 
 
 def test_what_was_measured_is_shown_with_its_verdicts(results: Path) -> None:
@@ -62,7 +62,7 @@ def test_what_was_measured_is_shown_with_its_verdicts(results: Path) -> None:
     assert [(card.label, card.value) for card in app.metric] == [
         ("Quality of the reference", "0.912"),
         ("Test samples", "10,000"),
-        ("Training", "82 s"),
+        ("Training time", "82 s"),
         ("Latency of a call, p50", "6.2 ms"),
     ]
     assert "0.906 – 0.918" in texts(app.caption)
@@ -72,7 +72,7 @@ def test_what_was_measured_is_shown_with_its_verdicts(results: Path) -> None:
     assert rows.set_index("Chain").loc["low_rank", "Verdict"] == ["below the quality gate"]
     assert rows.set_index("Chain").loc["low_rank+int8_dynamic", "Verdict"] == ["failed"]
     assert "Character error rate" not in rows
-    assert trained["Training"].tolist()[0] == "ddp@cpu_2x1"
+    assert trained["Trained as"].tolist()[0] == "ddp@cpu_2x1"
     text = texts(app.markdown)
     assert "**Helped:** " in text and "**Did not help:** " in text
     assert "has no linear layer" in text
@@ -85,8 +85,8 @@ def test_lengths_and_other_metrics_come_from_the_rows(no_results: Path) -> None:
     app = page("Task", task="movie_sentiment")
     assert not app.exception
     text = texts(app.markdown)
-    assert "in frames: half have at most 32.5; the middle eight tenths from 21 to 48; the longest 61" in text
-    assert "**Its other metrics:** character error rate 0.063" in text
+    assert "in frames: median 32.5, 10th percentile 21, 90th percentile 48, maximum 61" in text
+    assert "**Other metrics:** character error rate 0.063" in text
     rows = next(table for table in tables(app) if "Verdict" in table)
     assert rows.set_index("Chain").loc["fp32", "Character error rate"] == "0.063"
 
@@ -101,7 +101,7 @@ def test_a_task_with_other_parameters_is_a_choice(no_results: Path) -> None:
 def test_a_task_without_rows_says_how_to_get_some(results: Path) -> None:
     app = page("Task", task="mandarin_initials")
     assert not app.exception
-    assert "No row of it yet" in texts(app.info)
+    assert "This task has no rows yet" in texts(app.info)
     (command,) = (code.value for code in app.code)
     assert command == "snakemake --cores all --config 'tasks=[mandarin_initials]' results=results/mandarin_initials"
     default = grid.read_config(ROOT / "workflow" / "config" / "default.yaml")
@@ -119,8 +119,8 @@ def test_a_task_that_was_only_trained_shows_that(no_results: Path) -> None:
     write_parquet(training_rows(), TrainingRow, no_results / "training.parquet")
     app = page("Task", task="fashion_mnist")
     assert not app.exception
-    assert "No chain was measured on it" in texts(app.info)
-    assert "ddp@cpu_2x1" in tables(app)[-1]["Training"].tolist()
+    assert "No chain was measured on this task" in texts(app.info)
+    assert "ddp@cpu_2x1" in tables(app)[-1]["Trained as"].tolist()
 
 
 def test_a_board_whose_reference_failed_says_so(no_results: Path) -> None:
@@ -151,5 +151,5 @@ def test_an_unknown_task_is_named_and_another_can_be_picked(results: Path) -> No
 def test_pages_of_rows_link_to_their_task(results: Path, title: str) -> None:
     app = page(title, **({"cell": "fashion_mnist/int8_static"} if title == "Row" else {}))
     labels = [link.proto.label for link in app.get("page_link")]
-    assert "What fashion\\_mnist is" in labels
+    assert "About fashion\\_mnist" in labels
     assert not any("spoken" in label for label in labels)  # no such task in this repository

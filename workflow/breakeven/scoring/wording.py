@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pandas as pd
 
 from breakeven.errors import Status
-from breakeven.protocol import ESTIMATE, REFERENCE, SAME
+from breakeven.protocol import BADGE, ESTIMATE, REFERENCE, SAME
 from breakeven.scoring.ratios import COMPRESSION_INTERVAL, SPEEDUP_INTERVAL
 
 GAP = "–"  # where there is no number
+STAR = f"★ {100 * BADGE:.6g} %"
 # Every label that a row may carry, and what it means for the reader.
 LABELS = {
-    "★ 99.9 %": "keeps 99.9 % of the reference's quality",
+    STAR: f"keeps {100 * BADGE:.6g} % of the reference's quality",
     "verified": "measured again on another kind of machine: the speed-up there lies within this interval",
     "self-reported": "measured by one kind of machine only so far: `breakeven verify` measures it again",
     "estimated": "energy is the profile's watts times the time, not measured: never ranked against a measurement",
@@ -55,7 +56,7 @@ def notes(row: pd.Series) -> list[str]:
 
 def badges(row: pd.Series) -> list[str]:
     """What speaks for a row of the inference board, or says whose word it is: keys of LABELS."""
-    found = ["★ 99.9 %"] if row.get("badge") else []
+    found = [STAR] if row.get("badge") else []
     if row["board"] != "gap" and "verified" in row and row.get("chain") != REFERENCE:
         found.append("verified" if row["verified"] else "self-reported")
     return found + (["estimated"] if row.get("energy_method") == ESTIMATE else [])
