@@ -20,8 +20,8 @@ PUBLIC = [
 ]
 HEAD = """# The public face
 
-*`make docs` writes this page from the code.* Third-party units import these modules and no others. A test compares this page
-with the code, so a name or a signature changes only together with this page.
+*`make docs` writes this page from the code.* Third-party units import these modules and no others. A test compares this
+page with the code, so a name or a signature changes only together with this page.
 """
 Definition = ast.ClassDef | ast.FunctionDef
 

@@ -1,7 +1,7 @@
 """Writes ARCHITECTURE.md from the engine's docstrings and imports: `make docs`.
 
-`python docs/architecture.py --figures FOLDER` prints boxes, floors, arrows and circles of the package `breakeven` in another
-checkout's folder `workflow`.
+`python docs/architecture.py --figures FOLDER` prints the boxes, floors, arrows and circles of the package `breakeven` in
+the folder `workflow` of another checkout.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ CHANGES = [
 ]
 
 CHOICES = [
-    "`breakeven.data.store` is the cache folder's module: the function `breakeven.data.cache`, which units use, keeps its name.",
+    "The module of the cache folder is `breakeven.data.store`: units use the function `breakeven.data.cache`.",
 ]
 
 
@@ -78,8 +78,8 @@ def boxes(package: str) -> dict[str, set[str]]:
     for child in children:
         if graph.find_children(child):
             graph.squash_module(child)
-    own = {child: {each for each in graph.find_modules_directly_imported_by(child) if each in children} for child in children}
-    return {_last(box): {_last(each) for each in imports} for box, imports in own.items()}
+    imports = {child: graph.find_modules_directly_imported_by(child) for child in children}
+    return {_last(box): {_last(each) for each in imported if each in imports} for box, imported in imports.items()}
 
 
 def heights(imports: dict[str, set[str]]) -> dict[str, int]:
