@@ -33,7 +33,7 @@ dashboard: setup ## Open the dashboard on the results
 
 test: setup ## Run the tests; ARGS go to pytest, as in make test ARGS="-m 'not slow' -k chain"
 	@bash .ci/test-packages
-	python -m pytest --numprocesses logical --maxprocesses 4 --dist loadgroup $(ARGS)
+	python -m pytest --numprocesses logical $(ARGS)
 
 lint: setup ## Check style, types and workflow
 	ruff check .

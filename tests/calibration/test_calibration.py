@@ -19,7 +19,6 @@ from breakeven.trust.calibration import planted
 from breakeven.trust.calibration.bench import Bench
 from breakeven.units import registry
 
-pytestmark = pytest.mark.alone
 REPETITIONS = 12
 CLOCKED = {"the same model again", "5 ms of sleep"}  # their verdict is on the machine as much as on the harness
 

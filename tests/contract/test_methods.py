@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from copy import deepcopy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ CPU = registry.hardware("cpu_1")
 SAMPLES = 16
 FRESH = """
 import sys, torch
-from breakeven import registry
+from breakeven.units import registry
 from breakeven.errors import CellFailure
 def outputs(runtime, path, profile):
     try:
@@ -142,15 +143,16 @@ def every_pair() -> Iterator[Any]:
             yield pytest.param(task, name, id=f"{name}-{task}", marks=[] if usual else pytest.mark.exhaustive)
 
 
-on_every_task_with_every_method = pytest.mark.parametrize(("bench", "name"), list(every_pair()), indirect=["bench"])
-on_every_task = pytest.mark.parametrize(
+# Without its scope, pytest would make a bench for each test.
+by_bench = partial(pytest.mark.parametrize, indirect=["bench"], scope="module")
+on_every_task_with_every_method = by_bench(("bench", "name"), list(every_pair()))
+on_every_task = by_bench(
     ("bench", "methods", "runtimes"),
     [
         *(pytest.param(task, METHODS, RUNTIMES, id=task) for task in THOROUGH),
         *(pytest.param(t, USUAL[t], ["eager", "onnxruntime"], id=t) for t in TASKS if t not in THOROUGH),
         *(pytest.param(t, METHODS, RUNTIMES, id=t, marks=pytest.mark.exhaustive) for t in TASKS if t not in THOROUGH),
     ],
-    indirect=["bench"],
 )
 
 

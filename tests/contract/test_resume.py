@@ -24,8 +24,9 @@ import json, multiprocessing, os, signal, sys
 from dataclasses import asdict
 from pathlib import Path
 import torch
-from breakeven import registry, training
-from breakeven.checkpoint import Checkpoint
+from breakeven.stages.train import fit as training
+from breakeven.units import registry
+from breakeven.stages.train.checkpoint import Checkpoint
 from breakeven.errors import CellFailure
 
 def train(kill_at, folder, outcome):

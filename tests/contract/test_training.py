@@ -23,7 +23,8 @@ PARAMETERS += ["pipeline_parallel-schedule=1f1b"]
 # A process of its own, because a rank is forked from one that has computed nothing.
 SCRIPT = """
 import json, sys
-from breakeven import registry, training
+from breakeven.stages.train import fit as training
+from breakeven.units import registry
 task, method, hardware = registry.task(sys.argv[1]), registry.method(sys.argv[2]), registry.hardware(sys.argv[3])
 training.start(0, hardware)
 model = task.model()
@@ -37,7 +38,8 @@ print(json.dumps({**vars(fit), "moved": moved, "training": model.training}))
 # Trains the plain network, without batch normalisation and dropout, and leaves what it then makes of some pictures.
 OUTCOME = """
 import sys, torch
-from breakeven import registry, training
+from breakeven.stages.train import fit as training
+from breakeven.units import registry
 task, method, hardware = registry.task(sys.argv[1]), registry.method(sys.argv[2]), registry.hardware(sys.argv[3])
 training.start(0, hardware)
 model = task.model()

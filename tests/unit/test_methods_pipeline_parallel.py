@@ -144,7 +144,7 @@ import copy, json, multiprocessing, sys, tempfile
 import torch
 from torch import distributed, nn
 from torch.nn.functional import cross_entropy
-from breakeven import registry
+from breakeven.units import registry
 
 class Layer(nn.Module):
     def __init__(self):

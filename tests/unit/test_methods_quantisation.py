@@ -379,7 +379,7 @@ def test_half_says_where_float16_overflows() -> None:
 def test_reasons_are_given_without_torch() -> None:
     code = """
 import sys
-from breakeven import registry
+from breakeven.units import registry
 cpu, cuda = registry.hardware("cpu_1"), registry.hardware("cuda_1")
 for name in ("int8_static", "int8_dynamic", "int8_dynamic-backend=torch", "weight_only", "half_precision"):
     assert registry.method(name).unsupported(None, cpu) is None, name

@@ -263,7 +263,7 @@ def test_openvino_reports_its_use_to_nobody(tmp_path: Path) -> None:
     code = f"""
 import sys, torch
 from pathlib import Path
-from breakeven import registry
+from breakeven.units import registry
 path = Path({str(tmp_path)!r}) / "model.openvino"
 registry.method("openvino").export(torch.nn.Linear(4, 2).eval(), (torch.ones(2, 4),), path)
 assert not any(name.startswith("openvino_telemetry.") for name in sys.modules)
@@ -295,7 +295,7 @@ def test_exported_files_name_no_source_files(files) -> None:
 def test_reasons_against_cuda_are_given_without_torch() -> None:
     code = """
 import sys
-from breakeven import registry
+from breakeven.units import registry
 task, cpu, cuda = None, registry.hardware("cpu_1"), registry.hardware("cuda_1")
 for name in ("onnxruntime", "int8_dynamic", "int8_static", "torchscript", "torch_compile", "openvino", "executorch"):
     method = registry.method(name)

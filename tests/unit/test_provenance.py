@@ -219,7 +219,6 @@ def test_contended_is_a_share_or_half_a_core(
     assert is_contended(percent) == contended
 
 
-@pytest.mark.alone
 def test_another_process_is_foreign_until_it_is_named_as_ours() -> None:
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
