@@ -1,6 +1,6 @@
 """Groups of tests: a group has one process, since its tests share what they have made. Long groups start first.
 
-Groups that mostly wait (for daemons, for time limits, for SLURM) have processes of their own, beside those that compute.
+Groups that mostly wait (for daemons, time limits, SLURM) have processes of their own, beside those that compute.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ LONG = (
 
 
 def group(nodeid: str) -> str:
-    """The group of a test: its file; of the contracts, file and task; one for the cluster and one for the shared run."""
+    """The group of a test: its file; in the contracts, file and task; one for the cluster, one for the shared run."""
     path, _, test = nodeid.partition("::")
     if path.startswith("tests/cluster/"):
         return "tests/cluster"
