@@ -105,6 +105,7 @@ def drawn(ranked: pd.DataFrame) -> pd.DataFrame:
             "disk_bytes": ranked["disk_bytes"].astype(float),
             "smaller": ranked["size_ratio"].astype(float),
             "pays_off": [inferences(value) for value in ranked["break_even"]],
+            "unsure": np.isinf(ranked["break_even_low"]) != np.isinf(ranked["break_even_high"]),
             "notes": [", ".join(NOTES.get(note, note) for note in notes(row)) for _, row in ranked.iterrows()],
         }
     )
@@ -152,9 +153,9 @@ def draw_leaderboard(given: Board, theme: Theme) -> alt.LayerChart:
         *_column(rows, "kept", rows["kept"].map(percent), _spans(rows, "kept", percent)),
         *_column(rows, "speedup", rows["speedup"].map(times), _spans(rows, "speedup", "{:.2f}".format), weight="bold"),
         *_column(rows, "size", rows["disk_bytes"].map(size), smaller),
-        *_column(rows, "pays_off", paying),
+        *_column(rows, "pays_off", paying, rows["unsure"].map({True: "uncertain", False: ""})),
     ]
-    subtitle = "Small: the 95 % interval. Equal ranks (=): the measurement cannot tell the methods apart."
+    subtitle = "Below a figure: its 95 % interval. Equal ranks (=): the measurement cannot tell the methods apart."
     return _finished(layers, given, subtitle, theme, float(rows["y"].max()) + ROW / 2)
 
 
