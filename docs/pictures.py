@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import math
-import sys
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Literal
 from xml.etree import ElementTree
@@ -26,9 +26,7 @@ from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP, inferences, notes, percent, place, size, span, times
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.append(str(ROOT / "dashboard"))
-from views import charts  # noqa: E402  the dashboard's colours
-
+STREAMLIT = ROOT / "dashboard" / ".streamlit" / "config.toml"  # the dashboard's colours
 ROWS = ROOT / "results" / "reference"
 FOLDER = Path(__file__).with_suffix("")
 BOARDS = {
@@ -36,6 +34,7 @@ BOARDS = {
     "pareto": {"task": "movie_sentiment", "hardware": "cpu_1", "scenario": "offline"},
 }
 WIDTH = 860  # pixels, about the width of a README
+GREY = "#8a94a0"  # of the reference, and of lines that are no method's
 FONT = "Helvetica Neue, Helvetica, Arial, sans-serif"
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 METADATA = "{http://www.w3.org/2000/svg}metadata"
@@ -62,9 +61,16 @@ class Board:
 
 def themes() -> dict[str, Theme]:
     """The light and the dark theme."""
-    options = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    options = tomllib.loads(STREAMLIT.read_text())["theme"]
     names = ("backgroundColor", "textColor", "borderColor")
     return {name: Theme(*(options[name][key] for key in names)) for name in ("light", "dark")}
+
+
+def colours(inference: pd.DataFrame) -> dict[str, str]:
+    """The colour of each method, as in the dashboard; the reference is grey."""
+    palette = tomllib.loads(STREAMLIT.read_text())["theme"]["chartCategoricalColors"]
+    methods = sorted(set(inference["chain"]) - {ratios.REFERENCE})
+    return {ratios.REFERENCE: GREY} | dict(zip(methods, cycle(palette), strict=False))
 
 
 def board(inference: pd.DataFrame, wanted: dict[str, str]) -> Board:
@@ -80,7 +86,7 @@ def board(inference: pd.DataFrame, wanted: dict[str, str]) -> Board:
         title=f"{key['task']}, {batches}",
         subtitle=f"{first['cpu_model']}, {threads} · quality: {metric} on {int(first['n_eval']):,} test samples",
         rows=drawn(ranked),
-        colours=charts.palette(inference),
+        colours=colours(inference),
     )
 
 
@@ -217,7 +223,7 @@ def draw_pareto(given: Board, theme: Theme) -> alt.LayerChart:
     y = alt.Y("kept:Q", title="Quality kept  →", scale=y_scale).axis(format=".1%", tickCount=6)
     base = alt.Chart(rows).encode(color=alt.Color("method:N", legend=None, scale=_scale(given)))
     rule = base.mark_rule(strokeWidth=1.3, opacity=0.5)
-    front = alt.Chart(rows[rows["front"]]).mark_line(strokeWidth=2, color=charts.GREY, opacity=0.8)
+    front = alt.Chart(rows[rows["front"]]).mark_line(strokeWidth=2, color=GREY, opacity=0.8)
     layers = [
         *_gate(y_scale),
         front.encode(x=x, y=y, order="speedup:Q"),
@@ -240,8 +246,8 @@ def _gate(scale: alt.Scale) -> Iterator[alt.Chart]:
     """The quality that a method has to keep to be ranked."""
     gate = alt.Chart(pd.DataFrame({"gate": [leaderboard.GATE], "text": [f"quality gate: {leaderboard.GATE:.0%}"]}))
     y = alt.Y("gate:Q", scale=scale)
-    yield gate.mark_rule(strokeDash=[5, 4], color=charts.GREY).encode(y=y)
-    text = gate.mark_text(align="left", dx=6, dy=10, fontSize=11.5, color=charts.GREY)
+    yield gate.mark_rule(strokeDash=[5, 4], color=GREY).encode(y=y)
+    text = gate.mark_text(align="left", dx=6, dy=10, fontSize=11.5, color=GREY)
     yield text.encode(x=alt.value(0), y=y, text="text:N")
 
 
