@@ -85,7 +85,7 @@ class Int8Dynamic(CompressionMethod):
             )
         found = {node.op_type for node in onnx.load(target).graph.node}
         if not QUANTISED & found:
-            instead = "take backend=torch for its GRU" if "GRU" in found else "leave it out here"
+            instead = "take backend=torch for its GRU" if "GRU" in found else "leave the method out"
             raise CellFailure("unsupported", f"the graph has no linear, LSTM or embedding layer: {instead}")
 
     def compress(self, model: nn.Module, context: CompressionContext) -> nn.Module:
@@ -93,7 +93,7 @@ class Int8Dynamic(CompressionMethod):
 
         kinds = {nn.Linear, nn.GRU, nn.LSTM}
         if not any(type(module) in kinds for module in model.modules()):
-            raise CellFailure("unsupported", "the model has no linear, GRU or LSTM layer: leave it out here")
+            raise CellFailure("unsupported", "the model has no linear, GRU or LSTM layer: leave the method out")
         quantised = _quantise(model, kinds)
         for module in quantised.modules():
             if isinstance(module, nn.TransformerEncoderLayer):

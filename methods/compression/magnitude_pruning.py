@@ -43,7 +43,9 @@ class MagnitudePruning(CompressionMethod):
         pruned = deepcopy(model)
         weights = _weights(pruned)
         if not weights:
-            raise CellFailure("unsupported", "the model has no linear, convolution or recurrent layer: leave it out")
+            raise CellFailure(
+                "unsupported", "the model has no linear, convolution or recurrent layer: leave the method out"
+            )
         for turn in range(1, self.iterations + 1):
             share = self.sparsity * (1 - (1 - turn / self.iterations) ** 3)
             prune.global_unstructured(weights, pruning_method=prune.L1Unstructured, amount=share)

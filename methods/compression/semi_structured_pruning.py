@@ -38,7 +38,7 @@ class SemiStructuredPruning(CompressionMethod):
         pruned = deepcopy(model)
         weights = _weights(pruned)
         if not weights:
-            raise CellFailure("unsupported", "no layer's inputs are a multiple of four: leave it out here")
+            raise CellFailure("unsupported", "no layer's inputs are a multiple of four: leave the method out")
         for weight in weights:
             weight.data *= two_of_four(weight.detach())
         if self.fine_tuning:

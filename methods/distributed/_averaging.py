@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import pytorch_lightning as pl
 import torch
@@ -34,24 +34,26 @@ class Meetings(pl.Callback):
         self.every = every
         self.met_at = 0
 
-    def on_train_batch_end(self, trainer: pl.Trainer, learner: Any, outputs: Any, batch: Any, index: int) -> None:
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, learner: pl.LightningModule, outputs: object, batch: object, index: int
+    ) -> None:
         """Meet after every `every` steps."""
         if trainer.global_step % self.every == 0:
-            self._once(trainer, learner.model)
+            self._once(trainer, learner)
 
-    def on_validation_start(self, trainer: pl.Trainer, learner: Any) -> None:
+    def on_validation_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         """Meet, so that all processes validate the same model."""
-        self._once(trainer, learner.model)
+        self._once(trainer, learner)
 
-    def on_train_end(self, trainer: pl.Trainer, learner: Any) -> None:
+    def on_train_end(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         """Meet, so that all processes end with the same model."""
-        self._once(trainer, learner.model)
+        self._once(trainer, learner)
 
-    def _once(self, trainer: pl.Trainer, model: nn.Module) -> None:
+    def _once(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         if self.met_at != trainer.global_step:
             self.met_at = trainer.global_step
             with torch.no_grad():
-                self.meet(model)
+                self.meet(cast(nn.Module, learner.model))
 
     def meet(self, model: nn.Module) -> None:
         """Leave the same model in all processes: here the mean of their models."""
@@ -59,7 +61,7 @@ class Meetings(pl.Callback):
         average_parameters(_tensors(model), every_process)
 
 
-def _tensors(model: nn.Module) -> Iterator[Any]:
-    """Return parameters, and batch normalisation's statistics."""
+def _tensors(model: nn.Module) -> Iterator[nn.Parameter]:
+    """Return parameters, and batch normalisation's statistics, which are averaged like parameters."""
     kept: Iterator[Tensor] = (buffer for buffer in model.buffers() if buffer.is_floating_point())
-    return chain(model.parameters(), kept)
+    return cast(Iterator[nn.Parameter], chain(model.parameters(), kept))

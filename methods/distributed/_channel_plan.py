@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from torch import fx, nn
 from torch.distributed.tensor.parallel import ParallelStyle
@@ -13,6 +13,7 @@ from torch.distributed.tensor.parallel import ParallelStyle
 from ._channels import Columns, Heads, Rows, Slice
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 TIMM_NORM = "timm.layers.norm_act.BatchNormAct2d"  # batch normalisation with an activation
 # Functions and layers that treat each number, or each channel, by itself.
@@ -80,7 +81,7 @@ def _chains(model: nn.Module, processes: int) -> Iterator[list[str]]:
                 yield [names[n] for n in chain]
 
 
-def _followed(model: nn.Module) -> Iterator[tuple[dict[fx.Node, str], dict[fx.Node, Any]]]:
+def _followed(model: nn.Module) -> Iterator[tuple[dict[fx.Node, str], dict[fx.Node, nn.Module]]]:
     """Yield for every graph the names of the modules that it calls, and those modules that no other graph calls.
 
     Modules with tensors are called once, and share no tensor with others.
@@ -102,7 +103,7 @@ def _alone(module: nn.Module, calls: int, uses: Counter[int]) -> bool:
     return calls == 1 and all(uses[id(parameter)] == 1 for parameter in module.parameters())
 
 
-def _chain(node: fx.Node, modules: dict[fx.Node, Any]) -> list[fx.Node]:
+def _chain(node: fx.Node, modules: dict[fx.Node, nn.Module]) -> list[fx.Node]:
     """Return a layer, the modules with tensors that follow it, and the next layer.
 
     Each of them is the only one that takes the outputs of the one before. Empty where another operation comes first.
@@ -128,31 +129,36 @@ def _chain(node: fx.Node, modules: dict[fx.Node, Any]) -> list[fx.Node]:
     return []
 
 
-def _is_layer(module: Any) -> bool:
+def _is_layer(module: object) -> TypeGuard[Layer]:
     return _is_plain(module) and getattr(module, "groups", 1) == 1
 
 
-def _is_plain(module: Any) -> bool:
+def _is_plain(module: object) -> TypeGuard[Layer]:
     """Return whether a module is a linear layer or a convolution whose weights are not computed from others."""
-    names = {name for name, _ in module.named_parameters()} if type(module) in (nn.Linear, *CONVOLUTIONS) else set()
+    if not isinstance(module, Layer) or type(module) not in (nn.Linear, *CONVOLUTIONS):
+        return False
+    names = {name for name, _ in module.named_parameters()}
     return "weight" in names and names <= {"weight", "bias"}
 
 
-def _keeps_channels_apart(module: Any) -> bool:
+def _keeps_channels_apart(module: object) -> bool:
     """Return whether a module is batch normalisation or a depthwise convolution."""
-    depthwise = type(module) in CONVOLUTIONS and module.groups == module.in_channels == module.out_channels
-    return _is_norm(module) or (depthwise and _is_plain(module))
+    if isinstance(module, CONVOLUTIONS):
+        return _is_plain(module) and module.groups == module.in_channels == module.out_channels
+    return _is_norm(module)
 
 
-def _is_norm(module: Any) -> bool:
-    return type(module) in NORMS or (_kind(module) == TIMM_NORM and {*map(type, module.children())} <= ELEMENTWISE)
+def _is_norm(module: object) -> bool:
+    if isinstance(module, nn.Module) and _kind(module) == TIMM_NORM:
+        return {*map(type, module.children())} <= ELEMENTWISE
+    return type(module) in NORMS
 
 
-def _is_elementwise(node: fx.Node, module: Any) -> bool:
+def _is_elementwise(node: fx.Node, module: object) -> bool:
     return type(module) in ELEMENTWISE or _called(node) in FUNCTIONS
 
 
-def _is_flattening(node: fx.Node, module: Any) -> bool:
+def _is_flattening(node: fx.Node, module: object) -> bool:
     if type(module) is nn.Flatten:
         return (module.start_dim, module.end_dim) == (1, -1)
     return _called(node) == "flatten" and node.args[1:] == (1,) and not node.kwargs
@@ -200,7 +206,7 @@ def _graphs(model: nn.Module) -> dict[str, fx.Graph]:
     return dict(reversed(found.items()))
 
 
-def _kind(module: Any) -> str:
+def _kind(module: object) -> str:
     """Return the name of a module's class with its path, so that no library is imported to compare classes."""
     return f"{type(module).__module__}.{type(module).__qualname__}"
 

@@ -104,13 +104,14 @@ def _sum_gradients(module: nn.Module, mesh: Mesh) -> None:
     module.register_forward_pre_hook(entered)
 
 
-def _merged(layer: Any, outputs: Tensor, mesh: Mesh) -> Tensor:
+def _merged(layer: nn.Module, outputs: Tensor, mesh: Mesh) -> Tensor:
     """Return the sum of the outputs over the processes, with the bias, which each process has added, only once."""
     whole = _summed(outputs, mesh)
-    if layer.bias is None:
+    bias = cast("Tensor | None", layer.bias)
+    if bias is None:
         return whole
     places = 0 if isinstance(layer, nn.Linear) else outputs.dim() - 2  # dimensions behind the channels'
-    return whole - (mesh.size() - 1) * layer.bias.detach().view(-1, *[1] * places)
+    return whole - (mesh.size() - 1) * bias.detach().view(-1, *[1] * places)
 
 
 def _summed(outputs: Tensor, mesh: Mesh) -> Tensor:

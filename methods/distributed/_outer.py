@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 import pytorch_lightning as pl
 from torch import nn
@@ -18,9 +18,9 @@ class OuterSteps(Meetings):
         super().__init__(every)
         self.rate, self.momentum = rate, momentum
 
-    def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
+    def on_train_start(self, trainer: pl.Trainer, learner: pl.LightningModule) -> None:
         """Copy the common model, and make the outer optimiser."""
-        self.common = [nn.Parameter(p.detach().clone()) for p in learner.model.parameters()]
+        self.common = [nn.Parameter(p.detach().clone()) for p in cast(nn.Module, learner.model).parameters()]
         self.optimizer = SGD(self.common, lr=self.rate, momentum=self.momentum, nesterov=self.momentum > 0)
 
     def meet(self, model: nn.Module) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed, nn
@@ -18,6 +18,7 @@ from breakeven.method import Loss
 from ._stages import Inputs, Stage
 
 SCHEDULES = {"gpipe": ScheduleGPipe, "1f1b": Schedule1F1B}
+Values = TypeVar("Values")  # tensors in any structure
 SHAPES = 8  # batch shapes whose schedules are kept: a schedule of torch's has buffers for one shape
 
 
@@ -32,7 +33,7 @@ class Pipeline(nn.Module):
         self.random = torch.Generator().manual_seed(torch.initial_seed() + self.rank).get_state()
 
     @torch.no_grad()
-    def forward(self, *inputs: Tensor) -> Any:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Return the network's outputs in every process: one stage after the other, on the undivided batch."""
         box: list[Any] = [()]
         if self.rank > 0:
@@ -68,9 +69,9 @@ class Pipeline(nn.Module):
 
     def whole_state(self) -> dict[str, Tensor]:
         """Return the network's state on the CPU in the process of rank 0, and an empty one in the others."""
-        parts: list[Any] | None = [None] * (self.last + 1) if self.rank == 0 else None
+        parts: list[dict[str, Tensor] | None] | None = [None] * (self.last + 1) if self.rank == 0 else None
         distributed.gather_object(_on("cpu", self.stage.network.state_dict()), parts)
-        return {name: value for part in parts or [] for name, value in part.items()}
+        return {name: value for part in parts or [] if part for name, value in part.items()}
 
     def _schedule(
         self, schedule: str, parts: int, shapes: tuple[torch.Size, ...], device: torch.device, loss: Loss
@@ -90,5 +91,5 @@ class Pipeline(nn.Module):
             torch.set_rng_state(shared)
 
 
-def _on(device: torch.device | str, values: Any) -> Any:
+def _on(device: torch.device | str, values: Values) -> Values:
     return tree_map_only(Tensor, lambda x: x.to(device), values)

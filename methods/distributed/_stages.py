@@ -127,8 +127,8 @@ def cut(network: nn.Module, inputs: Inputs, stages: int) -> tuple[Order, list[Cu
     for index in range(1, stages):
         found = (_tried(whole, order, name, inputs, outputs) for name in _candidates(order, cuts[-1], index, stages))
         if (best := next((place for place in found if place), None)) is None:
-            why = f"{type(network).__name__} has no place to cut it into {stages} stages that no values pass by"
-            raise CellFailure("unsupported", f"{why} and that leaves each enough to do: use ddp or fsdp")
+            why = f"{type(network).__name__} has no place to cut it into {stages} stages with enough work each"
+            raise CellFailure("unsupported", f"{why} that no values pass by: use ddp or fsdp")
         cuts.append(best)
     return order, cuts
 

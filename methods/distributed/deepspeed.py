@@ -61,4 +61,4 @@ class DeepSpeed(DistributedTraining):
 
 
 def _missing(hardware: HardwareProfile) -> str:
-    return f"the package deepspeed is not installed ({hardware.name}): use pip install deepspeed"
+    return f"the package deepspeed is not installed ({hardware.name}): run 'pip install deepspeed'"

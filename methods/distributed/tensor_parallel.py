@@ -56,7 +56,7 @@ class TensorParallel(DistributedTraining):
         mesh = training_ranks.mesh()
         found = plan(model, mesh.size())
         if not found:
-            reason = f"no two of its layers follow one another with channels that divide by {mesh.size()}: use ddp"
+            reason = f"no two successive layers have channels that divide by {mesh.size()}: use ddp"
             raise CellFailure("unsupported", reason)
         return parallelize_module(model, mesh, found)
 

@@ -54,7 +54,7 @@ class TensorParallelInference(DistributedRuntime):
         module = torch.load(path, map_location="cpu", weights_only=False).eval()
         found = plan(module, hardware.devices)
         if not found:
-            reason = f"no two of its layers follow one another with channels that divide by {hardware.devices}"
+            reason = f"no two successive layers have channels that divide by {hardware.devices}"
             raise CellFailure("unsupported", f"{reason}: use data_parallel_inference")
 
         def make(rank: Rank) -> Callable[..., Tensor]:

@@ -40,7 +40,7 @@ class EagerChannelsLast(Runtime):
 
         weights = chain(model.parameters(), model.buffers())
         if not any(x.dim() == 4 for x in example_inputs) or not any(weight.dim() == 4 for weight in weights):
-            raise CellFailure("unsupported", "no convolution over 4-d inputs, so no order to choose: use eager")
+            raise CellFailure("unsupported", "the model has no convolution over 4-d inputs: use eager")
         torch.save(deepcopy(model).to(memory_format=torch.channels_last), path)
 
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:

@@ -77,8 +77,8 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
         onnx.save(graph, path)
         same = same_outputs(model, _serve(path, 1), inputs)
     except (torch.onnx.OnnxExporterError, Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:
-        return f"{str(error).strip().splitlines()[0]}: use eager for it"
-    return None if same else "outputs of the exported graph are not those of the module: use eager for it"
+        return f"{str(error).strip().splitlines()[0]}: use eager"
+    return None if same else "outputs of the exported graph are not those of the module: use eager"
 
 
 def _serve(path: Path, threads: int) -> Callable[..., Tensor]:

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, ClassVar
+from types import ModuleType
+from typing import TYPE_CHECKING, ClassVar
 from zipfile import ZipFile
 
 from pydantic.dataclasses import dataclass
@@ -22,6 +23,7 @@ from breakeven.errors import CellFailure
 from breakeven.method import Runtime
 
 if TYPE_CHECKING:
+    from openvino import Model
     from torch import Tensor, nn
 
     from breakeven.hardware import HardwareProfile
@@ -71,12 +73,12 @@ class OpenVino(Runtime):
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
         return _serve(self.read(path), hardware.threads)
 
-    def read(self, path: Path) -> Any:
+    def read(self, path: Path) -> Model:
         """Return the `openvino.Model` in a file."""
         with ZipFile(path) as archive:
             return _openvino().Core().read_model(archive.read(GRAPH), archive.read(WEIGHTS))
 
-    def write(self, graph: Any, path: Path) -> None:
+    def write(self, graph: Model, path: Path) -> None:
         """Write an `openvino.Model` to a file, uncompressed."""
         with TemporaryDirectory() as folder, ZipFile(path, "w") as archive:
             _openvino().save_model(graph, Path(folder) / GRAPH, compress_to_fp16=False)
@@ -84,7 +86,7 @@ class OpenVino(Runtime):
                 archive.write(Path(folder) / name, name)
 
 
-def _openvino() -> Any:
+def _openvino() -> ModuleType:
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else OpenVINO reports its use to Intel
     try:
         import openvino
@@ -93,7 +95,7 @@ def _openvino() -> Any:
     return openvino
 
 
-def _serve(graph: Any, threads: int) -> Callable[..., Tensor]:
+def _serve(graph: Model, threads: int) -> Callable[..., Tensor]:
     import torch
 
     how = {

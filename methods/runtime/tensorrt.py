@@ -61,7 +61,10 @@ class TensorRT(Runtime):
         if not find_spec("torch_tensorrt"):
             raise CellFailure("unsupported", MISSING)
         if not torch.cuda.is_available():
-            raise CellFailure("no_hardware", "engines are built on the GPU that runs them: run on a machine with one")
+            raise CellFailure(
+                "no_hardware",
+                "building engines needs a GPU: use a machine with one",
+            )
         import torch_tensorrt
 
         model, inputs = deepcopy(model).cuda(), two_samples(example_inputs, "cuda")

@@ -16,7 +16,7 @@ from breakeven.units import registry
 def test_without_its_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     method, profile = registry.method("deepspeed"), registry.hardware("cpu_2x1")
     monkeypatch.setattr(sys.modules[type(method).__module__], "find_spec", lambda _: None)
-    expected = "the package deepspeed is not installed (cpu_2x1): use pip install deepspeed"
+    expected = "the package deepspeed is not installed (cpu_2x1): run 'pip install deepspeed'"
     assert method.unsupported(registry.task("fashion_mnist"), profile) == expected
     with pytest.raises(CellFailure) as failure:
         method.trainer_kwargs(profile)

@@ -114,7 +114,7 @@ def test_a_process_that_hangs_is_named_in_time(
     call, other = served(tmp_path, started)
     other.suspend()
     monkeypatch.setattr(serving_ranks, "TIMEOUT_S", 0.1)
-    with pytest.raises(CellFailure, match=r"rank 1 has given nothing for 0\.1 s") as caught:
+    with pytest.raises(CellFailure, match=r"rank 1 has sent nothing for 0\.1 s") as caught:
         call(torch.ones(2, 1))
     assert caught.value.status == "timeout"
 
@@ -128,7 +128,7 @@ def test_a_process_that_fails_says_why(tmp_path: Path, started: Started, capfd: 
 
 def test_a_message_without_room_is_refused(tmp_path: Path, started: Started) -> None:
     call, _ = served(tmp_path, started)
-    with pytest.raises(CellFailure, match="have room: use a smaller batch"):
+    with pytest.raises(CellFailure, match="that fit: use a smaller batch"):
         call(torch.ones(2, 1).expand(2, serving_ranks.ROOM_BYTES // 4 + 1))
 
 

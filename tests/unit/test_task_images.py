@@ -60,6 +60,11 @@ def test_a_small_picture_is_cut_into_four_patches_at_least(name: str, size: int,
     assert image_classifier(name, 1, 10, size).patch_embed.patch_size == (patch, patch)
 
 
+def test_the_class_that_moved_says_where_it_is() -> None:
+    with pytest.raises(ImportError, match=r"is now breakeven\.components\.image_classification\."):
+        from breakeven.task import ImageClassification  # noqa: F401
+
+
 def test_an_unknown_network_is_refused() -> None:
     with pytest.raises(UserError, match="timm has no model 'resnet_18'"):
         image_classifier("resnet_18", 1, 10, 32)

@@ -186,8 +186,8 @@ class DistributedRuntime(Runtime):
         if hardware.devices < self.least_devices:
             return f"needs two devices or more; {hardware.name} has one: use eager there"
         if hardware.accelerator != "cpu" or hardware.network_mbit is not None:
-            what = "serves from processes that share a CPU's memory"
-            return f"{what}, which is not what {hardware.name} is: use a CPU profile of several devices and no link"
+            needed = "needs processes that share a CPU's memory"
+            return f"{needed}, which {hardware.name} has not: use a CPU profile of several devices without a link"
         return None
 
     def export(self, model: nn.Module, example_inputs: tuple[Tensor, ...], path: Path) -> None:

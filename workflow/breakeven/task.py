@@ -155,3 +155,13 @@ class Classification(Task):
         from torchmetrics.classification import MulticlassAccuracy
 
         return MulticlassAccuracy(num_classes=self.classes, average="micro")
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        """Say where a class that has moved is now. An alias would import upwards."""
+        if name == "ImageClassification":
+            place = "breakeven.components.image_classification"
+            raise ImportError(f"{__name__}.{name} is now {place}.{name}: correct the import")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -45,7 +45,7 @@ def prune(model: nn.Module, inputs: tuple[Tensor, ...], method: ChannelPruning) 
         )
     except TypeError as error:  # its arithmetic fails on channels that an operator splits
         raise CellFailure(
-            "unsupported", f"torch-pruning cannot follow the channels ({error}): leave it out here"
+            "unsupported", f"torch-pruning cannot follow the channels ({error}): leave the method out"
         ) from error
     pruner.per_step_head_pruning_ratio[:-1] = [0.0] * steps  # all in the last: a step without heads to remove fails
     for _ in range(steps):

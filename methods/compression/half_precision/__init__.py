@@ -46,7 +46,7 @@ class HalfPrecision(CompressionMethod):
 
         half = deepcopy(model).to(getattr(torch, self.dtype)).eval()
         if not any(p.dtype == getattr(torch, self.dtype) for p in half.parameters()):
-            raise CellFailure("unsupported", "the model has no weights: leave it out here")
+            raise CellFailure("unsupported", "the model has no weights: leave the method out")
         half.register_forward_pre_hook(cast_in)
         half.register_forward_hook(cast_out)
         with torch.inference_mode():

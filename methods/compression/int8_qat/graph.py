@@ -47,7 +47,7 @@ def rounding(model: nn.Module, inputs: tuple[Tensor, ...], layout: Quantizer) ->
     # prepare_qat_pt2e assumes batch norm's default epsilon and momentum, and divides by its scale: not used here.
     prepared = prepare_pt2e(exported(model, inputs), layout)
     if not any(isinstance(module, FakeQuantize) for module in prepared.modules()):
-        raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
+        raise CellFailure("unsupported", "the model has no convolution or linear layer: leave the method out")
     return Rounding(prepared).eval()
 
 

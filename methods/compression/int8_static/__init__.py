@@ -72,7 +72,7 @@ class Int8Static(CompressionMethod):
         if self.backend == "pt2e" and not self.per_channel:
             return "backend=pt2e has kernels for per_channel=true only: leave it so"
         if missing := [name for name in OPTIONAL.get(self.backend, ()) if find_spec(name) is None]:
-            return f"not installed: {', '.join(missing)}: run pip install {' '.join(missing)}"
+            return f"packages not installed: {', '.join(missing)}: run 'pip install {' '.join(missing)}'"
         return None
 
     def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:

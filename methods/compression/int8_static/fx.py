@@ -43,7 +43,7 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
                 observed(*inputs)
         network = convert_fx(observed)
     if not any(isinstance(module, (Conv1d, Conv2d, Linear)) for module in network.modules()):
-        raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
+        raise CellFailure("unsupported", "the model has no convolution or linear layer: leave the method out")
     for node in network.graph.nodes:
         node.type = None  # TorchScript does not know the types that annotate the model's `forward`
     network.recompile()

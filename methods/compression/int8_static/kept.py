@@ -27,5 +27,7 @@ def fewest(worst_first: Sequence[str], enough: Callable[[Sequence[str]], bool]) 
     between = range(tried + 1, min(number, len(worst_first)))
     number = tried + 1 + bisect_left(between, True, key=lambda n: enough(worst_first[:n]))
     if number >= len(worst_first):
-        raise CellFailure("unsupported", "no layer may be in 8 bits at this tolerance: raise it, or leave it out here")
+        raise CellFailure(
+            "unsupported", "no layer may be in 8 bits at this tolerance: raise it or leave the method out"
+        )
     return worst_first[:number]

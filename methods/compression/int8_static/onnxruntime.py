@@ -31,7 +31,7 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
         if how.keep_float == "auto":
             _restore(network, source, target, context, how.tolerance)
     if not any(node.op_type == "QuantizeLinear" for node in onnx.load(target).graph.node):
-        raise CellFailure("unsupported", "the graph has no operator to quantise: leave it out here")
+        raise CellFailure("unsupported", "the graph has no operator to quantise: leave the method out")
 
 
 def _restore(network: Network, source: Path, target: Path, context: CompressionContext, tolerance: float) -> None:

@@ -62,17 +62,22 @@ def quantise(source: Path, target: Path, context: CompressionContext, how: Int8S
     else:
         result = nncf.quantize(graph, data, **options, advanced_parameters=advanced)
     if not any(op.get_type_name() == "FakeQuantize" for op in result.get_ops()):
-        raise CellFailure("unsupported", "the graph has no operator to quantise: leave it out here")
+        raise CellFailure("unsupported", "the graph has no operator to quantise: leave the method out")
     _write(result, target)
 
 
 def _restored(
-    graph: Any, data: Any, context: CompressionContext, tolerance: float, options: dict[str, Any], advanced: Any
-) -> Any:
+    graph: openvino.Model,
+    data: nncf.Dataset,
+    context: CompressionContext,
+    tolerance: float,
+    options: dict[str, Any],
+    advanced: nncf.AdvancedQuantizationParameters,
+) -> openvino.Model:
     """Quantise, then turn the layers that NNCF finds costliest back to float32 until the tolerance is kept."""
     sign = 1 if context.task.quality.higher_is_better else -1  # NNCF takes a greater score for the better one
 
-    def score(compiled: Any, _: Any) -> tuple[float, None]:
+    def score(compiled: openvino.CompiledModel, _: object) -> tuple[float, None]:
         return sign * context.validate(_callable(compiled)), None
 
     reference = score(openvino.compile_model(graph, "CPU", _options()), None)[0]
@@ -92,19 +97,19 @@ def _options() -> dict[str, Any]:
     return {"INFERENCE_NUM_THREADS": torch.get_num_threads(), "INFERENCE_PRECISION_HINT": "f32"}
 
 
-def _callable(compiled: Any) -> Callable[..., Tensor]:
+def _callable(compiled: openvino.CompiledModel) -> Callable[..., Tensor]:
     def call(*inputs: Tensor) -> Tensor:
         return torch.from_numpy(compiled([x.numpy() for x in inputs])[0].copy())
 
     return call
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> openvino.Model:
     with ZipFile(path) as archive:
         return openvino.Core().read_model(archive.read(GRAPH), archive.read(WEIGHTS))
 
 
-def _write(graph: Any, path: Path) -> None:
+def _write(graph: openvino.Model, path: Path) -> None:
     with TemporaryDirectory() as folder, ZipFile(path, "w") as archive:
         openvino.save_model(graph, Path(folder) / GRAPH, compress_to_fp16=False)
         for name in (GRAPH, WEIGHTS):

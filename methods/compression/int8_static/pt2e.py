@@ -34,7 +34,7 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
             observed(*inputs)
         quantised = with_integer_weights(savable(convert_pt2e(observed)))
     if not any(parameter.dtype == torch.int8 for parameter in quantised.parameters()):
-        raise CellFailure("unsupported", "the model has no convolution or linear layer to quantise: leave it out here")
+        raise CellFailure("unsupported", "the model has no convolution or linear layer: leave the method out")
     return quantised
 
 

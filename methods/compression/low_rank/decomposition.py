@@ -56,7 +56,7 @@ def decompose(weight: Tensor, form: Form, truncation: Truncation) -> list[Tensor
     error = ((weight - product).norm() / weight.norm()).item()
     if error > lost**0.5 + ROUNDING:
         reason = f"factors miss a weight by {error:.3f} where truncation explains {lost**0.5:.3f}"
-        raise CellFailure("method_error", f"{reason}: keep more of it, or leave low_rank out here")
+        raise CellFailure("method_error", f"{reason}: raise energy or ratio, or leave low_rank out here")
     return factors
 
 

@@ -58,13 +58,13 @@ class WeightOnly(CompressionMethod):
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
         if hardware.accelerator != "cpu":
-            return "tried on CPUs only: list it under a CPU profile"
+            return "has been tried on CPUs only: list it under a CPU profile"
         if self.group.bit_count() != 1:
             return f"blocks of {self.group} weights have no kernel: set group to a power of two"
         if self.backend == "torchao" and self.bits == 4:
             return "torchao packs 4 bits on GPUs only: use backend=onnxruntime or bits=8"
         if self.backend == "torchao" and (self.group, self.unpack) != (GROUP, "on_load"):
-            return "backend=torchao has no blocks, nor a choice of when to unpack: leave group and unpack out"
+            return "backend=torchao has no blocks and no choice of when to unpack: leave group and unpack out"
         return None
 
     def compress_file(self, source: Path, target: Path, context: CompressionContext) -> None:

@@ -34,7 +34,7 @@ def quantise(source: Path, target: Path, how: WeightOnly) -> None:
     if how.bits == 4 and next(o.version for o in model.opset_import if not o.domain) < INT4_OPSET:
         model = onnx.version_converter.convert_version(model, INT4_OPSET)
     if not _store_small(model, how) and not packed:
-        raise CellFailure("unsupported", "the graph has no weights to quantise: leave it out here")
+        raise CellFailure("unsupported", "the graph has no weights to quantise: leave the method out")
     onnx.save(model, target)
 
 

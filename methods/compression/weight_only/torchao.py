@@ -15,7 +15,7 @@ def quantise(model: nn.Module) -> nn.Module:
         CellFailure: `unsupported`, where the model has no linear layer.
     """
     if not any(type(module) is nn.Linear for module in model.modules()):
-        raise CellFailure("unsupported", "the model has no linear layer: leave it out here")
+        raise CellFailure("unsupported", "the model has no linear layer: leave the method out")
     packed = deepcopy(model).eval()
     quantize_(packed, Int8WeightOnlyConfig())
     for module in packed.modules():

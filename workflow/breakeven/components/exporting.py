@@ -97,13 +97,13 @@ def require_same_outputs(model: nn.Module, call: Callable[..., Tensor], inputs: 
         CellFailure: `method_error`, where they differ from those of the module.
     """
     if not same_outputs(model, call, inputs):
-        raise CellFailure("method_error", "outputs of the exported file are not those of the module: use eager for it")
+        raise CellFailure("method_error", "outputs of the exported file are not those of the module: use eager")
 
 
 def refused(error: Exception) -> CellFailure:
     """Turn an exporter's own error into the cell's failure: `method_error`, its first line, and what to do."""
     said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
-    return CellFailure("method_error", f"{said[:300]}: use eager for it")
+    return CellFailure("method_error", f"{said[:300]}: use eager")
 
 
 def _each(inputs: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, int | None]]:

@@ -37,7 +37,9 @@ def exported(model: nn.Module, inputs: tuple[Tensor, ...]) -> fx.GraphModule:
         graph = program(deepcopy(model).eval(), inputs)
     except (RuntimeError, ValueError, torch._dynamo.exc.TorchDynamoException) as error:
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise CellFailure("unsupported", f"torch.export refuses the model ({said[:200]}): leave it out here") from error
+        raise CellFailure(
+            "unsupported", f"torch.export refuses the model ({said[:200]}): leave the method out"
+        ) from error
     return graph.module(check_guards=False)
 
 

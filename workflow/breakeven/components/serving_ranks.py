@@ -21,7 +21,7 @@ from contextlib import suppress
 from itertools import permutations
 from mmap import mmap
 from multiprocessing.connection import Connection, wait
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -58,7 +58,7 @@ class Channel:
             count = math.prod(shape)
             end = at + count * dtype.itemsize
             if end > ROOM_BYTES:
-                reason = f"{end} bytes are to go from one process to another, where {ROOM_BYTES} have room"
+                reason = f"a message between two processes has {end} bytes, more than the {ROOM_BYTES} that fit"
                 raise CellFailure("method_error", f"{reason}: use a smaller batch, or eager")
             found.append(torch.frombuffer(self.room, dtype=dtype, count=count, offset=at).view(shape))
             at = -(-end // ALIGNED) * ALIGNED
@@ -140,7 +140,7 @@ class Rank:
         return x
 
 
-Make = Callable[[Rank], Callable[..., Any]]  # from a rank to what that rank does with a batch: see `serve`
+Make = Callable[[Rank], Callable[..., Tensor | None]]  # makes what a rank does with a batch: see `serve`
 
 
 def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
@@ -169,7 +169,7 @@ def serve(hardware: HardwareProfile, make: Make) -> Callable[..., Tensor]:
     def call(*inputs: Tensor) -> Tensor:
         try:
             with torch.inference_mode():
-                return crew.lead(*inputs)
+                return cast(Tensor, crew.lead(*inputs))  # rank 0 answers
         except BaseException:
             end()  # some rank waits for a message that never comes
             raise
@@ -218,7 +218,7 @@ class _Crew:
             process = self.processes[number]
             process.join()
             raise death(f"the process of rank {number}", process.exitcode or 0, memory.oom_kills() - self.oom_kills)
-        raise CellFailure("timeout", f"rank {rank} has given nothing for {TIMEOUT_S:g} s: see whether it hangs")
+        raise CellFailure("timeout", f"rank {rank} has sent nothing for {TIMEOUT_S:g} s: see whether it hangs")
 
     def end(self) -> None:
         """Kill the other processes."""
