@@ -19,7 +19,7 @@ from breakeven.stages.measure import lockstep
 from breakeven.stages.measure.served_model import Served
 from breakeven.units import registry
 
-ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns: this machine's speed drifts over longer ones
+ONE_PAIR = Mode(pairs=1, seconds=1.5, calls=64)  # short turns, because a machine's speed drifts during longer ones
 
 
 def bare_loop(path: Path, task_text: str, hardware_name: str, batch_size: int, pipe) -> None:

@@ -63,7 +63,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 DRIVER = """
 import json, os, sys, time
 answers = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)  # whatever it prints goes to the log
+os.dup2(2, 1)  # the library's own output goes to the log
 from optimum_benchmark import Benchmark, BenchmarkConfig, InferenceConfig, ProcessConfig, PyTorchConfig
 
 if __name__ == "__main__":
@@ -132,7 +132,7 @@ def main() -> None:
         folder = Path(name)
         python = environment((options.environment or folder / "environment").absolute())
         maker = multiprocessing.get_context("fork").Process(target=make, args=(folder,))
-        maker.start()  # this process computes nothing
+        maker.start()  # a child computes, because timed processes are forked from here
         maker.join()
         if maker.exitcode:
             sys.exit(f"{TASK}: could not be prepared, see above")
@@ -206,7 +206,7 @@ def measure(folder: Path, seed: int) -> Measured:
 def peer(python: Path, folder: Path) -> Iterator[tuple[subprocess.Popen, float]]:
     """Yield the process that measures with the peer, and the seconds it took to be ready."""
     command = [python, "-c", DRIVER, folder / "model", str(TOKENS)]
-    variables = os.environ | OFFLINE | ONE_THREAD | {"TMPDIR": str(folder)}  # it leaves files behind
+    variables = os.environ | OFFLINE | ONE_THREAD | {"TMPDIR": str(folder)}  # the peer leaves files there
     began = time.perf_counter()
     with (
         (folder / "log").open("w") as log,

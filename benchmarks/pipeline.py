@@ -44,7 +44,7 @@ def main() -> None:
     task.prepare()
     texts = [f"pipeline_parallel-schedule={s}-micro_batches={m}" for s in ("gpipe", "1f1b") for m in MICRO_BATCHES]
     texts = [text for text in texts if registry.method(text).unsupported(task, hardware) is None]
-    fork = multiprocessing.get_context("fork")  # this process computes nothing
+    fork = multiprocessing.get_context("fork")  # this process itself computes nothing
     here, there = fork.Pipe(duplex=False)
     with tempfile.TemporaryDirectory() as folder:
         meeting = Path(folder) / "meeting"

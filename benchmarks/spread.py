@@ -43,7 +43,7 @@ def main() -> None:
     table = Table("condition", "profile", "scenario", "ratio", "CV of the ratio", "CV of the median", "wall, s each")
     with tempfile.TemporaryDirectory() as folder:
         maker = multiprocessing.get_context("fork").Process(target=make, args=(options.task, Path(folder)))
-        maker.start()  # this process computes nothing
+        maker.start()  # a child computes, because timed processes are forked from here
         maker.join()
         for condition, hardware, load in CONDITIONS:
             began = time.perf_counter()

@@ -28,11 +28,8 @@ if TYPE_CHECKING:
     from breakeven.hardware import HardwareProfile
     from breakeven.task import Task
 
-QUANTISED = {
-    "DynamicQuantizeLinear",
-    "DynamicQuantizeLSTM",
-    "DequantizeLinear",
-}  # that ONNX Runtime's tool inserts
+# Operators that ONNX Runtime's tool inserts.
+QUANTISED = {"DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DequantizeLinear"}
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class Int8Dynamic(CompressionMethod):
         quantised = _quantise(model, kinds)
         for module in quantised.modules():
             if isinstance(module, nn.TransformerEncoderLayer):
-                module.activation_relu_or_gelu = 0  # the fused path would read the weights of its linear layers
+                module.activation_relu_or_gelu = 0  # its fused path would read its linear layers' weights
         return quantised.eval()
 
 

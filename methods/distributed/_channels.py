@@ -39,7 +39,9 @@ class Slice(ParallelStyle):
             tensor.data = own.flatten(self.dim, self.dim + 1).clone()
         if (groups := getattr(module, "groups", 1)) > 1:
             cast(nn.Conv2d, module).groups = groups // self.mesh.size()
-        module.register_state_dict_post_hook(partial(self._describe))  # torch sets an attribute of the hook
+        module.register_state_dict_post_hook(
+            partial(self._describe)
+        )  # torch sets an attribute on it, which a method refuses
         return module
 
     def _sliced(self, module: nn.Module) -> list[tuple[str, Tensor]]:

@@ -82,7 +82,7 @@ def zero(hardware: HardwareProfile, stage: int) -> ZeRO:
     # This import brings in much of the compiler, which each process would import again.
     from deepspeed.runtime.zero.muon import muon_optimizer  # noqa: F401
 
-    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # its names for collectives
+    warnings.filterwarnings("ignore", category=FutureWarning, module="torch.distributed")  # of old names
     overlaps = hardware.accelerator == "cuda"  # CPUs have no streams
     return ZeRO(
         config={"zero_optimization": {"stage": stage, "overlap_comm": overlaps, **SPLIT}},

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class DeepSpeed(DistributedTraining):
     """Trains with optimiser states, gradients and parameters sharded, as far as the stage says."""
 
-    stage: int = Field(2, ge=1, le=3, description="1 shards optimiser states; 2 gradients too; 3 parameters too")
+    stage: int = Field(2, ge=1, le=3, description="1 shards optimiser states, 2 also gradients, 3 also parameters")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1910.02054"
     data_partition: ClassVar[str] = "by rows: each process has its share of the samples"

@@ -45,7 +45,7 @@ TRIED_ON = 2  # samples that cuts are tried on
 class PipelineParallel(DistributedTraining):
     """Trains one stage of the network per device; a batch's parts pass through the stages."""
 
-    schedule: Literal["gpipe", "1f1b"] = Field("gpipe", description="all forward passes first, or one of each in turn")
+    schedule: Literal["gpipe", "1f1b"] = Field("gpipe", description="gpipe: all forward passes first; 1f1b: in turn")
     micro_batches: int = Field(4, ge=1, description="equal parts of a batch; few wait more, many compute less well")
 
     reference: ClassVar[str] = "https://arxiv.org/abs/1811.06965"

@@ -73,7 +73,7 @@ def _export(model: nn.Module, inputs: tuple[Tensor, ...], path: Path, opset: int
         )
         graph = cast(torch.onnx.ONNXProgram, written).model_proto
         for part in (graph.graph, *graph.graph.node, *graph.graph.value_info):
-            part.ClearField("metadata_props")  # source lines and paths: a tenth of a small file
+            part.ClearField("metadata_props")  # source lines and paths take a tenth of a small file
         onnx.save(graph, path)
         same = same_outputs(model, _serve(path, 1), inputs)
     except (torch.onnx.OnnxExporterError, Fail, InvalidArgument, InvalidGraph, NotImplemented) as error:

@@ -109,6 +109,8 @@ def _serve(graph: Model, threads: int) -> Callable[..., Tensor]:
 
     def call(*inputs: Tensor) -> Tensor:
         request.infer({i: x.numpy() for i, x in enumerate(inputs)}, share_inputs=True)
-        return torch.from_numpy(request.get_output_tensor().data.copy())  # the next call writes to the same memory
+        return torch.from_numpy(
+            request.get_output_tensor().data.copy()
+        )  # a copy: the next call writes to the same memory
 
     return call

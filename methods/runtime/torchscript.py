@@ -30,7 +30,7 @@ class TorchScript(Runtime):
     """Serves a frozen trace, optionally with convolutions in oneDNN's layout."""
 
     onednn: bool = Field(
-        False, description="oneDNN's layout of convolutions: faster in large batches, slower one by one"
+        False, description="oneDNN's layout for convolutions: faster in large batches, slower at batch 1"
     )
 
     reference: ClassVar[str] = "https://docs.pytorch.org/docs/stable/jit.html"
@@ -66,7 +66,7 @@ class TorchScript(Runtime):
         import torch
 
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated
+            warnings.simplefilter("ignore")  # of deprecation
             module = torch.jit.load(path)
             if self.onednn:  # after loading: weights in oneDNN's layout cannot be saved
                 module = torch.jit.optimize_for_inference(module)
@@ -82,5 +82,5 @@ def _trace(model: nn.Module, inputs: tuple[Tensor, ...]) -> ScriptModule:
     import torch
 
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of deprecation, and of branches, which the check of outputs covers
+        warnings.simplefilter("ignore")  # of deprecation, and of branches: outputs are checked
         return torch.jit.freeze(torch.jit.trace(model, inputs, check_trace=False))

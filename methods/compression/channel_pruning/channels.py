@@ -23,7 +23,9 @@ def prune(model: nn.Module, inputs: tuple[Tensor, ...], method: ChannelPruning) 
     Raises:
         CellFailure: `unsupported`, where torch-pruning cannot follow the channels.
     """
-    between = [m for m in model.modules() if isinstance(m, (nn.Embedding, nn.LayerNorm))]  # a transformer's layers
+    between = [
+        m for m in model.modules() if isinstance(m, (nn.Embedding, nn.LayerNorm))
+    ]  # around a transformer's layers
     steps, whole = STEPS if method.scope == "model" else 1, method.heads == "number"
     try:
         pruner = tp.pruner.BasePruner(

@@ -27,7 +27,7 @@ def shrink(model: nn.Module, method: ChannelPruning) -> tuple[nn.Module, bool]:
             if 0 < left < layer.hidden_size:
                 smaller[layer] = Widened(layer, best_units(layer, left, method.importance))
     for parent in list(model.modules()):
-        for name, child in list(parent._modules.items()):  # a shared layer under each of its names
+        for name, child in list(parent._modules.items()):  # also a shared layer's other names
             if child in smaller:
                 setattr(parent, name, smaller[child])
     return smaller.get(model, model), bool(smaller)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 HOW = ("num_layers", "bias", "batch_first", "dropout", "bidirectional")
-States = Tensor | tuple[Tensor, Tensor]  # the hidden states; an LSTM's cells beside them
+States = Tensor | tuple[Tensor, Tensor]  # a GRU's hidden states, or an LSTM's hidden and cell states
 
 
 class Widened(nn.Module):

@@ -38,7 +38,7 @@ class Int8Qat(CompressionMethod):
     fine_tuning: float = Field(0.25, gt=0, description="share of the task's training epochs, run again in 8 bits")
     rate: float = Field(0.03, gt=0, le=1, description="share of the recipe's learning rate")
     teacher: bool = Field(False, description="also learn from the outputs of the float32 model")
-    reduce_range: bool = Field(True, description="weights in 7 bits: 8 overflow on x86 CPUs without VNNI")
+    reduce_range: bool = Field(True, description="weights in 7 bits, as 8 overflow on x86 CPUs without VNNI")
 
     @property
     def runtime(self) -> str:

@@ -25,7 +25,7 @@ RELUS = {aten.relu.default, aten.relu_.default}
 SUMS = {aten.add.Tensor, aten.add_.Tensor}
 AVERAGES = {aten.adaptive_avg_pool2d.default, aten.avg_pool2d.default}
 MOVES = {aten.max_pool2d.default, aten.flatten.using_ints}  # their outputs are numbers of their inputs
-THIN = (4, 32)  # channels in and out: a smaller convolution is slower in 8 bits, as int8_static found
+THIN = (4, 32)  # input and output channels: smaller convolutions are slower in 8 bits, see int8_static
 DROPOUTS = {aten.dropout.default, aten.dropout_.default}
 KEY = "quantization_annotation"  # the key in a node's `meta` that torchao reads
 
@@ -35,7 +35,7 @@ ACTIVATION = QuantizationSpec(
 # The weights themselves are at hand when they are rounded, so their range is the current one, not an average.
 ROWS = FakeQuantize.with_args(observer=MovingAveragePerChannelMinMaxObserver, averaging_constant=1.0)
 WHOLE = FakeQuantize.with_args(observer=MovingAverageMinMaxObserver, averaging_constant=1.0)
-EMBEDDING = QuantizationSpec(torch.int8, WHOLE, -127, 127, torch.per_tensor_symmetric)  # no product to overflow
+EMBEDDING = QuantizationSpec(torch.int8, WHOLE, -127, 127, torch.per_tensor_symmetric)  # a look-up cannot overflow
 
 
 class OnnxRuntimeLayout(Quantizer):

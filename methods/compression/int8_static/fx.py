@@ -31,7 +31,7 @@ def quantise(model: nn.Module, context: CompressionContext, how: Int8Static) -> 
         CellFailure: `unsupported`, where the model cannot be traced or has nothing to quantise.
     """
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # deprecated
+        warnings.simplefilter("ignore")  # of deprecation
         try:
             observed = prepare_fx(deepcopy(model).eval(), _roundings(how), context.task.example_inputs(2))
         except (TraceError, TypeError) as error:
@@ -64,13 +64,13 @@ class Scriptable(nn.Module):
     def __getstate__(self) -> bytes:
         file = io.BytesIO()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated
+            warnings.simplefilter("ignore")  # of deprecation
             torch.jit.save(torch.jit.script(self.network), file)
         return file.getvalue()
 
     def __setstate__(self, state: bytes) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecated
+            warnings.simplefilter("ignore")  # of deprecation
             network = torch.jit.load(io.BytesIO(state))
         self.__init__(network)  # type: ignore[misc]
 

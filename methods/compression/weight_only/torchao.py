@@ -21,5 +21,5 @@ def quantise(model: nn.Module) -> nn.Module:
     for module in packed.modules():
         vars(module).pop("extra_repr", None)  # torchao adds it, and it cannot be pickled
         if isinstance(module, nn.TransformerEncoderLayer):
-            module.activation_relu_or_gelu = 0  # the fused path would read the weights of its linear layers
+            module.activation_relu_or_gelu = 0  # its fused path would read its linear layers' weights
     return packed
