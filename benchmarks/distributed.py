@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from breakeven.jobs import forkserver
+from breakeven.machine import limits
 from breakeven.stages.train import fit as training
 from breakeven.stages.train.clock import Fit
 from breakeven.units import registry
@@ -116,7 +117,7 @@ def train(pipe: Connection, task_text: str, way: str, hardware_name: str, epochs
     if shares > 1:
         type(task).recipe = replace(task.recipe, batch_size=task.recipe.batch_size // shares)
     try:
-        if reason := method.unsupported(task, hardware) or hardware.missing():
+        if reason := method.unsupported(task, hardware) or limits.missing(hardware):
             pipe.send(reason)
             return
         baseline = training.start(0, hardware)

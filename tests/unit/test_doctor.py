@@ -12,11 +12,10 @@ import psutil
 import pytest
 from rich.console import Console
 
-from breakeven import hardware
 from breakeven.data import store as data
 from breakeven.errors import UserError
-from breakeven.hardware import Gpu
-from breakeven.machine import energy, memory, provenance
+from breakeven.machine import energy, limits, load, memory
+from breakeven.machine.limits import Gpu
 from breakeven.trust import doctor
 from breakeven.trust.doctor import devices, machine, software
 from breakeven.trust.doctor.finding import Finding, Level
@@ -99,8 +98,8 @@ def test_cores(allowed: set[int], level: Level, text: str, monkeypatch: pytest.M
     ],
 )
 def test_quota(limit: str, level: Level, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "CGROUP", tree(tmp_path / "sys", {"cpu.max": limit}))
-    monkeypatch.setattr(hardware, "OWN_CGROUP", tree(tmp_path, {"own": "0::/"}) / "own")
+    monkeypatch.setattr(limits, "CGROUP", tree(tmp_path / "sys", {"cpu.max": limit}))
+    monkeypatch.setattr(limits, "OWN_CGROUP", tree(tmp_path, {"own": "0::/"}) / "own")
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
     is_(machine.quota(), level, text)
 
@@ -127,9 +126,9 @@ def test_virtual(
 )
 def test_memory(free_gib: int, level: Level, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free_gib * GIB, total=32 * GIB))
-    monkeypatch.setattr(hardware, "cgroup_memory_bytes", lambda: None)
+    monkeypatch.setattr(limits, "cgroup_memory_bytes", lambda: None)
     is_(machine.free_memory(), level, text)
-    monkeypatch.setattr(hardware, "cgroup_memory_bytes", lambda: 8 * GIB)
+    monkeypatch.setattr(limits, "cgroup_memory_bytes", lambda: 8 * GIB)
     is_(machine.free_memory(), level, "a container's limit is 8.0 GiB")
 
 
@@ -193,7 +192,7 @@ def test_a_process_that_changes_its_name_is_still_the_same(monkeypatch: pytest.M
 
 
 def test_no_load(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "_busy_s", lambda: 0.0)
+    monkeypatch.setattr(load, "_busy_s", lambda: 0.0)
     is_(machine.load(lambda: None), Level.OK, "others use 0.0 % of the machine")
 
 
@@ -209,8 +208,8 @@ ALL = "cpu_1 cpu_2 cpu_2nodes cpu_2x1 cpu_2x1_200mbit cuda_1"
     ],
 )
 def test_profiles(given: str, level: Level, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    missing = lambda self: None if self.name in given.split() else "too small"  # noqa: E731
-    monkeypatch.setattr(hardware.HardwareProfile, "missing", missing)
+    missing = lambda profile: None if profile.name in given.split() else "too small"  # noqa: E731
+    monkeypatch.setattr(limits, "missing", missing)
     is_(machine.profiles(), level, text)
 
 

@@ -86,7 +86,7 @@ def asked(content_root: Path) -> Callable[..., dict[str, object]]:
         registry.forget()
         (content_root / "hardware" / "mine.yaml").write_text(yaml.safe_dump({**PROFILE, **change}))
         used = {"training": ["ddp@mine"]} if "nodes" in change else {"hardware": ["cpu_1", "mine"]}
-        found = cells.expand({**CONFIG, **used}).resources(lambda name: name, **options)
+        found = slurm.resources(cells.expand({**CONFIG, **used}), lambda name: name, **options)
         return {name: resource("mine") for name, resource in found.items() if resource("mine") is not None}
 
     return ask
@@ -133,8 +133,8 @@ def test_what_is_no_training_or_not_on_a_cluster_asks_for_one(asked: Callable[..
 def test_a_training_on_several_nodes_is_started_on_each(asked: Callable[..., dict[str, object]]) -> None:
     asked(SEVERAL)
     size = "--nodes=4 --ntasks=8 --ntasks-per-node=2 --cpus-per-task=3"
-    assert cells.launcher("mine", TASKS) == f"srun {size} --kill-on-bad-exit=1 --wait=0 --label "
-    assert cells.launcher("mine", {}) == ""  # elsewhere, its row says no_hardware
+    assert slurm.launcher("mine", TASKS) == f"srun {size} --kill-on-bad-exit=1 --wait=0 --label "
+    assert slurm.launcher("mine", {}) == ""  # elsewhere, its row says no_hardware
 
 
 def test_no_model_is_served_on_several_nodes() -> None:
@@ -153,9 +153,9 @@ def test_a_cell_and_its_reference_are_in_memory_at_once(asked: Callable[..., dic
 
 def test_what_no_profile_asks_for_is_left_to_the_defaults_of_the_run() -> None:
     """A resource that a rule has, even without a value, hides what default-resources says."""
-    assert cells.expand(CONFIG).resources(lambda wildcards: "cpu_1").keys() == {"mem_mb"}
+    assert slurm.resources(cells.expand(CONFIG), lambda wildcards: "cpu_1").keys() == {"mem_mb"}
 
 
 def test_quality_is_evaluated_on_a_node_of_its_kind() -> None:
     both = cells.expand({**CONFIG, "hardware": ["cpu_2", "cuda_1", "cpu_1"]})
-    assert [both.evaluated_on(kind) for kind in ("cpu", "cuda")] == ["cpu_2", "cuda_1"]
+    assert [slurm.evaluated_on(both, kind) for kind in ("cpu", "cuda")] == ["cpu_2", "cuda_1"]

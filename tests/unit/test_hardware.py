@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from breakeven import hardware
-from breakeven.hardware import Gpu, HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model
+from breakeven.hardware import HardwareProfile
+from breakeven.machine import limits
+from breakeven.machine.limits import Gpu, cgroup_cores, cgroup_memory_bytes, cpu_model, missing
 from breakeven.units import registry
 
 ONE, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
@@ -15,7 +16,7 @@ GIB = 2**30
 
 
 def test_what_this_machine_has() -> None:
-    assert ONE.missing() is None
+    assert missing(ONE) is None
 
 
 @pytest.mark.parametrize(
@@ -29,7 +30,7 @@ def test_what_this_machine_has() -> None:
     ],
 )
 def test_what_it_lacks(change: dict, reason: str) -> None:
-    assert reason in replace(ONE, **change).missing()
+    assert reason in missing(replace(ONE, **change))
 
 
 def test_cores_that_this_process_may_not_use_do_not_count() -> None:
@@ -38,7 +39,7 @@ def test_cores_that_this_process_may_not_use_do_not_count() -> None:
         pytest.skip("this machine has one core")
     try:
         os.sched_setaffinity(0, {min(allowed)})
-        assert "needs 2 cores, this process may use 1" in registry.hardware("cpu_2").missing()
+        assert "needs 2 cores, this process may use 1" in missing(registry.hardware("cpu_2"))
     finally:
         os.sched_setaffinity(0, allowed)
 
@@ -46,7 +47,7 @@ def test_cores_that_this_process_may_not_use_do_not_count() -> None:
 def test_no_gpu() -> None:
     import torch
 
-    reason = registry.hardware("cuda_1").missing()
+    reason = missing(registry.hardware("cuda_1"))
     assert reason is None if torch.cuda.is_available() else "CUDA" in reason
 
 
@@ -59,13 +60,13 @@ def test_no_gpu() -> None:
     ],
 )
 def test_a_gpu_that_does_not_do(gpus: list[Gpu], reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "gpus_found", lambda: gpus)
-    assert reason in CUDA.missing()
+    monkeypatch.setattr(limits, "gpus_found", lambda: gpus)
+    assert reason in missing(CUDA)
 
 
 def test_a_gpu_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hardware, "gpus_found", lambda: [Gpu("NVIDIA H100", 80.0, "570")])
-    assert CUDA.missing() is None
+    monkeypatch.setattr(limits, "gpus_found", lambda: [Gpu("NVIDIA H100", 80.0, "570")])
+    assert missing(CUDA) is None
 
 
 class Groups:
@@ -73,8 +74,8 @@ class Groups:
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.own = folder / "cgroup", folder / "self"
-        monkeypatch.setattr(hardware, "CGROUP", self.root)
-        monkeypatch.setattr(hardware, "OWN_CGROUP", self.own)
+        monkeypatch.setattr(limits, "CGROUP", self.root)
+        monkeypatch.setattr(limits, "OWN_CGROUP", self.own)
         self.put()
 
     def put(self, own: str = "", **files: str) -> None:
@@ -145,9 +146,9 @@ def test_a_container_sees_its_own_group_as_the_root(groups: Groups) -> None:
 
 def test_a_quota_and_a_memory_limit_are_what_this_process_may_use(groups: Groups) -> None:
     groups.put("0::/", cpu_DOT_max="50000 100000", memory_DOT_max=str(8 * GIB))
-    assert ONE.missing() == "needs 1 cores, this process may use 0.5: run on a larger machine"
+    assert missing(ONE) == "needs 1 cores, this process may use 0.5: run on a larger machine"
     groups.put("0::/", cpu_DOT_max="max 100000", memory_DOT_max=str(GIB))
-    assert ONE.missing() == "needs 3 GiB of memory, this process may use 1.0: run on a larger machine"
+    assert missing(ONE) == "needs 3 GiB of memory, this process may use 1.0: run on a larger machine"
 
 
 def test_every_price_has_a_source_and_a_date() -> None:

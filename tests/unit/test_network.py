@@ -9,8 +9,8 @@ import pytest
 from pyroute2 import IPRoute
 
 from breakeven import environment
-from breakeven.grid.cells import execution
-from breakeven.machine import link, provenance
+from breakeven.jobs.slurm import execution
+from breakeven.machine import limits, link, provenance
 from breakeven.units import registry
 
 SLOW, PLAIN = registry.hardware("cpu_2x1_200mbit"), registry.hardware("cpu_2x1")
@@ -79,15 +79,15 @@ def test_it_is_left_when_something_fails() -> None:
 
 def test_a_machine_that_gives_none_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link, "unavailable", lambda: "a link needs a network namespace, which is refused here")
-    reason = SLOW.missing()
+    reason = limits.missing(SLOW)
     assert reason is not None and "refused here: run as root" in reason and "profile without network" in reason
-    assert PLAIN.missing() is None, "it needs no namespace, it counts no bytes without one"
+    assert limits.missing(PLAIN) is None, "it needs no namespace, it counts no bytes without one"
     with link.own(None) as there_is_one:
         assert not there_is_one
 
 
 def test_gpus_do_not_meet_on_a_network() -> None:
-    reason = replace(registry.hardware("cuda_1"), network_mbit=200.0).missing()
+    reason = limits.missing(replace(registry.hardware("cuda_1"), network_mbit=200.0))
     assert reason is not None and "between GPUs cannot be made" in reason
 
 

@@ -17,10 +17,8 @@ from lightning_fabric.plugins.environments.lightning import find_free_network_po
 from torch import distributed
 
 from breakeven.errors import CellFailure, FinalFailure
-from breakeven.hardware import HardwareProfile
-from breakeven.jobs import slurm
 from breakeven.jobs.supervision import Attempt
-from breakeven.machine import provenance
+from breakeven.machine import limits, place, provenance
 from breakeven.protocol import ESTIMATE, NONE, RAPL
 from breakeven.stages.train import multi_node
 from breakeven.stages.train.multi_node import Peers, Spent
@@ -47,7 +45,7 @@ def join(number: int, rank: Rank, port: int, pipe: Connection) -> None:
     os.environ.update(found)
     with ExitStack() as stack:
         for name, value in rank.node.items():
-            owner = HardwareProfile if name == "missing" else provenance
+            owner = limits if name == "missing" else provenance
             stack.enter_context(mock.patch.object(owner, name, lambda *_, value=value: value))
         try:
             with multi_node.met(TWO, Attempt()) as peers:
@@ -138,13 +136,13 @@ def test_a_rank_that_dies_is_missed() -> None:
 
 
 def test_a_profile_of_several_nodes_where_srun_has_started_no_ranks(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert TWO.missing() == (
+    assert limits.missing(TWO) == (
         "needs 2 nodes, and 1 task(s) of srun on each:"
         " run with --workflow-profile workflow/profiles/slurm, on a cluster that has them"
     )
     for name, value in variables(1).items():
         monkeypatch.setenv(name, value)
-    assert slurm.place() == slurm.Place(nodes=2, ranks=2, rank=1, local_rank=0, node="n2")
-    assert TWO.missing() is None
+    assert place.place() == place.Place(nodes=2, ranks=2, rank=1, local_rank=0, node="n2")
+    assert limits.missing(TWO) is None
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
-    assert "needs 2 nodes" in str(TWO.missing())
+    assert "needs 2 nodes" in str(limits.missing(TWO))

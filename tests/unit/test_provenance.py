@@ -16,9 +16,10 @@ import pytest
 from breakeven import files
 from breakeven.environment import CONFIG_SHA256
 from breakeven.grid import cells
-from breakeven.hardware import Gpu
 from breakeven.machine import provenance
-from breakeven.machine.provenance import ForeignLoad, hardware_fingerprint
+from breakeven.machine.limits import Gpu
+from breakeven.machine.load import ForeignLoad
+from breakeven.machine.provenance import hardware_fingerprint
 from breakeven.protocol import is_contended
 from breakeven.rows import Provenance
 from breakeven.units import registry
@@ -215,7 +216,7 @@ def test_turbo(boost: str | None, no_turbo: str | None, turbo: bool, monkeypatch
 def test_contended_is_a_share_or_half_a_core(
     cores: int, percent: float, contended: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(psutil, "cpu_count", lambda *_: cores)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
     assert is_contended(percent) == contended
 
 

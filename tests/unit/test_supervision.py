@@ -19,9 +19,10 @@ import pytest
 from processes import gone
 
 from breakeven.errors import CellFailure, FinalFailure, UserError
-from breakeven.hardware import CGROUP
-from breakeven.jobs.supervision import ATTEMPTS, Attempt, Limits, die_with_parent, supervise
+from breakeven.jobs.supervision import ATTEMPTS, Attempt, Limits, supervise
 from breakeven.machine import memory
+from breakeven.machine.limits import CGROUP
+from breakeven.machine.processes import die_with_parent
 
 FOREVER = Limits(seconds=60)  # longer than any of these takes
 SOON = Limits(seconds=0.2)
@@ -283,9 +284,10 @@ def test_a_process_that_does_not_end_after_its_last_word_is_ended(
 
 BY_HAND = """
 import multiprocessing, os, signal, sys
-from breakeven.hardware import CGROUP
+from breakeven.machine.limits import CGROUP
+from breakeven.machine.processes import die_with_parent
 from breakeven.plugins import REPOSITORY
-from breakeven.jobs.supervision import Limits, die_with_parent, supervise
+from breakeven.jobs.supervision import Limits, supervise
 
 def serve():
     die_with_parent()

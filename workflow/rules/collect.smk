@@ -4,7 +4,7 @@
 rule collect_training:
     input:
         rows=expand(f"{RESULTS}/models/{{key}}", key=[training.key for training in GRID.trainings]),
-        prices=grid.hardware_sources(training.hardware for training in GRID.trainings),
+        prices=registry.hardware_sources(training.hardware for training in GRID.trainings),
     output:
         f"{RESULTS}/training.parquet",
     log:
@@ -18,7 +18,7 @@ rule collect_training:
 rule collect_inference:
     input:
         rows=expand(f"{RESULTS}/cells/{{key}}", key=[cell.key for cell in GRID.cells]),
-        prices=grid.hardware_sources(cell.hardware for cell in GRID.cells),
+        prices=registry.hardware_sources(cell.hardware for cell in GRID.cells),
     output:
         f"{RESULTS}/inference.parquet",
     log:

@@ -8,8 +8,9 @@ from pathlib import Path
 from breakeven.grid import cells as grid
 from breakeven import environment, protocol
 from breakeven.errors import UserError
-from breakeven.jobs import cluster_start as cluster
+from breakeven.jobs import cluster_start as cluster, slurm
 from breakeven.jobs.forkserver import running
+from breakeven.units import registry
 
 try:
     GRID = grid.expand(config, "config")
@@ -28,7 +29,7 @@ TIMED = {training.key for training in GRID.trainings}
 
 def all_cores(hardware):
     """Threads of a timed job, which is alone: here it takes all cores, whatever number it needs; a cluster is asked."""
-    return workflow.cores if workflow.local_exec else grid.threads(hardware)
+    return workflow.cores if workflow.local_exec else slurm.threads(hardware)
 
 
 def on_cluster():

@@ -5,7 +5,7 @@ rule compress:
     input:
         source=lambda w: f"{RESULTS}/{grid.prefix_artifact(grid.training_of(w).key, w.chain)}",
         method=lambda w: grid.step_sources(w.chain),
-        fine_tuning=grid.method_sources("single_device"),
+        fine_tuning=registry.method_sources("single_device"),
     output:
         directory(f"{RESULTS}/artifacts/{MODEL}/{{chain}}"),
     log:
@@ -14,9 +14,9 @@ rule compress:
         BUNDLES.group("compress")
     conda:
         "../envs/breakeven.yaml"
-    threads: lambda w: grid.threads(w.train_hardware)
+    threads: lambda w: slurm.threads(w.train_hardware)
     resources:
-        **GRID.resources(lambda w: w.train_hardware),
+        **slurm.resources(GRID, lambda w: w.train_hardware),
         runtime=BUNDLES.runtime("compress"),
         turn=1,
         timeout_min=TIMEOUT_MIN,

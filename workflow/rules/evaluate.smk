@@ -14,7 +14,7 @@ rule evaluate:
     conda:
         "../envs/breakeven.yaml"
     resources:
-        **GRID.resources(lambda w: GRID.evaluated_on(w.accelerator)),
+        **slurm.resources(GRID, lambda w: slurm.evaluated_on(GRID, w.accelerator)),
         runtime=BUNDLES.runtime("evaluate"),
         turn=1,
         timeout_min=TIMEOUT_MIN,

@@ -15,13 +15,13 @@ rule measure:
         "../envs/breakeven.yaml"
     threads: lambda w: all_cores(w.hardware)
     resources:
-        **GRID.resources(lambda w: w.hardware, alone=lambda w: True, models=2),
+        **slurm.resources(GRID, lambda w: w.hardware, alone=lambda w: True, models=2),
         runtime=BUNDLES.runtime("measure"),
         turn=1,
         timeout_min=TIMEOUT_MIN,
     params:
         versions=protocol.VERSIONS,
-        hardware=lambda w: grid.execution(w.hardware),
+        hardware=lambda w: slurm.execution(w.hardware),
         timing=GRID.timing,
     shell:
         "python -m breakeven measure --task {wildcards.task:q} --training {wildcards.training:q}@{wildcards.train_hardware:q}"

@@ -3,7 +3,7 @@
 
 rule data:
     input:
-        source=lambda w: grid.task_sources(w.task),
+        source=lambda w: registry.task_sources(w.task),
     output:
         f"{RESULTS}/data/{{task}}.json",
     log:
@@ -17,8 +17,8 @@ rule data:
 rule train:
     input:
         data=f"{RESULTS}/data/{{task}}.json",
-        task=lambda w: grid.task_sources(w.task),
-        method=lambda w: grid.method_sources(w.training),
+        task=lambda w: registry.task_sources(w.task),
+        method=lambda w: registry.method_sources(w.training),
     output:
         directory(f"{RESULTS}/models/{MODEL}"),
     log:
@@ -30,9 +30,10 @@ rule train:
     conda:
         "../envs/breakeven.yaml"
     # A cell of the training board owns the machine; a model that only chains start from trains beside others.
-    threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else grid.threads)(w.train_hardware)
+    threads: lambda w: (all_cores if grid.training_of(w).key in TIMED else slurm.threads)(w.train_hardware)
     resources:
-        **GRID.resources(
+        **slurm.resources(
+            GRID,
             lambda w: w.train_hardware,
             alone=lambda w: grid.training_of(w).key in TIMED,
             spread=on_cluster,
@@ -42,9 +43,9 @@ rule train:
         timeout_min=TIMEOUT_MIN,
     params:
         versions=protocol.VERSIONS,
-        hardware=lambda w: grid.execution(w.train_hardware),
+        hardware=lambda w: slurm.execution(w.train_hardware),
         timed=lambda w: "--timed" if grid.training_of(w).key in TIMED else "",
-        launcher=lambda w, resources: grid.launcher(w.train_hardware, resources),
+        launcher=lambda w, resources: slurm.launcher(w.train_hardware, resources),
     shell:
         "{params.launcher}python -m breakeven train --task {wildcards.task:q} --method {wildcards.training:q}"
         " --hardware {wildcards.train_hardware:q} --seed {wildcards.seed} --data {input.data:q}"

@@ -43,12 +43,12 @@ def train(
     timeout_min: Timeout = None,
 ) -> None:
     """Train the model of a task."""
-    from breakeven.jobs import slurm
+    from breakeven.machine.place import place, spread
     from breakeven.stages.train import stage as training_cell
     from breakeven.units import registry
 
     stage: Callable[..., None] = partial(training_cell.train, task, method, hardware, seed, data, timed, output)
-    if registry.hardware(hardware).spread and slurm.place().rank > 0:
+    if spread(registry.hardware(hardware)) and place().rank > 0:
         stage = partial(training_cell.assist, task, method, hardware, seed)
     _supervised(stage, hardware, timeout_min)
 
@@ -125,13 +125,14 @@ def collect(
 def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
     """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
     from breakeven.jobs import forkserver as server
-    from breakeven.jobs import slurm, supervision
+    from breakeven.jobs import supervision
+    from breakeven.machine.place import place, spread
     from breakeven.units import registry
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
     server.preload()  # in a run it is there; by hand, it would count against the memory
-    here = slurm.place() if profile and profile.spread else None
+    here = place() if profile and spread(profile) else None
     later = LATER_MIN if here and here.rank else 0
     limits = supervision.Limits(
         seconds=None if timeout_min is None else 60 * (timeout_min + later),

@@ -28,8 +28,8 @@ from torch import Tensor
 
 from breakeven.errors import CellFailure, death, failure_of
 from breakeven.hardware import HardwareProfile
-from breakeven.jobs.supervision import GRACE_S, die_with_parent
 from breakeven.machine import memory
+from breakeven.machine.processes import GRACE_S, die_with_parent
 
 TIMEOUT_S = 300.0  # for a message of another rank: a rank that takes longer hangs
 ROOM_BYTES = 256 * 2**20  # shared memory of a channel; pages that are never written to take no memory

@@ -25,6 +25,7 @@ from breakeven.errors import CellFailure, death, failure_of
 from breakeven.files import read_json, write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.machine import memory
+from breakeven.machine.place import spread
 
 STARTED: Final = "popen"  # Lightning's start method that starts no process where SLURM has started them all
 StartMethod = Literal["popen", "fork", "spawn"]
@@ -83,7 +84,7 @@ def common(hardware: HardwareProfile) -> dict[str, Any]:
     start_method: StartMethod = "fork" if hardware.accelerator == "cpu" else "spawn"
     # SLURM's variables are in the environment of a job on one node too, but its ranks are not SLURM's tasks.
     environment: ClusterEnvironment = LightningEnvironment()
-    if hardware.spread:
+    if spread(hardware):
         start_method, environment = STARTED, SLURMEnvironment(auto_requeue=False)
     own = {"start_method": start_method, "cluster_environment": environment}
     return {"process_group_backend": backend(hardware), "timeout": TIMEOUT, **own}

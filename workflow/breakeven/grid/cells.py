@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from breakeven import protocol, results
 from breakeven.errors import UserError
 from breakeven.grid import chain as chains
 from breakeven.grid.chain import Chain
-from breakeven.jobs import slurm
 from breakeven.method import TrainingMethod
 from breakeven.units import registry, schema
 
@@ -55,42 +54,6 @@ class Grid:
     cells: list[Cell]
     timing: str  # brief, quick or full
     config_sha256: str  # of what is to be measured, wherever the results go and however a cluster is asked
-
-    def resources(
-        self,
-        profile: Callable[[Any], str],
-        alone: Callable[[Any], bool] | None = None,
-        models: int = 1,
-        spread: Callable[[], bool] | None = None,
-    ) -> dict[str, Callable[[Any], slurm.Asked]]:
-        """What a rule asks a cluster for: resources, each a function of a job's wildcards, as Snakemake takes them.
-
-        What no profile of the grid asks for is not among them, so that a default of the run's own holds.
-
-        Args:
-            profile: names the hardware profile of a job.
-            alone: whether a job must have its nodes to itself, since it is timed; None: no job of the rule.
-            models: how many processes may fill the memory of the profile at once.
-            spread: whether this run has jobs on all nodes of a profile; None: no job of the rule needs more than one.
-        """
-
-        def asked(name: str) -> Callable[[Any], slurm.Asked]:
-            def of(wildcards: Any) -> slurm.Asked:
-                timed = alone is not None and alone(wildcards)
-                everywhere = spread is not None and spread()
-                return slurm.asked(registry.hardware(profile(wildcards)), timed, models, everywhere)[name]
-
-            return of
-
-        trained = {training.hardware for training in [*self.trainings, *(cell.training for cell in self.cells)]}
-        profiles = trained | {cell.hardware for cell in self.cells}
-        needs = (alone is not None, models, spread is not None)
-        every = [slurm.asked(registry.hardware(name), *needs) for name in profiles]
-        return {name: asked(name) for name in dict.fromkeys(n for each in every for n in each if each[n] is not None)}
-
-    def evaluated_on(self, accelerator: str) -> str:
-        """The hardware profile whose nodes evaluate on that kind of accelerator."""
-        return next(cell.hardware for cell in self.cells if registry.hardware(cell.hardware).accelerator == accelerator)
 
 
 def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
@@ -134,41 +97,14 @@ def read_config(path: Path) -> dict[str, Any]:
     return schema.read_yaml(path, schema="config")
 
 
-def task_sources(task: str) -> list[str]:
-    """The files that make up a task: an input of its jobs."""
-    return registry.find("tasks", task.partition("-")[0]).sources
-
-
-def method_sources(text: str) -> list[str]:
-    """The files that make up a method: an input of its jobs."""
-    return registry.find("methods", text.partition("-")[0]).sources
-
-
 def step_sources(chain: str) -> list[str]:
     """The files of a chain's last step; those of the steps before are inputs of the jobs that ran them."""
-    return method_sources(last_step(chain))
+    return registry.method_sources(last_step(chain))
 
 
 def runtime_sources(chain: str) -> list[str]:
     """The files of the runtime that serves a chain."""
-    return method_sources(chains.parse(chain).runtime)
-
-
-def execution(name: str) -> str:
-    """What of a hardware profile matters to its jobs: all but its price, which the boards take as it is now."""
-    p = registry.hardware(name)
-    link = f" {p.network_mbit:g} Mbit/s" if p.network_mbit else ""
-    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}{link}"
-
-
-def launcher(hardware: str, resources: Any) -> str:
-    """What a training's line begins with, where its job has been given several nodes."""
-    return slurm.launcher(registry.hardware(hardware)) if resources.get("mpi") else ""
-
-
-def hardware_sources(names: Iterable[str]) -> list[str]:
-    """The files of hardware profiles."""
-    return sorted({source for name in names for source in registry.find("hardware", name).sources})
+    return registry.method_sources(chains.parse(chain).runtime)
 
 
 def last_step(chain: str) -> str:
@@ -197,23 +133,13 @@ def _artifact(key: str, chain: Chain) -> str:
 
 def measured_from(folder: str, wildcards: Any) -> dict[str, str]:
     """The folders that a cell is measured from: artifact and evaluation, of its own and of its reference."""
-    key, kind = training_of(wildcards).key, accelerator(wildcards.hardware)
+    key, kind = training_of(wildcards).key, registry.accelerator(wildcards.hardware)
     return {
         "artifact": f"{folder}/{artifact(key, wildcards.chain)}",
         "reference": f"{folder}/{artifact(key, protocol.REFERENCE)}",
         "evaluation": f"{folder}/{results.evaluation(key, wildcards.chain, kind)}",
         "reference_evaluation": f"{folder}/{results.evaluation(key, protocol.REFERENCE, kind)}",
     }
-
-
-def accelerator(hardware: str) -> str:
-    """cpu or cuda: quality is evaluated once on each."""
-    return registry.hardware(hardware).accelerator
-
-
-def threads(hardware: str) -> int:
-    """Cores that a job on this profile keeps busy."""
-    return registry.hardware(hardware).cores
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,15 +13,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from breakeven.files import read_json
-from breakeven.jobs.slurm import MARGIN_MIN
+from breakeven.grid.cells import Grid
+from breakeven.jobs import slurm
 from breakeven.results import FOLDERS, job_records, training
 from breakeven.units import registry
-
-if TYPE_CHECKING:
-    from breakeven.grid.cells import Grid
 
 PLACES = {"evaluate": "accelerator", "measure": "hardware"}  # the wildcard that says where; else train_hardware
 # Seconds of a job whose like has never run. A training or a compression may take hours: it gets a job of its own.
@@ -68,7 +66,7 @@ class Bundles:
         def of(wildcards: Any) -> int:
             size = self.sizes.get(self.members.get(_identity(rule, wildcards)), 1)
             extra = self.minutes if size > 1 else 0
-            return math.ceil((self.timeout_min + MARGIN_MIN + extra) / size)
+            return math.ceil((self.timeout_min + slurm.MARGIN_MIN + extra) / size)
 
         return of
 
@@ -102,7 +100,7 @@ class Bundles:
         """What jobs of a bundle have in common: what they ask the cluster for, and that none waits for another."""
         place = getattr(wildcards, PLACES.get(rule, "train_hardware"))
         if rule == "evaluate":
-            return rule, self.grid.evaluated_on(place)
+            return rule, slurm.evaluated_on(self.grid, place)
         if rule == "compress":
             return rule, place, str(wildcards.chain.count("+"))
         if rule == "train":

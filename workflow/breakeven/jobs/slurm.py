@@ -1,69 +1,92 @@
-"""What jobs ask a SLURM cluster for, by their hardware profile and its `slurm:`; where a process is in its job."""
+"""Requests of jobs to a SLURM cluster, by their hardware profiles; the command that starts a job on several nodes."""
 
 from __future__ import annotations
 
-import os
-import socket
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import Any
 
-if TYPE_CHECKING:
-    from breakeven.hardware import HardwareProfile
+from breakeven.grid.cells import Grid
+from breakeven.hardware import HardwareProfile
+from breakeven.units import registry
 
 Asked = int | str | None  # None: nothing is asked for
 MARGIN_MIN = 15  # minutes that a cluster gives a job beyond its own limit: to start, to try again, to record its end
 OVERHEAD_MB = 2500  # of a job beside its work: Snakemake, which starts it, and the imports of its processes
 
 
-@dataclass(frozen=True, kw_only=True)
-class Slurm:
-    """What a cluster is asked for beside what the profile says: `slurm:` in its file."""
+def resources(
+    grid: Grid,
+    profile: Callable[[Any], str],
+    alone: Callable[[Any], bool] | None = None,
+    models: int = 1,
+    spread: Callable[[], bool] | None = None,
+) -> dict[str, Callable[[Any], Asked]]:
+    """Resources of a rule, each a function of a job's wildcards, as Snakemake takes them.
 
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None  # features of the nodes
-    gres: str | None = None  # generic resources; None: as many GPUs as the profile has devices
-    memory_gib: float | None = None  # per node and job; None: what follows from the profile's own
+    A resource that no profile of the grid asks for is left out, so that the run's own `default-resources` holds.
+
+    Args:
+        profile: names the hardware profile of a job.
+        alone: says that a job must have its nodes to itself, since it is timed; None: no job of the rule.
+        models: number of processes that may fill the memory of the profile at once.
+        spread: says that jobs of this run get all nodes of their profile; None: no job of the rule needs more than one.
+    """
+
+    def resource(name: str) -> Callable[[Any], Asked]:
+        def of(wildcards: Any) -> Asked:
+            timed = alone is not None and alone(wildcards)
+            everywhere = spread is not None and spread()
+            return asked(registry.hardware(profile(wildcards)), timed, models, everywhere)[name]
+
+        return of
+
+    trained = {training.hardware for training in [*grid.trainings, *(cell.training for cell in grid.cells)]}
+    profiles = trained | {cell.hardware for cell in grid.cells}
+    every = [asked(registry.hardware(name), alone is not None, models, spread is not None) for name in profiles]
+    return {name: resource(name) for name in dict.fromkeys(n for each in every for n in each if each[n] is not None)}
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where this process is among those that one `srun` has started."""
-
-    nodes: int
-    ranks: int
-    rank: int
-    local_rank: int  # among those of its node
-    node: str
+def evaluated_on(grid: Grid, accelerator: str) -> str:
+    """The hardware profile whose nodes evaluate on that kind of accelerator."""
+    return next(cell.hardware for cell in grid.cells if registry.accelerator(cell.hardware) == accelerator)
 
 
-def place() -> Place:
-    """As `srun` tells its tasks; a process that it did not start is alone."""
-    counts = [("STEP_NUM_NODES", 1), ("STEP_NUM_TASKS", 1), ("PROCID", 0), ("LOCALID", 0)]
-    nodes, ranks, rank, local_rank = (int(os.environ.get(f"SLURM_{name}", default)) for name, default in counts)
-    return Place(nodes, ranks, rank, local_rank, os.environ.get("SLURMD_NODENAME", socket.gethostname()))
+def threads(hardware: str) -> int:
+    """Cores that a job on this profile keeps busy."""
+    return registry.hardware(hardware).cores
 
 
-def launcher(hardware: HardwareProfile) -> str:
-    """What starts a job on all nodes of a profile: a task for each of its processes.
+def execution(hardware: str) -> str:
+    """The facts of a hardware profile that change a job's result: all but the price, which boards read anew."""
+    p = registry.hardware(hardware)
+    link = f" {p.network_mbit:g} Mbit/s" if p.network_mbit else ""
+    return f"{p.nodes}x{p.devices}x{p.threads} {p.accelerator} {p.memory_gib:g} GiB {p.device_pattern}{link}"
+
+
+def launcher(hardware: str, given: Any) -> str:
+    """The start of a training's command line: `srun`, with one task per process, where the job got several nodes.
 
     A rank that has finished may wait for none (`--wait=0`); one that fails takes the others along.
+
+    Args:
+        given: the resources that Snakemake has given the job.
     """
-    ranks = hardware.nodes * hardware.devices
-    size = f"--nodes={hardware.nodes} --ntasks={ranks} --ntasks-per-node={hardware.devices}"
-    return f"srun {size} --cpus-per-task={hardware.threads} --kill-on-bad-exit=1 --wait=0 --label "
+    if not given.get("mpi"):
+        return ""
+    p = registry.hardware(hardware)
+    size = f"--nodes={p.nodes} --ntasks={p.nodes * p.devices} --ntasks-per-node={p.devices}"
+    return f"srun {size} --cpus-per-task={p.threads} --kill-on-bad-exit=1 --wait=0 --label "
 
 
 @cache  # a plan asks for each resource of each job
 def asked(hardware: HardwareProfile, alone: bool, models: int, spread: bool) -> dict[str, Asked]:
-    """Names and values as the executor plugin `slurm` reads them.
+    """Names and values of resources, as the executor plug-in `slurm` reads them.
 
     Args:
-        alone: whether the job must have its nodes to itself.
-        models: how many processes may fill the memory of the profile at once.
-        spread: whether the job runs on all nodes of the profile; else on one of them.
+        alone: the job must have its nodes to itself.
+        models: number of processes that may fill the memory of the profile at once.
+        spread: the job runs on all nodes of the profile; else on one of them.
     """
     slurm, work_gib = hardware.slurm, hardware.memory_gib * max(hardware.devices, models)
     gpus = f"gpu:{hardware.devices}" if hardware.accelerator == "cuda" else None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
-import signal
 import sys
 import time
 import traceback
@@ -19,11 +17,10 @@ import psutil
 
 from breakeven.errors import CellFailure, FinalFailure, UserError, death, failure_of
 from breakeven.machine import memory
+from breakeven.machine.processes import GRACE_S, adopt_orphans, die_with_parent
 
 ATTEMPTS = 3  # at a stage that the infrastructure fails; every other failure is final
 PAUSE_S = 5.0  # before another attempt
-GRACE_S = 5.0  # for a process to end once it has said its last word
-PDEATHSIG, CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 
 @dataclass(frozen=True)
@@ -77,19 +74,11 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
     stage(Attempt(number, failure))
 
 
-def die_with_parent() -> None:
-    """Have the kernel kill this process, forked by `multiprocessing`, when the one that forked it ends."""
-    _prctl(PDEATHSIG, signal.SIGKILL)
-    parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it had ended before
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> CellFailure | None:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     oom_kills, others = memory.oom_kills(), set(psutil.Process().children())
-    _prctl(CHILD_SUBREAPER, 1)  # processes that the stage leaves behind become children of this one
+    adopt_orphans()  # of the stage
     process = context.Process(target=_run, args=(theirs, stage, attempt, limits))
     process.start()
     theirs.close()
@@ -163,7 +152,3 @@ def _run(pipe: Connection, stage: Callable[[Attempt], None], attempt: Attempt, l
     sys.stdout.flush()
     sys.stderr.flush()
     pipe.send(ended)
-
-
-def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What a row was made on and with, read on the machine that does the work."""
+"""Provenance of a row: the hardware and the software it was made with, read on the machine that does the work."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import json
 import os
 import platform
 import subprocess
-import time
-from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -20,7 +17,8 @@ import psutil
 
 from breakeven import environment
 from breakeven.files import digest
-from breakeven.hardware import HardwareProfile, cgroup_cores, cgroup_memory_bytes, cpu_model, gpus_found
+from breakeven.hardware import HardwareProfile
+from breakeven.machine.limits import cgroup_cores, cgroup_memory_bytes, cpu_model, gpus_found
 from breakeven.plugins import REPOSITORY
 
 CPU = Path("/sys/devices/system/cpu")
@@ -36,17 +34,12 @@ def now() -> str:
 
 
 def provenance(hardware: HardwareProfile) -> dict[str, Any]:
-    """The fields of `record.Provenance` that hold for a whole job, but its times and loads."""
+    """The fields of `rows.Provenance` that hold for a whole job, without its times and loads."""
     return {**_machine(), **_software(), **(_gpu() if hardware.accelerator == "cuda" else {})}
 
 
-def load_average() -> float:
-    """Processes running or waiting to, over the last minute."""
-    return os.getloadavg()[0]
-
-
 def hardware_fingerprint(hardware: HardwareProfile) -> str:
-    """A stable hash of what matters to speed: rows of different ones are never compared."""
+    """A stable hash of the facts that matter to speed. Rows of different hashes are never compared."""
     facts = {**_machine(), **(_gpu() if hardware.accelerator == "cuda" else {})}
     matters = ("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo", "gpu_model", "gpu_driver")
     profile: list[Any] = [hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads]
@@ -60,44 +53,6 @@ def package_version(name: str) -> str | None:
         return version(name)
     except PackageNotFoundError:
         return None
-
-
-class ForeignLoad:
-    """Share of the machine that other processes used during a block, in percent of all its cores.
-
-    Ours are this process, the children it has waited for, and the running ones in `pids` with those they have started.
-    """
-
-    def __init__(self, pids: Sequence[int] = ()) -> None:
-        named = [psutil.Process(pid) for pid in pids]
-        self.processes = [psutil.Process(), *named, *(child for p in named for child in p.children(recursive=True))]
-        self.percent = 0.0
-
-    def __enter__(self) -> ForeignLoad:
-        self.started, self.busy, self.own = time.perf_counter(), _busy_s(), self._own_s()
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self.percent = self.so_far()
-
-    def so_far(self) -> float:
-        """The share since the block began."""
-        self.elapsed_s = time.perf_counter() - self.started
-        foreign = (_busy_s() - self.busy) - (self._own_s() - self.own)
-        return max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
-
-    def _own_s(self) -> float:
-        total = 0.0
-        for process in self.processes:
-            with suppress(psutil.NoSuchProcess):  # it has ended: its parent, which has waited for it, counts it
-                total += sum(process.cpu_times()[:4])
-        return total
-
-
-def _busy_s() -> float:
-    times = psutil.cpu_times()
-    return times.user + times.nice + times.system + times.irq + times.softirq + times.steal
 
 
 @cache

@@ -15,7 +15,7 @@ from breakeven.errors import CellFailure, FinalFailure, Status, UserError, failu
 from breakeven.files import write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.jobs.supervision import Attempt
-from breakeven.machine import provenance
+from breakeven.machine import load, provenance
 from breakeven.results import JOB
 from breakeven.rows import Row
 from breakeven.task import Task
@@ -29,7 +29,7 @@ class Job:
     def __init__(self, stage: str, hardware: HardwareProfile, timed: bool) -> None:
         self.stage, self.timed, self.work_s = stage, timed, 0.0
         self.cores = hardware.cores
-        self.started_at, self.load_before = provenance.now(), provenance.load_average()
+        self.started_at, self.load_before = provenance.now(), load.load_average()
 
     def write(self, folder: Path) -> None:
         """Leave the record in the job's folder."""
@@ -40,7 +40,7 @@ class Job:
         return {
             **provenance.provenance(hardware),
             "load_before": self.load_before,
-            "load_after": provenance.load_average(),
+            "load_after": load.load_average(),
             "started_at": self.started_at,
             "finished_at": provenance.now(),
         }

@@ -194,8 +194,8 @@ def _strict(kind: str) -> Any:
 
 def _yaml(path: Path) -> str:
     """A grid or a hardware profile: told by its keys, where it has none of either's by its folder."""
-    from breakeven import hardware
     from breakeven.grid import cells
+    from breakeven.units import registry
 
     content = schema.load_yaml(path)
     names, folder = set(content) if isinstance(content, dict) else set(), path.absolute().parent.name
@@ -203,7 +203,7 @@ def _yaml(path: Path) -> str:
     if not names & schema.keys(kind) and folder != kind:
         raise UserError(f"{path}: neither a grid nor a hardware profile: workflow/config and hardware/ have examples")
     if kind == "hardware":
-        p = hardware.read_profile(path)
+        p = registry.read_profile(path)
         return f"hardware profile: {p.accelerator}, {counted(p.devices, 'device')}, {counted(p.threads, 'thread')} each"
     found = cells.expand(cells.read_config(path), str(path))
     return f"grid: {counted(len(found.trainings), 'training cell')}, {counted(len(found.cells), 'inference cell')}"

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from breakeven.errors import Status, UserError, did_you_mean
 from breakeven.grid import cells
+from breakeven.machine import limits
 from breakeven.plugins import REPOSITORY
 from breakeven.protocol import PROTOCOL_VERSION
 from breakeven.results import BOARD_FILES
@@ -119,7 +120,7 @@ def configurations(rows: list[InferenceRow]) -> Iterator[dict[str, Any]]:
 def _require_same_task(config: dict[str, Any], rows: list[InferenceRow]) -> None:
     """Raise where this version of Breakeven would measure something else under the same name."""
     name, hardware = config["tasks"][0], config["hardware"][0]
-    if reason := registry.hardware(hardware).missing():
+    if reason := limits.missing(registry.hardware(hardware)):
         raise UserError(f"hardware {hardware}: {reason}: verify its rows on a machine that has it")
     here = registry.task(name).version
     for row in rows:

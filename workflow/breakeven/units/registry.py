@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib import import_module
@@ -22,9 +22,10 @@ from typing import Any, TypeVar, cast
 from breakeven import plugins
 from breakeven.errors import UserError, did_you_mean
 from breakeven.files import with_shared
-from breakeven.hardware import HardwareProfile, read_profile
+from breakeven.hardware import HardwareProfile, Slurm
 from breakeven.method import Method
 from breakeven.task import Task
+from breakeven.units.schema import read_yaml
 
 CONTRACTS = {"tasks": Task, "methods": Method}
 VALUE = re.compile(r"[A-Za-z0-9_.-]+")  # what a string parameter may hold: it becomes part of a path
@@ -107,6 +108,38 @@ def method(text: str) -> Method:
 def hardware(name: str) -> HardwareProfile:
     """The hardware profile of that name."""
     return read_profile(find("hardware", name).path)
+
+
+def read_profile(path: Path) -> HardwareProfile:
+    """The profile in a YAML file.
+
+    Raises:
+        UserError: the file is not YAML, or breaks `schemas/hardware.schema.yaml`.
+    """
+    content = read_yaml(path, schema="hardware")
+    network_mbit = content.pop("network", {}).get("rate_mbit")
+    slurm = Slurm(**content.pop("slurm", {}))
+    return HardwareProfile(name=path.stem, network_mbit=network_mbit, slurm=slurm, **content)
+
+
+def accelerator(hardware_name: str) -> str:
+    """The kind of accelerator of a hardware profile, cpu or cuda: quality is evaluated once on each."""
+    return hardware(hardware_name).accelerator
+
+
+def task_sources(text: str) -> list[str]:
+    """The files that make up a task: an input of its jobs."""
+    return find("tasks", text.partition("-")[0]).sources
+
+
+def method_sources(text: str) -> list[str]:
+    """The files that make up a method: an input of its jobs."""
+    return find("methods", text.partition("-")[0]).sources
+
+
+def hardware_sources(names: Iterable[str]) -> list[str]:
+    """The files of hardware profiles."""
+    return sorted({source for name in names for source in find("hardware", name).sources})
 
 
 def identify(kind: str, text: str) -> str:

@@ -10,7 +10,7 @@ import torch
 
 from breakeven.components.lengths import examples
 from breakeven.hardware import HardwareProfile
-from breakeven.machine.provenance import ForeignLoad
+from breakeven.machine.load import ForeignLoad
 from breakeven.method import CompressionContext, CompressionMethod, Method, Runtime
 from breakeven.stages import artifact as artifacts
 from breakeven.stages.artifact import Artifact

@@ -11,6 +11,7 @@ from breakeven.files import folder_aside, write_json
 from breakeven.grid import chain as chains
 from breakeven.hardware import evaluation_profile
 from breakeven.jobs.supervision import Attempt
+from breakeven.machine import limits
 from breakeven.results import EVALUATION, OUTPUTS
 from breakeven.stages import artifact as artifacts
 from breakeven.stages.evaluate.quality import Evaluation, evaluate_file
@@ -32,7 +33,7 @@ def evaluate(
     with folder_aside(output) as folder:
         with recorded(failed):
             attempt.begin()
-            require(hardware.missing(), "no_hardware")
+            require(limits.missing(hardware), "no_hardware")
             # Nothing is timed here. A runtime that needs several devices may share the cores of one.
             hardware = replace(hardware, devices=chain.served_by.least_devices)
             require(chain.unsupported(task, hardware), "unsupported")

@@ -14,7 +14,7 @@ from breakeven.errors import CellFailure, death
 from breakeven.hardware import HardwareProfile
 from breakeven.machine import memory
 from breakeven.machine.energy import Meter
-from breakeven.machine.provenance import ForeignLoad
+from breakeven.machine.load import ForeignLoad
 from breakeven.protocol import SCENARIOS, UNTIMED_CALLS, Mode
 from breakeven.stages.measure.served_model import Memory, Model, Served, serve
 from breakeven.task import Task

@@ -18,8 +18,8 @@ from breakeven.components import lengths
 from breakeven.errors import CellFailure, failure_of
 from breakeven.files import file_sha256
 from breakeven.hardware import HardwareProfile
-from breakeven.jobs.supervision import die_with_parent
 from breakeven.machine import memory
+from breakeven.machine.processes import die_with_parent
 from breakeven.method import Runtime
 from breakeven.protocol import (
     BURST_CALLS,

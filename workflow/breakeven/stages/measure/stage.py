@@ -11,6 +11,7 @@ from breakeven.components import lengths
 from breakeven.errors import CellFailure, FinalFailure, Status
 from breakeven.files import folder_aside, read_json, write_json
 from breakeven.jobs.supervision import Attempt
+from breakeven.machine import limits
 from breakeven.results import EVALUATION, LATENCIES, OUTPUTS, ROWS
 from breakeven.rows import InferenceRow
 from breakeven.stages import artifact as artifacts
@@ -47,7 +48,7 @@ def measure(spec: CellSpec, inputs: Inputs, output: Path, attempt: Attempt = FIR
     with folder_aside(output) as folder:
         with recorded(failed):
             attempt.begin()
-            require(hardware.missing(), "no_hardware")
+            require(limits.missing(hardware), "no_hardware")
             require(spec.chain.unsupported(task, hardware), "unsupported")
             cell, reference = _served(spec, inputs, rows.values())
             timing = lockstep.measure(cell, reference, task, hardware, protocol.MODES[spec.mode], spec.seed)

@@ -19,7 +19,7 @@ from breakeven.files import write_json
 from breakeven.hardware import HardwareProfile
 from breakeven.machine import link, memory
 from breakeven.machine.energy import Meter
-from breakeven.machine.provenance import ForeignLoad
+from breakeven.machine.load import ForeignLoad
 from breakeven.stages.train.checkpoint import Checkpoint, random_state, set_random_state
 
 REPORT, WEIGHTS = "fit.json", "weights.pt"  # what rank 0 leaves

@@ -19,8 +19,8 @@ from breakeven.components import training_ranks
 from breakeven.errors import CellFailure
 from breakeven.files import read_json
 from breakeven.hardware import HardwareProfile
-from breakeven.jobs.slurm import place
 from breakeven.machine import link, memory
+from breakeven.machine.place import place, spread
 from breakeven.method import Teaching, TrainingMethod
 from breakeven.protocol import VALIDATIONS
 from breakeven.stages.train.checkpoint import Checkpoint
@@ -168,11 +168,11 @@ def fit(
         with training_ranks.watched(trainer, folder):
             left = checkpoint.find() if checkpoint else None
             trainer.fit(learner, datamodule=data, ckpt_path=left, weights_only=True)
-        assists = hardware.spread and place().rank > 0  # rank 0 alone has the report and the weights, on its node
+        assists = spread(hardware) and place().rank > 0  # rank 0 alone has the report and the weights, on its node
         result = clock.fit if assists else Fit(**read_json(folder / REPORT))
         result.resident_bytes = resident
         if (weights := folder / WEIGHTS).exists():
-            if hardware.spread and method.splits_model:  # this process has kept only its part of the model
+            if spread(hardware) and method.splits_model:  # this process has kept only its part of the model
                 model = task.model()
             model.load_state_dict(torch.load(weights, weights_only=True))
     if not assists:

@@ -22,9 +22,9 @@ from breakeven import protocol
 from breakeven.components import training_ranks
 from breakeven.errors import CellFailure, FinalFailure, UserError, failure_of
 from breakeven.hardware import HardwareProfile
-from breakeven.jobs.slurm import Place, place
 from breakeven.jobs.supervision import Attempt
-from breakeven.machine import provenance
+from breakeven.machine import limits, provenance
+from breakeven.machine.place import Place, place, spread
 
 LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")  # says gloo
 
@@ -73,7 +73,7 @@ def met(hardware: HardwareProfile, attempt: Attempt) -> Iterator[Peers]:
     Raises:
         CellFailure: what failed first, on whichever rank; `no_hardware`, where a node lacks something or they differ.
     """
-    if not hardware.spread or attempt.failure is not None:
+    if not spread(hardware) or attempt.failure is not None:
         yield Peers()
         return
     here, store = place(), None
@@ -103,7 +103,7 @@ def _store(here: Place) -> TCPStore:
 
 def _agreed(store: TCPStore, here: Place, hardware: HardwareProfile) -> list[Any]:
     """Who and where the other ranks are, once every node is known to be as the profile says."""
-    mine = {"node": here.node, "pid": os.getpid(), "missing": hardware.missing()}
+    mine = {"node": here.node, "pid": os.getpid(), "missing": limits.missing(hardware)}
     mine["fingerprint"] = provenance.hardware_fingerprint(hardware)
     store.set(f"rank {here.rank}", json.dumps(mine))
     said = [json.loads(store.get(f"rank {rank}")) for rank in range(here.ranks)]

@@ -10,11 +10,12 @@ from typing import Any
 from breakeven import files, protocol
 from breakeven.errors import CellFailure, Status
 from breakeven.files import file_sha256, read_json, write_json
-from breakeven.grid import cells
 from breakeven.hardware import evaluation_profile
+from breakeven.jobs import slurm
 from breakeven.jobs.supervision import Attempt
-from breakeven.machine import provenance
+from breakeven.machine import limits, provenance
 from breakeven.machine.energy import Meter
+from breakeven.machine.load import ForeignLoad
 from breakeven.protocol import ESTIMATE
 from breakeven.results import CHECKPOINT, MODEL, ROWS
 from breakeven.rows import TrainingRow
@@ -67,11 +68,11 @@ def train(
         with recorded(lambda failure: _fail(row, model, failure)), multi_node.met(hardware, attempt) as peers:
             attempt.begin()
             require(method.unsupported(task, hardware), "unsupported")
-            require(hardware.missing(), "no_hardware")
+            require(limits.missing(hardware), "no_hardware")
             baseline = trainings.start(seed, hardware)
             module, meter = task.model(), Meter(hardware)
             before = meter.read()
-            with provenance.ForeignLoad(peers.beside) as load:
+            with ForeignLoad(peers.beside) as load:
                 fit, module = trainings.fit(task, module, method, hardware, seed, checkpoint=checkpoint)  # type: ignore[arg-type]
             spent = peers.part(multi_node.Spent(meter.method, meter.used(before), load.percent))
             if timed or spent.energy_method == ESTIMATE:  # a counter would count what runs beside
@@ -110,18 +111,18 @@ def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt
         trainings.start(seed, hardware)
         module, meter = task.model(), Meter(hardware)
         before = meter.read()
-        with provenance.ForeignLoad(peers.beside) as load:
+        with ForeignLoad(peers.beside) as load:
             trainings.fit(task, module, method, hardware, seed)  # type: ignore[arg-type]
         peers.part(multi_node.Spent(meter.method, meter.used(before), load.percent))
 
 
 def _what_is_trained(row: TrainingRow, task: Task, hardware_name: str) -> str:
     """A digest of what decides what a training makes, and how long it takes: none other goes on from its checkpoint."""
-    sources = [*cells.task_sources(row.task), *cells.method_sources(row.training_method)]
+    sources = [*registry.task_sources(row.task), *registry.method_sources(row.training_method)]
     versions = [protocol.VERSIONS, *(provenance.package_version(name) for name in ("torch", "pytorch-lightning"))]
     identity = [row.cell_id, row.hardware_fingerprint, row.dataset_sha256, row.method_params, row.timed_alone]
     content = [file_sha256(Path(source)) for source in sources]
-    return files.digest([identity, cells.execution(hardware_name), asdict(task.recipe), content, versions])
+    return files.digest([identity, slurm.execution(hardware_name), asdict(task.recipe), content, versions])
 
 
 def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:

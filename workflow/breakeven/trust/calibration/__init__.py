@@ -17,6 +17,7 @@ from rich.table import Table
 from breakeven import plugins
 from breakeven.errors import UserError
 from breakeven.jobs import forkserver
+from breakeven.machine import limits
 from breakeven.trust.calibration.bench import Bench, make_models
 from breakeven.trust.calibration.planted import Finding, checks
 from breakeven.units import registry
@@ -31,7 +32,7 @@ def run(hardware_name: str, repetitions: int, console: Console) -> int:
         UserError: this machine cannot give the profile.
     """
     hardware = registry.hardware(hardware_name)
-    if reason := hardware.missing():
+    if reason := limits.missing(hardware):
         raise UserError(f"calibrate --hardware {hardware_name}: {reason}")
     forkserver.preload()  # what is timed is forked from here, as in a run
     found: dict[str, Finding] = {}

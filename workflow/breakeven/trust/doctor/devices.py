@@ -9,8 +9,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from breakeven import protocol
-from breakeven.hardware import evaluation_profile, gpus_found
+from breakeven.hardware import evaluation_profile
 from breakeven.machine import energy
+from breakeven.machine.limits import gpus_found
 from breakeven.trust.doctor.finding import Finding, Level, read
 
 PERSISTENCE = ["nvidia-smi", "--query-gpu=persistence_mode", "--format=csv,noheader"]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import psutil
 
-from breakeven import hardware
 from breakeven.hardware import HardwareProfile
-from breakeven.machine import memory
-from breakeven.machine.provenance import CPU, ForeignLoad
+from breakeven.machine import limits, memory
+from breakeven.machine.load import ForeignLoad
+from breakeven.machine.provenance import CPU
 from breakeven.protocol import is_contended
 from breakeven.trust.doctor.finding import Finding, Level, read
 from breakeven.units import registry
@@ -76,7 +76,7 @@ def cores() -> Finding:
 
 def quota() -> Finding:
     """The limit that a container sets on the time of its cores."""
-    limit, allowed = hardware.cgroup_cores(), len(os.sched_getaffinity(0))
+    limit, allowed = limits.cgroup_cores(), len(os.sched_getaffinity(0))
     if limit is None or limit >= allowed:
         return Finding("quota", Level.OK, "no limit on the time of the cores")
     found = f"the time of {limit:g} cores, spread over {allowed}: the kernel stops what has used its share up in a call"
@@ -98,7 +98,7 @@ def virtual(cpuinfo: Path = CPUINFO) -> Finding:
 
 def free_memory() -> Finding:
     """Memory for the smallest profile of a CPU."""
-    free, limit = psutil.virtual_memory().available / 2**30, hardware.cgroup_memory_bytes()
+    free, limit = psutil.virtual_memory().available / 2**30, limits.cgroup_memory_bytes()
     needed = min((p.memory_gib * p.devices for p in _profiles().values() if p.accelerator == "cpu"), default=0.0)
     found = f"{free:.1f} GiB are free" + ("" if limit is None else f"; a container's limit is {limit / 2**30:.1f} GiB")
     if free < needed:
@@ -161,7 +161,7 @@ def _used() -> dict[object, tuple[str, float]]:
 
 def profiles() -> Finding:
     """Profiles that this machine can give."""
-    missing = {name: profile.missing() for name, profile in _profiles().items()}
+    missing = {name: limits.missing(profile) for name, profile in _profiles().items()}
     given = ", ".join(name for name, reason in missing.items() if reason is None)
     gaps = "".join(f"; {name}: {reason}" for name, reason in missing.items() if reason)
     remedy = "write a profile that this machine can give: hardware/cpu_1.yaml shows every key"
