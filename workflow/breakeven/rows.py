@@ -1,4 +1,4 @@
-"""The rows of the two boards: one dataclass each, from which the Arrow schema, the JSON and the Parquet follow."""
+"""The rows of the two boards: one dataclass each. The Arrow schema, the JSON, the Parquet and docs/rows.md follow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,170 +16,338 @@ from breakeven.errors import Status, UserError
 from breakeven.files import aside
 from breakeven.protocol import PROTOCOL_VERSION, SCHEMA_VERSION
 
+NEVER = "never"
+FAILED = "the cell failed"
+NOT_TOLD = "the machine does not tell"
+NO_GPU = "the profile uses no GPU"
+NO_PRICE = "the profile states no price"
+NO_ENERGY = "nothing counts or estimates the energy"
+ONE_LENGTH = "all inputs have one length"
+ONE_PROCESS = "only one pair of processes was timed"
+FEW_CALLS = "a process made too few calls for this percentile"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a column of a board holds, for its readers."""
+
+    meaning: str  # and how it is computed
+    unit: str = ""
+    null: str = FAILED  # why it may be null, where its type allows null
+
 
 @dataclass(kw_only=True)
 class Provenance:
-    """Read on the machine that does the work."""
+    """The machine and the software that did the work, read by the job itself."""
 
-    cpu_model: str | None = None
-    cores: int | None = None  # of the machine
-    threads_allowed: int | None = None  # cores this process may use
-    ram_bytes: int | None = None
-    cgroup_cpu_limit: float | None = None  # cores
-    cgroup_memory_limit_bytes: int | None = None
-    gpu_model: str | None = None
-    gpu_driver: str | None = None
-    gpu_count: int | None = None
-    kernel: str | None = None
-    governor: str | None = None
-    turbo: bool | None = None
-    virtualised: bool | None = None
-    load_before: float | None = None  # one-minute load average
-    load_after: float | None = None
-    python: str | None = None
-    torch: str | None = None
-    lock_sha256: str | None = None
-    git_commit: str | None = None
-    git_dirty: bool | None = None
-    libraries: str | None = None  # JSON: versions of what may have run in the job
-    config_sha256: str | None = None  # of the grid's config; null where the job was run by hand
-    executor: str | None = None
-    job_id: str | None = None
-    started_at: str | None = None  # ISO 8601, UTC
-    finished_at: str | None = None
+    cpu_model: Annotated[str | None, Column("Model of the processor.", null=NOT_TOLD)] = None
+    cores: Annotated[int | None, Column("Logical cores of the machine.", null=NEVER)] = None
+    threads_allowed: Annotated[int | None, Column("Logical cores that the job was allowed to use.", null=NEVER)] = None
+    ram_bytes: Annotated[int | None, Column("Memory of the machine.", "bytes", NEVER)] = None
+    cgroup_cpu_limit: Annotated[
+        float | None, Column("Processor limit of the job's control groups.", "cores", "there is no limit")
+    ] = None
+    cgroup_memory_limit_bytes: Annotated[
+        int | None, Column("Memory limit of the job's control groups.", "bytes", "there is no limit")
+    ] = None
+    gpu_model: Annotated[str | None, Column("Model of the first GPU.", null=NO_GPU)] = None
+    gpu_driver: Annotated[str | None, Column("Version of the GPU's driver.", null=NO_GPU)] = None
+    gpu_count: Annotated[int | None, Column("GPUs that the job saw.", null=NO_GPU)] = None
+    kernel: Annotated[str | None, Column("Release of the operating system's kernel.", null=NEVER)] = None
+    governor: Annotated[str | None, Column("The kernel's policy for the processor's frequency.", null=NOT_TOLD)] = None
+    turbo: Annotated[bool | None, Column("The processor may exceed its base frequency.", null=NOT_TOLD)] = None
+    virtualised: Annotated[bool | None, Column("The machine is a virtual one.", null=NEVER)] = None
+    load_before: Annotated[
+        float | None, Column("Load average of one minute when the job started.", "runnable processes", NEVER)
+    ] = None
+    load_after: Annotated[
+        float | None, Column("Load average of one minute when the job ended.", "runnable processes", NEVER)
+    ] = None
+    python: Annotated[str | None, Column("Version of Python.", null=NEVER)] = None
+    torch: Annotated[str | None, Column("Version of PyTorch.", null="it is not installed")] = None
+    lock_sha256: Annotated[str | None, Column("Hash of `requirements.lock`.", null="there is no such file")] = None
+    git_commit: Annotated[str | None, Column("Commit of the checkout.", null="it is no git checkout")] = None
+    git_dirty: Annotated[bool | None, Column("The checkout had uncommitted changes.", null="it is no git checkout")] = (
+        None
+    )
+    libraries: Annotated[
+        str | None, Column("JSON: versions of the libraries that may have run in the job.", null=NEVER)
+    ] = None
+    config_sha256: Annotated[
+        str | None, Column("Hash of the grid's config.", null="the job was started by hand, not by the workflow")
+    ] = None
+    executor: Annotated[str | None, Column("`local` or `slurm`.", null=NEVER)] = None
+    job_id: Annotated[str | None, Column("The scheduler's number of the job.", null="no scheduler ran it")] = None
+    started_at: Annotated[str | None, Column("Start of the job.", "ISO 8601, UTC", NEVER)] = None
+    finished_at: Annotated[str | None, Column("End of the job.", "ISO 8601, UTC", NEVER)] = None
 
 
 @dataclass(kw_only=True)
 class Row(Provenance):
-    """What the rows of both boards share: identity, status and quality."""
+    """The columns that both boards share: identity, status, quality, memory and price."""
 
-    schema_version: int = SCHEMA_VERSION
-    protocol_version: int = PROTOCOL_VERSION
-    cell_id: str  # hash of what identifies the cell
-    task: str
-    task_version: int
-    dataset_sha256: str | None = None
-    split: str = "test"  # of the data: what quality is evaluated on and inputs are drawn from
-    training: str  # method@hardware of the training
-    hardware: str
-    hardware_fingerprint: str | None = None
-    accelerator: str  # of the profile: cpu or cuda
-    threads: int  # of the profile, per process
-    seed: int
-    status: Status = Status.OK
-    reason: str | None = None
-    attempt: int = 1  # more where the infrastructure failed
-    metric: str
-    metric_unit: str
-    higher_is_better: bool
-    quality: float | None = None
-    quality_ci_low: float | None = None  # 95 %, over test samples
-    quality_ci_high: float | None = None
-    n_eval: int | None = None  # test samples
-    other_metrics: str | None = None  # JSON: further metrics by name, not ranked
-    parameters: int | None = None
-    peak_memory_bytes: int | None = None
-    memory_above_baseline_bytes: int | None = None  # above the level after imports
-    foreign_load_percent: float | None = None  # of the machine, by others, while timed
-    contended: bool | None = None  # too much of it: shown, not ranked
-    energy_method: str | None = None  # rapl, nvml, tdp_estimate or none
-    watts: float | None = None  # what the estimate takes the profile to draw, from its file
-    usd_per_hour: float | None = None
-    price_source: str | None = None
-    price_date: str | None = None
+    schema_version: Annotated[int, Column("Version of the columns.")] = SCHEMA_VERSION
+    protocol_version: Annotated[int, Column("Version of the protocol that the figures follow.")] = PROTOCOL_VERSION
+    cell_id: Annotated[str, Column("Hash of everything that identifies the cell.")]
+    task: Annotated[str, Column("The task, with the parameters that differ from their defaults.")]
+    task_version: Annotated[int, Column("Version of the task.")]
+    dataset_sha256: Annotated[str | None, Column("Hash of the prepared data.", null=NEVER)] = None
+    split: Annotated[
+        str, Column("The part of the data on which quality is evaluated, and from which inputs are drawn.")
+    ] = "test"
+    training: Annotated[str, Column("How the model was trained: method@hardware.")]
+    hardware: Annotated[str, Column("The hardware profile of the cell.")]
+    hardware_fingerprint: Annotated[
+        str | None, Column("Hash of the machine's and the profile's properties that matter to speed.", null=NEVER)
+    ] = None
+    accelerator: Annotated[str, Column("Kind of the profile's devices: `cpu` or `cuda`.")]
+    threads: Annotated[int, Column("Threads per process, from the profile.")]
+    seed: Annotated[int, Column("Seed of the training and of the drawn inputs.")]
+    status: Annotated[Status, Column("How the cell ended: see section 6 of the protocol.")] = Status.OK
+    reason: Annotated[str | None, Column("Why the cell failed.", null="the cell did not fail")] = None
+    attempt: Annotated[int, Column("Number of the attempt: above 1 where the infrastructure failed before.")] = 1
+    metric: Annotated[str, Column("The task's quality metric.")]
+    metric_unit: Annotated[str, Column("Unit of the quality: `ratio` for values from 0 to 1.")]
+    higher_is_better: Annotated[bool, Column("A higher quality is better; false for error metrics.")]
+    quality: Annotated[float | None, Column("Quality on the whole test set.", "`metric_unit`")] = None
+    quality_ci_low: Annotated[
+        float | None, Column("Lower end of the 95 % interval: bootstrap over test samples.", "`metric_unit`")
+    ] = None
+    quality_ci_high: Annotated[float | None, Column("Upper end of that interval.", "`metric_unit`")] = None
+    n_eval: Annotated[int | None, Column("Test samples that the quality was evaluated on.")] = None
+    other_metrics: Annotated[
+        str | None, Column("JSON: further metrics by name, not ranked.", null="the task reports no others")
+    ] = None
+    parameters: Annotated[int | None, Column("Parameters of the model.")] = None
+    peak_memory_bytes: Annotated[
+        int | None, Column("Highest resident memory, summed over the cell's processes.", "bytes")
+    ] = None
+    memory_above_baseline_bytes: Annotated[
+        int | None,
+        Column(
+            "`peak_memory_bytes` above what the processes held after their imports. Below 0 where they share pages with"
+            " their parent.",
+            "bytes",
+        ),
+    ] = None
+    foreign_load_percent: Annotated[
+        float | None, Column("Share of all cores that other programs used while the cell was timed.", "%")
+    ] = None
+    contended: Annotated[
+        bool | None,
+        Column("The foreign load exceeded the protocol's limit. The row is shown and not ranked."),
+    ] = None
+    energy_method: Annotated[
+        str | None,
+        Column(
+            "How joules were found: `rapl`, `nvml`, `tdp_estimate` or `none`.",
+            null="the cell failed, or other jobs ran beside a training whose energy only a counter could tell",
+        ),
+    ] = None
+    watts: Annotated[
+        float | None, Column("Power that the profile states for estimates.", "W", "the profile states none")
+    ] = None
+    usd_per_hour: Annotated[
+        float | None, Column("Price of the hardware when the board was collected.", "US$/h", NO_PRICE)
+    ] = None
+    price_source: Annotated[str | None, Column("Source of the price.", null=NO_PRICE)] = None
+    price_date: Annotated[str | None, Column("Day on which the price was read.", "ISO 8601", NO_PRICE)] = None
 
 
 @dataclass(kw_only=True)
 class TrainingRow(Row):
     """One cell of the training board."""
 
-    training_method: str
-    method_params: str  # JSON
-    timed_alone: bool  # False: trained beside other jobs, its times enter no ranking
-    epochs: int | None = None
-    global_batch_size: int | None = None
-    steps: int | None = None
-    world_size: int | None = None
-    network_mbit: float | None = None  # of the link between processes, where the profile throttles it
-    communicated_bytes: int | None = None  # sent by all processes on the training clock, where they can be counted
-    rank_memory_above_baseline_bytes: int | None = None  # of the process that held most
-    train_time_s: float | None = None  # evaluation and start-up are off this clock
-    resumed_parts: int | None = None  # that add up to it: 1 where nothing interrupted the training
-    time_to_target_s: float | None = None  # infinite where the target was not reached
-    quality_target: float | None = None
-    samples_per_s: float | None = None
-    train_energy_j: float | None = None  # null where others ran beside it, or unknown
+    training_method: Annotated[str, Column("The training method, with its parameters.")]
+    method_params: Annotated[str, Column("JSON: all parameters of the training method.")]
+    timed_alone: Annotated[bool, Column("No other job ran beside the training. Otherwise its times are not ranked.")]
+    epochs: Annotated[int | None, Column("Passes over the training data, from the task's recipe.", null=NEVER)] = None
+    global_batch_size: Annotated[int | None, Column("Samples per step, over all processes.", null=NEVER)] = None
+    steps: Annotated[int | None, Column("Steps of the optimiser.")] = None
+    world_size: Annotated[int | None, Column("Processes that trained together.")] = None
+    network_mbit: Annotated[
+        float | None,
+        Column("Rate of the link between processes.", "Mbit/s", "the profile does not throttle the link"),
+    ] = None
+    communicated_bytes: Annotated[
+        int | None,
+        Column(
+            "Bytes that all processes sent during `train_time_s`, counted by the network device.",
+            "bytes",
+            "one process trained, or the processes had no network of their own to count on",
+        ),
+    ] = None
+    rank_memory_above_baseline_bytes: Annotated[
+        int | None, Column("`memory_above_baseline_bytes` of the process that held most.", "bytes")
+    ] = None
+    train_time_s: Annotated[float | None, Column("Time of all steps, without validation and start-up.", "s")] = None
+    resumed_parts: Annotated[
+        int | None, Column("Parts from checkpoint to checkpoint that the figures add up: 1 without an interruption.")
+    ] = None
+    time_to_target_s: Annotated[
+        float | None,
+        Column("Training time at the first validation that reached `quality_target`; infinite where none did.", "s"),
+    ] = None
+    quality_target: Annotated[float | None, Column("Quality to reach, from the task.", "`metric_unit`", NEVER)] = None
+    samples_per_s: Annotated[float | None, Column("Training samples over `train_time_s`.", "samples/s")] = None
+    train_energy_j: Annotated[
+        float | None,
+        Column("Energy of the training.", "J", f"{NO_ENERGY}, or other jobs ran beside a training that was counted"),
+    ] = None
 
 
 @dataclass(kw_only=True)
 class InferenceRow(Row):
     """One cell of the inference board in one scenario."""
 
-    method: str  # the chain without its runtime
-    method_params: str  # JSON: a list of steps with all their parameters
-    chain: str
-    runtime: str
-    runtime_version: str | None = None
-    precision: str | None = None
-    scenario: str  # single_stream or offline
-    batch_size: int
-    mode: str  # brief, quick or full
-    length_unit: str | None = None  # of the inputs, where samples differ in length
-    length_p10: float | None = None  # of the samples that inputs are drawn from
-    length_p50: float | None = None
-    length_p90: float | None = None
-    length_max: float | None = None
-    artifact_sha256: str | None = None
-    outputs_sha256: str | None = None  # of the evaluation's outputs that the timed process gave again
-    reference_cell_id: str | None = None
-    reference_quality: float | None = None
-    quality_kept_ci_low: float | None = None  # 95 %, of the share of the reference's quality, paired by test sample
-    quality_kept_ci_high: float | None = None
-    nonzero_parameters: int | None = None
-    flops: int | None = None  # of one sample, as long as any: 2 per multiply-add, as if in float32 and dense
-    nonzero_flops: int | None = None  # without those of weights that are zero
-    disk_bytes: int | None = None  # of the file a user would ship
-    packed_bytes: int | None = None  # of that file packed by zstd, as one would send it
-    train_time_s: float | None = None  # of the model the chain starts from
-    compress_time_s: float | None = None  # over all steps of the chain
-    export_time_s: float | None = None
-    making_foreign_load_percent: float | None = None  # of the machine, by others, while compressing or exporting
-    load_time_s: float | None = None
-    warmup_calls: int | None = None
-    timed_calls: int | None = None
-    timed_s: float | None = None
-    processes: int | None = None  # fresh pairs of processes
-    latency_mean_ms: float | None = None
-    latency_p50_ms: float | None = None  # median over processes of the per-process estimate
-    latency_p90_ms: float | None = None
-    latency_p99_ms: float | None = None
-    latency_cv: float | None = None
-    reference_latency_p50_ms: float | None = None
-    reference_latency_p90_ms: float | None = None
-    reference_latency_p99_ms: float | None = None
-    speedup: float | None = None  # paired, burst by burst: the reference's time over this cell's
-    speedup_ci_low: float | None = None  # 95 %
-    speedup_ci_high: float | None = None
-    speedup_cv: float | None = None  # between processes
-    throughput_samples_per_s: float | None = None
-    cuda_allocated_bytes: int | None = None  # peak
-    cuda_reserved_bytes: int | None = None
-    energy_j_per_sample: float | None = None  # in the windows of the latencies
-    reference_energy_j_per_sample: float | None = None
-    energy_gain: float | None = None  # paired: the reference's energy over this cell's
-    energy_gain_ci_low: float | None = None  # 95 %
-    energy_gain_ci_high: float | None = None
-    unstable: bool | None = None  # the ratio differs between processes
+    method: Annotated[str, Column("The chain without its runtime.")]
+    method_params: Annotated[str, Column("JSON: the chain's steps, each with all its parameters.")]
+    chain: Annotated[str, Column("The steps that made the model, joined by +; `fp32` for the reference.")]
+    runtime: Annotated[str, Column("The runtime that serves the model.")]
+    runtime_version: Annotated[str | None, Column("Version of the runtime's package.", null="it is not installed")] = (
+        None
+    )
+    precision: Annotated[str | None, Column("Number format of the served model.", null=NEVER)] = None
+    scenario: Annotated[str, Column("`single_stream`: one sample per call; `offline`: batches.")]
+    batch_size: Annotated[int, Column("Samples per call.")]
+    mode: Annotated[str, Column("How long the cell was timed: `brief`, `quick` or `full`.")]
+    length_unit: Annotated[str | None, Column("Unit of the inputs' lengths.", null=ONE_LENGTH)] = None
+    length_p10: Annotated[
+        float | None, Column("A tenth of the timed inputs are at most as long.", "`length_unit`", ONE_LENGTH)
+    ] = None
+    length_p50: Annotated[
+        float | None, Column("Half of the timed inputs are at most as long.", "`length_unit`", ONE_LENGTH)
+    ] = None
+    length_p90: Annotated[
+        float | None, Column("Nine tenths of the timed inputs are at most as long.", "`length_unit`", ONE_LENGTH)
+    ] = None
+    length_max: Annotated[float | None, Column("Length of the longest timed input.", "`length_unit`", ONE_LENGTH)] = (
+        None
+    )
+    artifact_sha256: Annotated[str | None, Column("Hash of the file that was evaluated and timed.")] = None
+    outputs_sha256: Annotated[
+        str | None, Column("Hash of the evaluation's stored outputs, which the timed process had to reproduce.")
+    ] = None
+    reference_cell_id: Annotated[
+        str | None, Column("`cell_id` of the reference that the cell was timed beside.", null=NEVER)
+    ] = None
+    reference_quality: Annotated[float | None, Column("Quality of the reference.", "`metric_unit`")] = None
+    quality_kept_ci_low: Annotated[
+        float | None,
+        Column(
+            "Lower end of the 95 % interval of the share of the reference's quality: bootstrap, paired by test sample."
+        ),
+    ] = None
+    quality_kept_ci_high: Annotated[float | None, Column("Upper end of that interval.")] = None
+    nonzero_parameters: Annotated[int | None, Column("Parameters that are not zero.")] = None
+    flops: Annotated[
+        int | None,
+        Column(
+            "Operations for one sample, 2 per multiply-add, as if in float32 and dense.",
+            "FLOP",
+            "an operation of the model cannot be counted",
+        ),
+    ] = None
+    nonzero_flops: Annotated[
+        int | None,
+        Column(
+            "`flops` without those of weights that are zero.", "FLOP", "an operation of the model cannot be counted"
+        ),
+    ] = None
+    disk_bytes: Annotated[int | None, Column("Size of the file that a user would ship.", "bytes")] = None
+    packed_bytes: Annotated[int | None, Column("Size of that file packed by zstd.", "bytes")] = None
+    train_time_s: Annotated[float | None, Column("`train_time_s` of the model that the chain starts from.", "s")] = None
+    compress_time_s: Annotated[float | None, Column("Time of all compressing steps of the chain.", "s")] = None
+    export_time_s: Annotated[float | None, Column("Time of the export for the runtime.", "s")] = None
+    making_foreign_load_percent: Annotated[
+        float | None, Column("Share of all cores that other programs used while compressing and exporting.", "%")
+    ] = None
+    load_time_s: Annotated[float | None, Column("Time to load the model: median over the timed processes.", "s")] = None
+    warmup_calls: Annotated[int | None, Column("Untimed calls of all processes before the timed ones.")] = None
+    timed_calls: Annotated[int | None, Column("Timed calls of all processes.")] = None
+    timed_s: Annotated[float | None, Column("Sum of all timed calls.", "s")] = None
+    processes: Annotated[int | None, Column("Fresh pairs of processes, of the cell and of its reference.")] = None
+    latency_mean_ms: Annotated[float | None, Column("Mean of all timed calls.", "ms")] = None
+    latency_p50_ms: Annotated[
+        float | None,
+        Column(
+            "Bound of the 50th percentile (MLPerf's early stopping) in each process; the median of these.",
+            "ms",
+            FEW_CALLS,
+        ),
+    ] = None
+    latency_p90_ms: Annotated[float | None, Column("The same for the 90th percentile.", "ms", FEW_CALLS)] = None
+    latency_p99_ms: Annotated[float | None, Column("The same for the 99th percentile.", "ms", FEW_CALLS)] = None
+    latency_cv: Annotated[float | None, Column("Standard deviation of all timed calls over their mean.")] = None
+    reference_latency_p50_ms: Annotated[
+        float | None, Column("`latency_p50_ms` of the reference beside it.", "ms", FEW_CALLS)
+    ] = None
+    reference_latency_p90_ms: Annotated[
+        float | None, Column("`latency_p90_ms` of the reference beside it.", "ms", FEW_CALLS)
+    ] = None
+    reference_latency_p99_ms: Annotated[
+        float | None, Column("`latency_p99_ms` of the reference beside it.", "ms", FEW_CALLS)
+    ] = None
+    speedup: Annotated[
+        float | None,
+        Column(
+            "The reference's time over the cell's: median over paired turns, then geometric mean over pairs of"
+            " processes."
+        ),
+    ] = None
+    speedup_ci_low: Annotated[
+        float | None,
+        Column("Lower end of the 95 % interval: Student's over pairs of processes, on logarithms.", null=ONE_PROCESS),
+    ] = None
+    speedup_ci_high: Annotated[float | None, Column("Upper end of that interval.", null=ONE_PROCESS)] = None
+    speedup_cv: Annotated[
+        float | None,
+        Column("Standard deviation of the speed-up between pairs of processes, over its mean.", null=ONE_PROCESS),
+    ] = None
+    throughput_samples_per_s: Annotated[
+        float | None, Column("`batch_size` times `timed_calls` over `timed_s`.", "samples/s")
+    ] = None
+    cuda_allocated_bytes: Annotated[
+        int | None, Column("Most GPU memory that torch allocated at once.", "bytes", NO_GPU)
+    ] = None
+    cuda_reserved_bytes: Annotated[
+        int | None, Column("Most GPU memory that torch reserved at once.", "bytes", NO_GPU)
+    ] = None
+    energy_j_per_sample: Annotated[
+        float | None, Column("Energy of a sample, over the same turns as the latencies.", "J", NO_ENERGY)
+    ] = None
+    reference_energy_j_per_sample: Annotated[
+        float | None, Column("Energy of a sample by the reference beside it.", "J", NO_ENERGY)
+    ] = None
+    energy_gain: Annotated[
+        float | None,
+        Column("The reference's energy over the cell's: geometric mean over pairs of processes.", null=NO_ENERGY),
+    ] = None
+    energy_gain_ci_low: Annotated[
+        float | None,
+        Column("Lower end of the 95 % interval, made as the speed-up's.", null=f"{NO_ENERGY}, or {ONE_PROCESS}"),
+    ] = None
+    energy_gain_ci_high: Annotated[
+        float | None, Column("Upper end of that interval.", null=f"{NO_ENERGY}, or {ONE_PROCESS}")
+    ] = None
+    unstable: Annotated[
+        bool | None, Column("`speedup_cv` exceeds the protocol's limit of 5 %. A flag, and no reason not to rank.")
+    ] = None
 
 
 R = TypeVar("R", bound=Row)
 
 
+def columns(row_type: type[Provenance]) -> dict[str, tuple[Any, Column]]:
+    """The columns of a board, in order: the type of each, and what it holds."""
+    hints = typing.get_type_hints(row_type, include_extras=True)
+    return {field.name: typing.get_args(hints[field.name]) for field in fields(row_type)}
+
+
 def arrow_schema(row_type: type[Row]) -> pa.Schema:
     """The schema of a board's Parquet file; `kind` and `schema_version` mark it as ours."""
-    hints = typing.get_type_hints(row_type)
-    columns = [pa.field(f.name, _arrow_type(hints[f.name]), _optional(hints[f.name])) for f in fields(row_type)]
-    return pa.schema(columns, {"breakeven.kind": row_type.__name__, "breakeven.schema_version": str(SCHEMA_VERSION)})
+    found = [pa.field(name, _arrow_type(hint), _optional(hint)) for name, (hint, _) in columns(row_type).items()]
+    return pa.schema(found, {"breakeven.kind": row_type.__name__, "breakeven.schema_version": str(SCHEMA_VERSION)})
 
 
 def write_parquet(rows: Iterable[R], row_type: type[R], path: Path) -> None:
