@@ -1,4 +1,4 @@
-"""The boards in the terminal: one table per task, machine and scenario, the trainings, and the order over all tasks."""
+"""The boards in the terminal: inference by task, machine and scenario, trainings by task, and the overall scores."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def render(results: Path, console: Console) -> None:
     """Print the boards of a results folder.
 
     Raises:
-        UserError: no results there, or not ours.
+        UserError: the folder has no results, or they are not from this version of Breakeven.
     """
     inference, training = leaderboard.load(results)
     seeds = pd.concat([inference["seed"], training["seed"]]).nunique()
@@ -43,10 +43,10 @@ def render(results: Path, console: Console) -> None:
 LEGEND = (
     "Ranked: quality ≥ 99 % of the reference's (★ ≥ 99.9 %; open: below), measured without foreign load."
     " 1=: a rank is shared where the intervals cannot tell two costs apart, or they differ by less than 2 %."
-    " × is the reference's value over the row's: above 1 is better. In theory: by arithmetic alone."
-    " In its runtime: over fp32 in the same runtime, what the compression adds to it."
-    " Pays off: after so many inferences compressing has paid for itself (?: the interval of the speed-up leaves open"
-    " whether). est.: from the profile's watts, not measured."
+    " × is the reference's value over the row's: above 1 is better. In theory: the ratio of the arithmetic."
+    " In its runtime: the speed-up over fp32 in the same runtime, which is the compression's own gain."
+    " Pays off: the number of inferences after which compressing has paid for itself (?: the interval of the speed-up"
+    " includes never). est.: estimated from the profile's watts, not measured."
 )
 
 
@@ -56,7 +56,7 @@ def place_of(key: dict[str, object]) -> str:
 
 
 def machine(rows: pd.DataFrame, among: pd.DataFrame) -> str:
-    """Which machine a board's rows are of, where there is more than one."""
+    """The name of the machine of a board's rows; empty where all rows come from one machine."""
     if among["hardware_fingerprint"].nunique(dropna=False) < 2:
         return ""
     first = rows.iloc[0]
@@ -66,11 +66,11 @@ def machine(rows: pd.DataFrame, among: pd.DataFrame) -> str:
 
 def _print_overall(key: dict[str, object], rows: pd.DataFrame, where: str, console: Console) -> None:
     by = ratios.SCENARIO_COST.get(str(key["scenario"]), "usd")
-    found = overall.overall(rows, by)
+    methods = overall.overall(rows, by)
     print_title(f"Overall on {place_of(key)}{where}, by speed-up", console)
-    common = found["common"].iloc[0]
+    common = methods["common"].iloc[0]
     columns = [*OVERALL_COLUMNS, Column(f"Mean speed-up ({common} common)", lambda row: times(row["gain"]), 1)]
-    print_table(found, columns, console, found["covered"] == 0)
+    print_table(methods, columns, console, methods["covered"] == 0)
     console.print(OVERALL_LEGEND, style="dim")
     console.print()
 
@@ -81,8 +81,9 @@ OVERALL_COLUMNS = [
     Column("Covered", lambda row: f"{row['covered']}/{row['workloads']}"),
 ]
 OVERALL_LEGEND = (
-    f"Score: 1 is the cheapest everywhere, 0 is nowhere within {protocol.R_MAX:g}× of the cheapest; failed, contended"
-    " and below the quality gate count as infinitely far. Mean: geometric, over the workloads that all methods have."
+    f"Score: 1 is the cheapest everywhere, 0 is nowhere within {protocol.R_MAX:g}× of the cheapest. Rows that failed,"
+    " were contended or are below the quality gate count as infinite. Mean: geometric, over the workloads that all"
+    " methods have."
 )
 
 
@@ -113,7 +114,7 @@ def _inference_columns(by: str) -> list[Column]:
 
 
 def _link(row: pd.Series) -> str:
-    """The link between the processes, where it is throttled."""
+    """The link between the processes; empty if it is not throttled."""
     return scaling.link(row) if pd.notna(row["network_mbit"]) else ""
 
 
@@ -136,7 +137,7 @@ TRAINING_COLUMNS = [
 
 
 def pays_off(row: pd.Series) -> str:
-    """N* of a row, and whether its interval leaves open if it ever comes."""
+    """N* of a row, followed by ? where its interval includes never."""
     unsure = math.isinf(row["break_even_low"]) != math.isinf(row["break_even_high"])
     return inferences(row["break_even"]) + (" ?" if unsure else "")
 

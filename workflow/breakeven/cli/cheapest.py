@@ -1,4 +1,4 @@
-"""The answer of `breakeven cheapest` in the terminal: per board the method to take, and what the others would cost."""
+"""The answer of `breakeven cheapest` in the terminal: the method to take, and the costs of all, for each board."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def render_cheapest(
     limits: Limits,
     console: Console,
 ) -> None:
-    """Name the cheapest method of each board of a results folder, and show all in order of what they cost.
+    """Name the cheapest method of each board of a results folder, and show all methods in order of their costs.
 
     Args:
-        only: values that task, hardware and scenario must have, where not None.
-        min_quality: share of the reference's quality to be kept.
+        only: the wanted task, hardware and scenario; None for all.
+        min_quality: share of the reference's quality that a method has to keep.
         limits: see `leaderboard.within`.
 
     Raises:
-        UserError: no results there, or a number or name that makes no sense.
+        UserError: the folder has no results, or a number or a name is not valid.
     """
     _check(demand, min_quality, limits)
     inference, _ = leaderboard.load(results)
     for key, rows in leaderboard.boards(_chosen(inference, only, results), ratios.KEY):
         seed = f", seed {key['seed']}" if inference["seed"].nunique() > 1 else ""
         print_title(f"{key['task']} on {place_of(key)}{machine(rows, inference)}{seed}", console)
-        found = cheapest(rows, demand, min_quality, limits)
-        console.print(Text(_answer(found, demand)))
-        shown = print_table(found, _columns(found, demand), console, ~found["eligible"])
-        print_notes(found, "chain", WHY_NOT, shown, console)
+        costed = cheapest(rows, demand, min_quality, limits)
+        console.print(Text(_answer(costed, demand)))
+        shown = print_table(costed, _columns(costed, demand), console, ~costed["eligible"])
+        print_notes(costed, "chain", WHY_NOT, shown, console)
     console.print(_legend(demand, min_quality, limits), style="dim")
 
 
@@ -67,7 +67,7 @@ def _check(demand: Demand, min_quality: float, limits: Limits) -> None:
 
 
 def _chosen(rows: pd.DataFrame, only: Mapping[str, str | None], results: Path) -> pd.DataFrame:
-    """The rows that were asked for."""
+    """The rows that `only` asks for."""
     if rows.empty:
         raise UserError(f"{results}: no rows of the inference board: run a grid with 'chains' first")
     for column, value in only.items():
@@ -80,19 +80,19 @@ def _chosen(rows: pd.DataFrame, only: Mapping[str, str | None], results: Path) -
     return chosen
 
 
-def _answer(found: pd.DataFrame, demand: Demand) -> str:
-    """What to take, in a few sentences."""
-    best = found.iloc[0]
+def _answer(costed: pd.DataFrame, demand: Demand) -> str:
+    """The recommendation, in a few sentences."""
+    best = costed.iloc[0]
     if not best["eligible"]:
-        reasons = Counter(reason for each in found["why_not"] for reason in each)
-        excluded = ", ".join(f"{reason} ({count} of {len(found)})" for reason, count in reasons.most_common())
-        return f"None may be chosen. What excluded them: {excluded}."
+        reasons = Counter(reason for each in costed["why_not"] for reason in each)
+        excluded = ", ".join(f"{reason} ({count} of {len(costed)})" for reason, count in reasons.most_common())
+        return f"No method is eligible. Reasons: {excluded}."
     parts = [
         f"Cheapest for {inferences(demand.inferences)} inferences: {best['chain']},"
         f" {_cost(best['total'], demand)} in total{_against_the_original(best, demand)}.",
         f"It keeps {percent(best['quality_ratio'])} of the quality, at {number(best['latency_p50_ms'])} ms a call.",
     ]
-    tied = [chain for chain in found.loc[found["tied"], "chain"] if chain != best["chain"]]
+    tied = [chain for chain in costed.loc[costed["tied"], "chain"] if chain != best["chain"]]
     if tied:
         parts.append(f"The measurement cannot tell it from {', '.join(tied)}.")
     return " ".join(parts)
@@ -100,11 +100,11 @@ def _answer(found: pd.DataFrame, demand: Demand) -> str:
 
 def _against_the_original(best: pd.Series, demand: Demand) -> str:
     if best["chain"] == protocol.REFERENCE:
-        return ", the original itself: no compression that may be chosen is worth its work"
+        return ", the original itself: no eligible compression pays off"
     saved = f"{_cost(abs(best['saved']), demand)} {'less' if best['saved'] >= 0 else 'more'} than the original"
     if math.isinf(best["break_even"]):
         return f", {saved}"
-    unsure = ", if ever: its interval leaves that open" if pays_off(best).endswith("?") else ""
+    unsure = ", if ever: the interval of the speed-up includes never" if pays_off(best).endswith("?") else ""
     return f", {saved}. It pays off after {inferences(best['break_even'])} inferences{unsure}"
 
 
@@ -113,9 +113,9 @@ def _cost(value: float, demand: Demand) -> str:
     return f"{unit} {number(value)}" if demand.unit == "usd" else f"{number(value)} {unit}"
 
 
-def _columns(found: pd.DataFrame, demand: Demand) -> list[Column]:
-    places = {index: place for place, index in enumerate(found.index[found["eligible"]], 1)}
-    tied = found["tied"].sum() > 1
+def _columns(costed: pd.DataFrame, demand: Demand) -> list[Column]:
+    places = {index: place for place, index in enumerate(costed.index[costed["eligible"]], 1)}
+    tied = costed["tied"].sum() > 1
 
     def place(row: pd.Series) -> str:
         return "1=" if row["tied"] and tied else str(places.get(row.name, GAP))
@@ -152,10 +152,14 @@ def _legend(demand: Demand, min_quality: float, limits: Limits) -> str:
     kept = [f"quality ≥ {100 * min_quality:g} % of the reference's", "measured without foreign load"]
     kept += [f"{LIMITED[column]} ≤ {_limit(column, limit)}" for column, limit in limits.items() if limit is not None]
     before = f" and {inferences(demand.served)} inferences by the original before" if demand.served else ""
-    energy = " Joules: what serving draws, also while training and compressing." if demand.unit == "joules" else ""
+    energy = (
+        " Joules: training and compressing are assumed to draw the same power as serving."
+        if demand.unit == "joules"
+        else ""
+    )
     return (
         f"Eligible: {', '.join(kept)}. Total: training{before}, compressing, and {inferences(demand.inferences)}"
-        f" inferences. Saved: against serving them with the original (fp32).{energy}"
+        f" inferences. Saved: the total of the original (fp32) minus this total.{energy}"
     )
 
 

@@ -21,15 +21,15 @@ class Column:
 
     heading: str
     show: Callable[[pd.Series], str]
-    priority: int = 0  # the highest leave first where the terminal is too narrow; 0 stays
+    priority: int = 0  # in a narrow terminal, columns with the highest number are dropped first; 0 stays
     right: bool = True
 
 
 def print_table(rows: pd.DataFrame, columns: list[Column], console: Console, pale: pd.Series) -> list[Column]:
-    """Print the columns that say something and fit, the rows where `pale` in a faint style. Returns those columns."""
+    """Print the columns that are not empty and fit, `pale` rows in a faint style. Returns the printed columns."""
     columns = [column for column in columns if any(column.show(row) for _, row in rows.iterrows())]
     columns = _fitting(rows, columns, console.width)
-    narrow = _width(rows, columns) > console.width  # then what stays is folded rather than cut
+    narrow = _width(rows, columns) > console.width  # then the remaining columns are folded, not cut
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(
@@ -45,11 +45,11 @@ def print_table(rows: pd.DataFrame, columns: list[Column], console: Console, pal
 
 
 def print_notes(rows: pd.DataFrame, name: str, notes: Column, shown: list[Column], console: Console) -> None:
-    """Print below a table why cells failed, and its `notes` where that column did not fit.
+    """Print below a table the reasons of failed cells, and the `notes` if that column did not fit.
 
     Args:
-        name: the column of `rows` that names them.
-        shown: what `print_table` returned.
+        name: the column of `rows` that names each row.
+        shown: the columns that `print_table` returned.
     """
     failures = "{status}: {reason}".format_map
     lines = [
@@ -64,18 +64,18 @@ def print_notes(rows: pd.DataFrame, name: str, notes: Column, shown: list[Column
 
 
 def print_title(title: str, console: Console) -> None:
-    """Print a title over the whole width; a table's own title would be folded into the table's."""
+    """Print a title over the whole width. A table's own title would be folded to the table's width."""
     console.print(Text(title, style="bold"))
 
 
 def _fitting(rows: pd.DataFrame, columns: list[Column], width: int) -> list[Column]:
-    """As many columns as the width holds, those of low priority dropped first."""
+    """As many columns as fit into the width; those with the highest priority number are dropped first."""
     while _width(rows, columns) > width and any(column.priority for column in columns):
         columns = [column for column in columns if column.priority < max(c.priority for c in columns)]
     return columns
 
 
 def _width(rows: pd.DataFrame, columns: list[Column]) -> int:
-    """How many characters wide a table of these columns is when nothing is folded."""
+    """The width of a table of these columns in characters, without folding."""
     widest = [max([cell_len(c.heading), *(cell_len(c.show(row)) for _, row in rows.iterrows())]) for c in columns]
     return sum(widest) + BETWEEN * len(columns)

@@ -1,4 +1,4 @@
-"""The methods and the tasks in the terminal: all of them in a table, or one with its parameters and limits."""
+"""Methods and tasks in the terminal: all of them in a table, or one with its parameters and limits."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def render_methods(console: Console) -> None:
     table = _table("Method", "Changes", "Served by", "Refuses", "Reference")
     table.columns[0].no_wrap = table.columns[-1].no_wrap = True
     branch = None
-    for found in map(catalogue.method, catalogue.names("methods")):
-        branch = _section(table, found.branch, branch)
+    for method in map(catalogue.method, catalogue.names("methods")):
+        branch = _section(table, method.branch, branch)
         table.add_row(
-            f"  {found.name}",
-            found.changes or GAP,
-            "itself" if found.served_by == (found.name,) else ", ".join(found.served_by) or GAP,
-            "; ".join(refused(found.name)) or "nothing",
-            Text(found.cited, style=f"link {found.link}" if found.link else ""),
+            f"  {method.name}",
+            method.changes or GAP,
+            "itself" if method.served_by == (method.name,) else ", ".join(method.served_by) or GAP,
+            "; ".join(refused(method.name)) or "nothing",
+            Text(method.cited, style=f"link {method.link}" if method.link else ""),
         )
     console.print(table)
-    console.print("One of them, with its parameters and limits: [bold]breakeven methods NAME[/].", highlight=False)
+    console.print("To show one with its parameters and limits: [bold]breakeven methods NAME[/].", highlight=False)
 
 
 def render_tasks(console: Console) -> None:
@@ -48,74 +48,74 @@ def render_tasks(console: Console) -> None:
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
     table.columns[1].min_width = table.columns[4].min_width = 13  # a long word
     domain = None
-    for found in map(catalogue.task, catalogue.names("tasks")):
-        domain = _section(table, found.domain, domain)
+    for task in map(catalogue.task, catalogue.names("tasks")):
+        domain = _section(table, task.domain, domain)
         table.add_row(
-            f"  {found.name}",
-            Text(found.title),
-            found.data_kind,
-            Text(f"{metric_of(found.quality)} {target_of(found.quality)}") if found.quality else GAP,
-            Text(found.licence),
+            f"  {task.name}",
+            Text(task.title),
+            task.data_kind,
+            Text(f"{metric_of(task.quality)} {target_of(task.quality)}") if task.quality else GAP,
+            Text(task.licence),
         )
     console.print(table)
-    console.print("One of them, with its data and its model: [bold]breakeven tasks NAME[/].", highlight=False)
+    console.print("To show one with its data and its model: [bold]breakeven tasks NAME[/].", highlight=False)
 
 
 def render_method(name: str, console: Console) -> None:
-    """Print what is known of one method.
+    """Print one method with its parameters and limits.
 
     Raises:
-        UserError: there is none of that name, or its file does not import.
+        UserError: no method has that name, or its file does not import.
     """
-    found = catalogue.method(name)
-    _render(f"{name} ({found.branch})", found.does, _method_facts(found), found.parameters, console)
+    method = catalogue.method(name)
+    _render(f"{name} ({method.branch})", method.does, _method_facts(method), method.parameters, console)
 
 
 def render_task(name: str, console: Console) -> None:
-    """Print what is known of one task.
+    """Print one task with its data and its model.
 
     Raises:
-        UserError: there is none of that name, or its file does not import.
+        UserError: no task has that name, or its file does not import.
     """
-    found = catalogue.task(name)
-    _render(f"{name} ({found.domain})", f"{found.title}. {found.asks}", _task_facts(found), found.parameters, console)
+    task = catalogue.task(name)
+    _render(f"{name} ({task.domain})", f"{task.title}. {task.asks}", _task_facts(task), task.parameters, console)
 
 
 def refused(name: str) -> list[str]:
-    """What a method refuses and why, in short: `cuda_1 (serves on CPUs only)`."""
-    found: dict[str, list[str]] = {}
+    """The units that a method refuses, each with a short reason: `cuda_1 (serves on CPUs only)`."""
+    refusals: dict[str, list[str]] = {}
     for reason, places in catalogue.refusals(name).items():
-        found.setdefault(re.split("[:;]", reason)[0], []).extend(places)  # without the remedy
-    return [f"{', '.join(places)} ({reason})" for reason, places in found.items()]
+        refusals.setdefault(re.split("[:;]", reason)[0], []).extend(places)  # without the remedy
+    return [f"{', '.join(places)} ({reason})" for reason, places in refusals.items()]
 
 
-def _method_facts(found: DescribedMethod) -> list[tuple[str, str]]:
-    """What is said of a method beside its parameters."""
+def _method_facts(method: DescribedMethod) -> list[tuple[str, str]]:
+    """The facts about a method, each with its heading; an empty text for an unknown one."""
     return [
-        ("Changes", found.changes),
-        ("Served by", ", ".join(found.served_by)),
-        ("Split of the samples", found.data_partition),
-        ("Split of the model", found.model_partition),
-        ("Limits", found.limits),
-        ("Refuses", "; ".join(refused(found.name))),
-        ("After", found.paper),
-        ("See", found.link or found.reference),
+        ("Changes", method.changes),
+        ("Served by", ", ".join(method.served_by)),
+        ("Split of the samples", method.data_partition),
+        ("Split of the model", method.model_partition),
+        ("Limits", method.limits),
+        ("Refuses", "; ".join(refused(method.name))),
+        ("After", method.paper),
+        ("See", method.link or method.reference),
     ]
 
 
-def _task_facts(found: DescribedTask) -> list[tuple[str, str]]:
-    """What is said of a task beside its parameters."""
+def _task_facts(task: DescribedTask) -> list[tuple[str, str]]:
+    """The facts about a task, each with its heading; an empty text for an unknown one."""
     trainings = [
         f"{f'{each.choice}: ' if each.choice else ''}epochs {each.recipe.epochs}, batch"
         f" {each.recipe.batch_size}, learning rate {each.recipe.learning_rate:g}, weight decay"
         f" {each.recipe.weight_decay:g}; {metric_of(each.quality)} to reach: {target_of(each.quality)}"
-        for each in found.trainings
+        for each in task.trainings
     ]
     return [
-        ("Kind of data", DATA_KINDS[found.data_kind]),
-        ("Licence of the data", found.licence),
-        *found.parts,
-        ("Lengths", f"vary, in {found.length_unit}" if found.length_unit else ""),
+        ("Kind of data", DATA_KINDS[task.data_kind]),
+        ("Licence of the data", task.licence),
+        *task.parts,
+        ("Lengths", f"vary, in {task.length_unit}" if task.length_unit else ""),
         ("Training", "\n".join(trainings)),
     ]
 
@@ -123,7 +123,7 @@ def _task_facts(found: DescribedTask) -> list[tuple[str, str]]:
 def _render(
     title: str, text: str, facts: list[tuple[str, str]], parameters: tuple[Parameter, ...], console: Console
 ) -> None:
-    """Print one unit: its facts where they are known, and its parameters."""
+    """Print one unit: its known facts and its parameters."""
     console.print(Text(title, style="bold"))
     console.print(Text(text))
     console.print()
@@ -134,7 +134,7 @@ def _render(
     if not parameters:
         console.print("It has no parameters.")
         return
-    table = _table("Parameter", "Type", "Range", "Default", "What it is")
+    table = _table("Parameter", "Type", "Range", "Default", "Meaning")
     for each in parameters:
         table.add_row(
             *(Text(each.name, style="bold"), Text(each.type), each.range or GAP, Text(each.default)),
@@ -145,7 +145,7 @@ def _render(
 
 
 def _section(table: Table, group: str, before: str | None) -> str:
-    """Head the lines of a group where one begins; the group."""
+    """Print a heading where a new group begins. Returns the group."""
     if group != before:
         table.add_section()
         table.add_row(Text(group, style="bold"))

@@ -1,4 +1,4 @@
-"""What serving N inferences costs with each method, and which is the cheapest within limits (protocol, section 5)."""
+"""The total cost of serving N inferences with each method, and the cheapest method within limits (docs/cost.md)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ UNITS = {"usd": US_DOLLARS, "joules": JOULES, "hours": HOURS}
 
 @dataclass(frozen=True)
 class Demand:
-    """What is to be served, and what it is counted in."""
+    """The inferences to serve, and the unit of their cost."""
 
     inferences: float  # N, from now on
-    served: float = 0.0  # N0, by the original before
+    served: float = 0.0  # N0, served by the original before
     unit: str = "usd"  # a key of UNITS
-    serving: float | None = None  # price of an hour of the hardware that serves; the rows' own where None
-    making: float | None = None  # of the hardware that compresses
-    spent: bool = True  # count what is spent either way: training, and the inferences served
+    serving: float | None = None  # price per hour of the hardware that serves; None: the price in the rows
+    making: float | None = None  # price per hour of the hardware that compresses; None: the price in the rows
+    spent: bool = True  # count also the cost that no choice changes: training, and the inferences served before
 
 
 def with_totals(rows: pd.DataFrame, demand: Demand) -> pd.DataFrame:
-    """The rows with what they cost, in the unit of the demand; NaN where unknown.
+    """The rows with their costs, in the unit of the demand; NaN where unknown.
 
-    Columns: `c_0` and `c` (of one inference by the original and by the method), `making` (compressing and exporting),
-    `sunk` (spent either way), `total` with `total_low` and `total_high` at the ends of the interval of the speed-up,
-    `saved` against the original, and N* in `break_even`, `break_even_low`, `break_even_high`.
+    Columns: `c_0` and `c` (cost of one inference by the original and by the method), `making` (compressing and
+    exporting), `sunk` (the cost that no choice changes), `total` with `total_low` and `total_high` at the ends of the
+    speed-up's interval, `saved` against the original, and N* in `break_even`, `break_even_low`, `break_even_high`.
     """
     rows = rows.copy()
     own = hourly(rows, demand.unit)
@@ -60,15 +60,15 @@ TOTALS = ["total", "total_low", "total_high"]
 def cheapest(
     rows: pd.DataFrame, demand: Demand, gate: float = protocol.GATE, limits: Mapping[str, float | None] | None = None
 ) -> pd.DataFrame:
-    """The rows of one key (`ratios.KEY`) in order of their total cost, the ones that may not be chosen last.
+    """The rows of one key (`ratios.KEY`): the eligible ones in order of their total cost, then the others.
 
-    Eligible are rows of the closed board (see `leaderboard.rank`) within `limits` with a known total. Columns beside
-    those of `with_totals`:
+    A row is eligible if it is on the closed board (see `leaderboard.rank`) within `limits` and its total is known.
+    Columns beside those of `with_totals`:
 
-    - `why_not`: a list of reasons, and `eligible`: there are none;
+    - `why_not`: the reasons why the row is not eligible, and `eligible`: there are none;
     - `cheapest`: the eligible row of lowest total;
-    - `tied`: it, and eligible rows that the measurement cannot tell from it, as ranks are told apart: the 95 % interval
-      of the difference has 0 inside, or the difference is within 2 % of what is not spent either way.
+    - `tied`: the cheapest row, and the eligible rows that the measurement cannot tell from it. As for ranks, the 95 %
+      interval of the difference includes 0, or the difference is within 2 % of the cheapest total without `sunk`.
     """
     limits = limits or leaderboard.NO_LIMITS
     ranked = with_totals(leaderboard.rank(rows, "usd", gate, limits), demand)
@@ -81,7 +81,7 @@ def cheapest(
 
 
 def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
-    """Which rows cost more than the first beyond doubt; an unknown interval leaves doubt."""
+    """The rows that cost more than the first one beyond doubt. An unknown interval leaves doubt."""
     _, better, worse = (gain.to_numpy(float) for gain in _gains(rows, demand.unit))
     n = rows["processes"].to_numpy(float, na_value=np.nan)
     error = statistics.standard_error(worse, better, n) * demand.inferences * rows["c"].to_numpy(float)
@@ -94,7 +94,7 @@ def _costlier(rows: pd.DataFrame, demand: Demand) -> pd.Series:
 
 
 def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[str, float | None]) -> list[list[str]]:
-    """For each row why it may not be chosen."""
+    """The reasons against each row; none for an eligible one."""
     kept = rows["quality_ratio"]
     reasons = {"no reference": kept.isna(), "below the quality gate": kept < gate - ROUNDING}
     for column, limit in limits.items():
@@ -103,9 +103,9 @@ def _why_not(rows: pd.DataFrame, demand: Demand, gate: float, limits: Mapping[st
             reasons |= {f"{name} unknown": value.isna(), f"{name} over the limit": value > limit}
     reasons["contended"] = ratios.flagged(rows, "contended")
     reasons[UNKNOWN[demand.unit]] = rows["total"].isna() & kept.notna()
-    why = [list(compress(reasons, found)) for found in zip(*reasons.values(), strict=True)]
-    gaps = zip(rows["board"], rows["status"], why, strict=True)
-    return [[str(status)] if board == "gap" else reason for board, status, reason in gaps]
+    why = [list(compress(reasons, applies)) for applies in zip(*reasons.values(), strict=True)]
+    each = zip(rows["board"], rows["status"], why, strict=True)
+    return [[str(status)] if board == "gap" else against for board, status, against in each]
 
 
 LIMITED = {
@@ -118,10 +118,10 @@ UNKNOWN = {"usd": "price or time unknown", "joules": "energy or time unknown", "
 
 
 def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
-    """What an hour of the rows' hardware costs: US$ from its profile, joules from what it draws, or one device-hour.
+    """The cost of an hour of the rows' hardware: US$ from its profile, joules from its power, or one device-hour.
 
-    The power is what was measured while the reference served, or what the profile estimates; NaN where one of a row
-    and its reference was measured and the other estimated.
+    The power is the one measured while the reference served, or the profile's estimate. It is NaN where one of the
+    two, the row and its reference, was measured and the other one estimated.
     """
     if unit == "usd":
         return rows["usd_per_hour"].astype(float)
@@ -134,10 +134,10 @@ def hourly(rows: pd.DataFrame, unit: str) -> pd.Series:
 
 
 def _gains(rows: pd.DataFrame, unit: str) -> list[pd.Series]:
-    """What one inference saves, as a ratio: the value, its better end and its worse end."""
+    """The reference's cost of one inference over the row's: the value, its better end and its worse end."""
     speedups = [rows[name].astype(float) for name in ratios.SPEEDUPS]
     if unit != "joules":
         return speedups
     energies = [rows[name].astype(float) for name in ("energy_gain", *reversed(ratios.ENERGY_INTERVAL))]
-    estimated = rows["energy_method"].eq(ESTIMATE)  # that is time by another name
+    estimated = rows["energy_method"].eq(ESTIMATE)  # an estimate is a constant power times the time
     return [speed.where(estimated, energy) for speed, energy in zip(speedups, energies, strict=True)]

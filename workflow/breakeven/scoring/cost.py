@@ -1,8 +1,8 @@
-"""What compressing and serving a model costs, and when compressing has paid for itself (protocol, section 5).
+"""The cost of compressing and serving a model, and the break-even point (docs/cost.md).
 
-Pure functions on scalars or NumPy arrays that broadcast together. A `price` is what an hour of the hardware
-costs: in US$ the results are in US$; with a price of 1 they are in device-hours; in watts, in watt-hours.
-Unknown inputs are NaN and make the result NaN.
+Pure functions on scalars or NumPy arrays that broadcast together. A `price` is the cost of an hour of the hardware.
+Prices in US$ give results in US$, a price of 1 gives device-hours, and a price in watts gives watt-hours. Unknown
+inputs are NaN and make the result NaN.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def work(seconds: ArrayLike, price: ArrayLike = DEVICE_HOURS) -> Values:
 
 
 def inference_seconds(scenario: ArrayLike, latency_mean_ms: ArrayLike, throughput: ArrayLike) -> Values:
-    """How long one inference occupies the hardware [s].
+    """The time for which one inference occupies the hardware [s].
 
     Args:
-        scenario: `single_stream`, where it is the mean latency, or `offline`, where it is 1 / throughput.
+        scenario: `single_stream` (the time is the mean latency) or `offline` (it is 1 / throughput).
         latency_mean_ms: mean latency of a call with one sample [ms].
         throughput: [samples/s].
     """
@@ -34,16 +34,16 @@ def inference_seconds(scenario: ArrayLike, latency_mean_ms: ArrayLike, throughpu
 
 
 def per_million(one: ArrayLike) -> Values:
-    """The cost of a million inferences, from that of one."""
+    """The cost of a million inferences, from the cost of one."""
     return _values(one) * 1e6
 
 
 def original_total(n: ArrayLike, served: ArrayLike, training: ArrayLike, c_0: ArrayLike) -> Values:
-    """The original's total cost after `n` further inferences: trained, then all served by it.
+    """The total cost after `n` further inferences where the original serves all of them.
 
     Args:
-        n: inferences from the moment of the decision on.
-        served: N0, inferences that the original had served before.
+        n: inferences after the decision.
+        served: N0, inferences that the original served before the decision.
         training: cost of training the original.
         c_0: cost of one inference by the original.
     """
@@ -72,8 +72,8 @@ def compressed_total(
 def break_even(compressing: ArrayLike, c_0: ArrayLike, c_comp: ArrayLike) -> Values:
     """N*, the number of inferences after which compressing has paid for its own work.
 
-    N* = compressing / (c_0 - c_comp), and infinite ('never') where c_comp ≥ c_0. What the original's training
-    cost, and how much it had served, is spent either way and does not enter. NaN where an input is unknown.
+    N* = compressing / (c_0 - c_comp), and infinite ('never') where c_comp ≥ c_0. The original's training and the
+    inferences that it served before do not enter: their cost is the same either way. NaN where an input is unknown.
     """
     compressing, saved = np.broadcast_arrays(_values(compressing), _values(c_0) - _values(c_comp))
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""From rows with their ratios to boards: the quality gate, ranks with ties, the Pareto front (protocol, section 7)."""
+"""Boards of rows with their ratios: quality gate, ranks with ties, Pareto front (protocol, section 7)."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ NO_LIMITS: dict[str, float | None] = {}
 def load(results: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The inference rows and the training rows of a results folder, with their ratios.
 
-    One missing file gives an empty frame.
+    If one of the two files is missing, its frame is empty.
 
     Raises:
-        UserError: neither file is there, or one is not ours.
+        UserError: both files are missing, or one was not made by this version of Breakeven.
     """
     if not any((results / name).exists() for name in BOARD_FILES.values()):
         raise UserError(f"{results}: no results yet: run 'make run' or 'snakemake --cores all' to make some")
@@ -48,7 +48,7 @@ def _read(results: Path, row_type: type[Row]) -> pd.DataFrame:
 
 
 def within(rows: pd.DataFrame, limits: Mapping[str, float | None]) -> pd.Series:
-    """Where every column named keeps its limit, an upper one; None is no limit, and an unknown value keeps none."""
+    """Where the value of every named column is at most its limit. None is no limit; an unknown value exceeds any."""
     kept = pd.Series(True, index=rows.index)
     for column, limit in limits.items():
         if limit is not None:
@@ -62,12 +62,12 @@ def rank(
     """The rows in order, with these columns:
 
     - `board`: closed, open (below the quality gate, or over a limit) or gap (failed);
-    - `gate_uncertain`: the interval of the quality kept has the gate inside;
-    - `badge`: quality of 99.9 %;
-    - `rank`: from 1, null where not ranked; `shared`: whether another row of the key has the same.
+    - `gate_uncertain`: the interval of the quality kept includes the gate;
+    - `badge`: at least 99.9 % of the reference's quality;
+    - `rank`: from 1, null where not ranked; `shared`: another row of the key has the same rank.
 
-    Ranked are the rows of the closed board that were measured without foreign load, by the cost `by`. An estimated
-    energy is not ranked with a measured one.
+    The cost `by` ranks the rows of the closed board that were measured without foreign load. Estimated and measured
+    energies are ranked separately.
     """
     chosen, rows = COSTS[by], rows.copy()
     rows["burden"] = chosen.burden(rows)
@@ -85,8 +85,11 @@ def rank(
 
 
 def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
-    """The training rows in order, with `board` and `rank`: by training time, among those timed alone, without
-    foreign load, whose quality lies within 1 % of the single-device run's."""
+    """The training rows in order, with `board` and `rank`.
+
+    The training time ranks the rows that were timed alone, without foreign load, and whose quality is at least 99 % of
+    the single-device run's.
+    """
     rows = rows.copy()
     rows["burden"] = rows["train_time_s"].astype(float)
     passed = rows["quality_ratio"] >= gate - ROUNDING
@@ -99,14 +102,14 @@ def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
 
 
 def boards(rows: pd.DataFrame, by: list[str] | None = None) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:
-    """Each board with what its rows share, in order."""
+    """The boards in order: the values that the rows of a board share, and the rows."""
     names = by or BOARD
     for values, group in rows.groupby(names, dropna=False):
         yield dict(zip(names, values, strict=True)), group
 
 
 def pareto_front(quality: pd.Series, burden: pd.Series) -> pd.Series:
-    """Where no other row is as good in both, quality (higher) and burden (lower), and better in one."""
+    """The rows on the front: no other row is as good in quality (higher) and burden (lower) and better in one."""
     q, b = quality.to_numpy(float), burden.to_numpy(float)
     known = np.isfinite(q) & np.isfinite(b)
     no_worse = (q[:, None] >= q) & (b[:, None] <= b)

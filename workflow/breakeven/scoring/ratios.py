@@ -1,7 +1,7 @@
-"""From rows to ratios: each row set against its reference, and against fp32 in its own runtime (protocol, section 7).
+"""Ratios of each row to its reference, and to fp32 in the row's own runtime (protocol, section 7).
 
-Pure functions on pandas frames whose columns are the fields of the row dataclasses. What is derived here is
-never stored. Every ratio of a cost is the reference's value over the row's, so that above 1 is always better.
+Pure functions on pandas frames whose columns are the fields of the row dataclasses. Derived columns are never stored.
+Every ratio of a cost is the reference's value over the row's, so above 1 is always better.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from breakeven.protocol import REFERENCE, REFERENCE_RUNTIME, SINGLE_DEVICE
 from breakeven.rows import Column, InferenceRow, Row, TrainingRow
 from breakeven.scoring import cost
 
-# Rows of one board are shown together, and ranked only where all of the key is equal. Seeds are boards of
-# their own: ranks over seeds need an interval over seeds.
+# Rows of one board are shown together. Only rows with an equal key are ranked together. Each seed has its own board,
+# because ranks over seeds would need an interval over seeds.
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
 KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
 SIZES = {"disk_bytes": "compression_size_ratio", "packed_bytes": "compression_packed_ratio"}
@@ -30,24 +30,24 @@ TRAINING_KEY = [
     "split",
     "global_batch_size",
     "accelerator",
-    *("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo"),  # what of a machine matters to speed: its
-    *("gpu_model", "gpu_driver"),  # fingerprint has the profile in it too
+    # The properties of a machine that matter to speed. Its fingerprint would separate profiles, too.
+    *("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo", "gpu_model", "gpu_driver"),
 ]
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Something to be ranked by."""
+    """A cost that rows can be ranked by."""
 
     label: str
     column: str
-    ratio: str  # the column that sets it against the reference
+    ratio: str  # the column with its ratio to the reference
     unit: str
-    interval: tuple[str, str] | None = None  # of the ratio, where it has one: what separates two rows
+    interval: tuple[str, str] | None = None  # columns of the ratio's interval, which separates two rows
     per: str | None = None  # a column that must be equal for two rows to be ranked together
 
     def burden(self, rows: pd.DataFrame) -> pd.Series:
-        """The cost, lower is better: for what was paired, relative to the reference it was paired with."""
+        """The cost, lower is better. A paired cost is relative to the reference that it was paired with."""
         return 1 / rows[self.ratio].astype(float) if self.interval else rows[self.column].astype(float)
 
 
@@ -65,7 +65,7 @@ COSTS = {
     "energy": Cost("Energy per sample", "energy_j_per_sample", "energy_gain", "J", ENERGY_INTERVAL, "energy_method"),
     "usd": Cost("US$ per million", "usd_per_million", "speedup", "US$", SPEEDUP_INTERVAL),
 }
-BREAK_EVENS = ["break_even", "break_even_low", "break_even_high"]  # at one price, which then cancels out
+BREAK_EVENS = ["break_even", "break_even_low", "break_even_high"]  # at equal prices, which cancel out
 SCENARIO_COST = {"single_stream": "latency", "offline": "throughput"}
 
 NO_REFERENCE = "the reference failed or is missing"
@@ -73,7 +73,7 @@ NOT_IN_RUNTIME = "the uncompressed model was not measured in this runtime"
 UNPAID = "the profile states no price, or a time is unknown"
 NOTHING_TO_PAY = "the row is the reference, or an input is unknown"
 QUALITY_RATIO = "Quality over the reference's; for error metrics the inverse, so that above 1 is better."
-# What is computed from the rows of a board, and never stored. Ratios are the reference's value over the row's.
+# Columns that are computed from the rows of a board and never stored. Ratios are the reference's value over the row's.
 DERIVED: dict[type[Row], dict[str, Column]] = {
     InferenceRow: {
         "seconds_per_inference": Column("`latency_mean_ms`, or offline 1 / `throughput_samples_per_s`.", "s"),
@@ -109,17 +109,17 @@ DERIVED: dict[type[Row], dict[str, Column]] = {
 
 
 def succeeded(rows: pd.DataFrame) -> pd.Series:
-    """Where a cell ended well; the others are gaps with a reason."""
+    """Where a cell succeeded. The other rows are gaps with a reason."""
     return rows["status"] == Status.OK.value
 
 
 def flagged(rows: pd.DataFrame, flag: str) -> pd.Series:
-    """Where a yes-or-no field that may be unknown says yes."""
+    """Where a flag is true; an unknown flag is not."""
     return rows[flag].eq(True).fillna(False).astype(bool)
 
 
 def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
-    """Inference rows with their US$, and with what sets them against their reference; NaN where unknown."""
+    """Inference rows with the columns of `DERIVED`; NaN where unknown."""
     rows = rows.reset_index(drop=True).copy()
     rows["seconds_per_inference"] = cost.inference_seconds(
         rows["scenario"], rows["latency_mean_ms"], rows["throughput_samples_per_s"]
@@ -129,7 +129,7 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
     rows["quality_ratio"] = quality_ratio(rows["quality"], known, rows["higher_is_better"])
     for name in ("disk", "packed", "memory", "arithmetic"):
         counted, ratio = COSTS[name].column, COSTS[name].ratio
-        whole = "flops" if name == "arithmetic" else counted  # of the reference, with what is zero
+        whole = "flops" if name == "arithmetic" else counted  # the reference's count includes zero weights
         rows[ratio] = reference[whole].astype(float) / rows[counted].astype(float)
     rows["compression_ratio"] = reference["nonzero_parameters"].astype(float) / rows["nonzero_parameters"].astype(float)
     own = (rows["chain"] == REFERENCE) & succeeded(rows)
@@ -147,18 +147,18 @@ def with_ratios(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def break_even(rows: pd.DataFrame, speedup: str = "speedup", making: float = 1.0, serving: float = 1.0) -> pd.Series:
-    """N* of each row, at a price per hour of the hardware that compresses and of the one that serves.
+    """N* of each row, at the prices per hour of the hardware that compresses (`making`) and serves (`serving`).
 
-    An inference costs the reference's cost over the speed-up paired in lockstep with it, so that a machine
-    whose speed drifts between cells cannot make a method pay off. `making_s` includes the export.
+    The cost of an inference is the reference's cost over the paired speed-up. So a machine whose speed drifts between
+    cells cannot make a method pay off. `making_s` includes the export.
     """
     c_0 = cost.work(rows["reference_seconds_per_inference"], serving)
-    found = cost.break_even(cost.work(rows["making_s"], making), c_0, c_0 / rows[speedup].to_numpy(float))
-    return pd.Series(found, index=rows.index)
+    n_star = cost.break_even(cost.work(rows["making_s"], making), c_0, c_0 / rows[speedup].to_numpy(float))
+    return pd.Series(n_star, index=rows.index)
 
 
 def reference_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """For each row its reference in the same scenario, aligned; empty where that is missing or failed."""
+    """The reference of each row in the same scenario, aligned; empty where it is missing or failed."""
     at = ["cell_id", "scenario", "batch_size", "hardware_fingerprint", "protocol_version"]
     references = rows[succeeded(rows)].drop_duplicates(at)
     wanted = rows[at].assign(
@@ -168,17 +168,17 @@ def reference_of(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
-    """What of each speed-up is the runtime's, and what the compression adds to it.
+    """The speed-up that the runtime gives, and the speed-up that the compression adds to it.
 
     `runtime_speedup` is the speed-up of the uncompressed model in the row's own runtime, on the same machine and
-    scenario; `compression_speedup` is the row's over it, so that the product of the two is the speed-up. In eager torch
-    the former is 1 by definition and the latter is the speed-up, with its interval. `compression_size_ratio` and
-    `compression_packed_ratio` compare the files likewise, each runtime having a format of its own. NaN where the
-    runtime's own cell is missing, failed or contended, or is not one alone.
+    scenario. `compression_speedup` is the row's speed-up over it, so the product of the two is the speed-up. In eager
+    PyTorch the first is 1 by definition, and the second is the speed-up with its interval. `compression_size_ratio` and
+    `compression_packed_ratio` compare the files in the same way, because each runtime has its own file format. All are
+    NaN where the uncompressed model's cell in the runtime is missing, failed or contended, or where there are several.
 
-    The two speed-ups come from different processes, each paired with a reference of its own beside it: they are
-    independent estimates. On the logarithms, their ratio is a difference, and its 95 % interval is the one that tells
-    two rows of a board apart (`statistics.margin`).
+    The two speed-ups come from different processes, each paired with its own reference, so they are independent
+    estimates. On the logarithms, their ratio is a difference. Its 95 % interval is the one that tells two rows of a
+    board apart (`statistics.margin`).
     """
     alone = rows["method"].eq(REFERENCE)
     usable = alone & succeeded(rows) & ~flagged(rows, "contended")
@@ -191,7 +191,7 @@ def in_own_runtime(rows: pd.DataFrame) -> pd.DataFrame:
     runtime = own["speedup"].astype(float).mask(eager, 1.0)
     ratio = gain / runtime
     half = statistics.margin(*_log_error(rows), *_log_error(own))
-    exact = alone & ratio.notna()  # without compression nothing is added
+    exact = alone & ratio.notna()  # a chain without compression adds nothing
     return pd.DataFrame(
         {
             "runtime_speedup": runtime.where(succeeded(rows)),
@@ -210,26 +210,29 @@ def _log_error(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 
 def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd.Series) -> pd.Series:
-    """How much of the reference's quality is left; error metrics are inverted first."""
+    """The share of the reference's quality that is kept; error metrics are inverted first."""
     kept = quality.astype(float) / reference.astype(float)
     return kept.where(higher_is_better.astype(bool), 1 / kept)
 
 
 def verified(rows: pd.DataFrame) -> pd.Series:
-    """Where a machine of another fingerprint has measured the same cell and found a speed-up within the interval."""
+    """Where a machine of another fingerprint measured the same cell, with a speed-up within this row's interval."""
     at = ["cell_id", "scenario", "batch_size", "protocol_version"]
     columns = [*at, "hardware_fingerprint", "speedup"]
     good = rows[succeeded(rows)]
     pairs = good[[*columns, *SPEEDUP_INTERVAL]].reset_index().merge(good[columns], on=at, suffixes=("", "_there"))
     elsewhere = pairs["hardware_fingerprint"] != pairs["hardware_fingerprint_there"]
     within = pairs["speedup_there"].between(pairs["speedup_ci_low"], pairs["speedup_ci_high"])
-    reference = rows["chain"].eq(REFERENCE)  # timed beside itself: nothing to agree on
+    reference = rows["chain"].eq(REFERENCE)  # it is timed beside itself, so its speed-up is no result
     return pd.Series(rows.index.isin(pairs.loc[elsewhere & within, "index"]), index=rows.index) & ~reference
 
 
 def with_scaling(rows: pd.DataFrame) -> pd.DataFrame:
-    """Training rows with US$, and with speed-up, scaling efficiency t(1) / (N · t(N)) and quality against the
-    single-device run on the same kind of device, of the same threads per process; NaN where there is none."""
+    """Training rows with the columns of `DERIVED`; NaN where unknown.
+
+    Rows are compared with the single-device run on the same kind of device, with as many threads per process. The
+    scaling efficiency is t(1) / (N · t(N)).
+    """
     rows = rows.reset_index(drop=True).copy()
     at = [*TRAINING_KEY, "threads"]
     single = rows["training_method"].eq(SINGLE_DEVICE) & succeeded(rows) & flagged(rows, "timed_alone")

@@ -1,4 +1,4 @@
-"""Which way of training wins where: on how many devices, over which link, for a model of which size.
+"""The fastest training method on each number of devices and each link.
 
 Pure functions on training rows that share `ratios.TRAINING_KEY` and are ranked by `leaderboard.rank_trainings`.
 """
@@ -21,75 +21,77 @@ UNTHROTTLED = "unthrottled"
 
 @dataclass(frozen=True)
 class Win:
-    """What trains fastest on a hardware profile, where using one of its devices only is a choice too."""
+    """The fastest training methods on a hardware profile. A run on one of its devices competes, too."""
 
     hardware: str
-    processes: int | None  # None where no run has got there
+    processes: int | None  # None where no run started
     threads: int  # of each process
     rate: float  # of the link [Mbit/s]; infinite where nothing throttles it
-    fastest: tuple[str, ...]  # training methods, several where they tie; none where no run can be compared
-    seconds: float  # of the fastest; NaN where there is none
-    speedup: float  # the single-device run's time over it; NaN where that is unknown
+    fastest: tuple[str, ...]  # training methods: several if they tie, none if no run can be compared
+    seconds: float  # training time of the fastest; NaN without one
+    speedup: float  # the single-device run's time over it; NaN where unknown
     runner_up: str | None
-    behind: float  # the runner-up's time over that of the fastest; NaN where there is none
+    behind: float  # the runner-up's time over the time of the fastest; NaN without one
 
     @property
     def order(self) -> tuple[float, int, float, str]:
-        """Small profiles and fast links first; last those that no run has got to."""
+        """Sort key: small profiles and fast links first, profiles without a started run last."""
         return self.processes or math.inf, self.threads, -self.rate, self.hardware
 
 
 def link_of(rate: float) -> str:
-    """A link by its rate [Mbit/s], in words."""
+    """A link in words, from its rate [Mbit/s]."""
     return UNTHROTTLED if math.isinf(rate) else f"{number(rate)} Mbit/s"
 
 
 def link(row: pd.Series) -> str:
-    """The link between the processes of a row: its rate, or that nothing throttles it; empty for a single process."""
+    """The link between the processes of a row in words; empty for a single process."""
     if pd.notna(row["network_mbit"]):
         return link_of(row["network_mbit"])
     return UNTHROTTLED if row["world_size"] > 1 else ""
 
 
 def rate_of(rows: pd.DataFrame) -> pd.Series:
-    """The rate of the link [Mbit/s], infinite where nothing throttles it."""
+    """The rate of the link [Mbit/s]; infinite for a link that is not throttled."""
     return rows["network_mbit"].astype(float).fillna(math.inf)
 
 
 def bytes_per_step(rows: pd.DataFrame) -> pd.Series:
-    """What all processes together send in a step, NaN where it was not counted."""
+    """The bytes that all processes together send in a step; NaN where they were not counted."""
     return rows["communicated_bytes"].astype(float) / rows["steps"].astype(float)
 
 
 def comparable(rows: pd.DataFrame, by: str) -> pd.Series:
-    """Where a row is ranked (timed alone, without foreign load, within the quality gate) and its time `by` finite: a
-    target that was missed is infinitely far."""
+    """Where a row is ranked (timed alone, without foreign load, within the quality gate) and its time `by` is finite.
+
+    The time to a missed target is infinite.
+    """
     return rows["rank"].notna() & np.isfinite(rows[by].astype(float))
 
 
 def lines(board: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each method over each link, after the single-device run of as many threads that they start from.
+    """The lines of a scaling plot: each method over each link, from the single-device run with as many threads.
 
-    Returns: the rows with `method` and `rate` of their line, and its number `line`.
+    Returns: the rows with the `method` and the `rate` of their line, and its number `line`.
     """
     single = board["training_method"].eq(SINGLE_DEVICE)
     at = ["training_method", "rate", "threads"]
-    found = [
+    parts = [
         pd.concat([board[single & board["threads"].eq(threads)], own]).assign(method=method, rate=rate, line=line)
         for line, ((method, rate, threads), own) in enumerate(board[~single].assign(rate=rate_of(board)).groupby(at))
     ]
-    return pd.concat(found, ignore_index=True) if found else board.iloc[:0].assign(method="", rate=math.nan, line=0)
+    return pd.concat(parts, ignore_index=True) if parts else board.iloc[:0].assign(method="", rate=math.nan, line=0)
 
 
 def wins(board: pd.DataFrame, by: str = "train_time_s") -> list[Win]:
-    """What is fastest on each profile that has anything else than single-device runs, in their order.
+    """The fastest methods on each profile that has other runs than single-device ones, in order.
 
     Args:
         by: `train_time_s` or `time_to_target_s`.
     """
     others = board[board["training_method"] != SINGLE_DEVICE]
-    found = [_win(str(hardware), own, board, by) for hardware, own in others.groupby("hardware")]
-    return sorted(found, key=lambda win: win.order)
+    unordered = [_win(str(hardware), own, board, by) for hardware, own in others.groupby("hardware")]
+    return sorted(unordered, key=lambda win: win.order)
 
 
 def _win(hardware: str, others: pd.DataFrame, board: pd.DataFrame, by: str) -> Win:

@@ -1,4 +1,4 @@
-"""Numbers and flags of the boards as text, the same in the terminal and in the dashboard."""
+"""Texts for the numbers and flags of the boards, shared by the terminal and the dashboard."""
 
 from __future__ import annotations
 
@@ -11,70 +11,70 @@ from breakeven.errors import Status
 from breakeven.protocol import BADGE, ESTIMATE, REFERENCE, SAME
 from breakeven.scoring.ratios import COMPRESSION_INTERVAL, SPEEDUP_INTERVAL
 
-GAP = "–"  # where there is no number
+GAP = "–"  # stands for an unknown number
 STAR = f"★ {100 * BADGE:.6g} %"
-# Every label that a row may carry, and what it means for the reader.
+# The labels of rows, each with its meaning for the reader.
 LABELS = {
     STAR: f"keeps {100 * BADGE:.6g} % of the reference's quality",
     "verified": "measured again on another kind of machine: the speed-up there lies within this interval",
-    "self-reported": "measured by one kind of machine only so far: `breakeven verify` measures it again",
-    "estimated": "energy is the profile's watts times the time, not measured: never ranked against a measurement",
-    "gate uncertain": "the 95 % interval of the quality kept has the gate inside: more test samples would tell",
+    "self-reported": "measured on one kind of machine so far: `breakeven verify` measures it on another one",
+    "estimated": "the energy is the profile's watts times the time, not measured: never ranked against a measurement",
+    "gate uncertain": "the 95 % interval of the quality kept includes the gate: more test samples would decide",
     "open": "below the quality gate or over a limit: shown, not ranked",
     "contended": "other programs used the machine while it was timed: shown, not ranked; measure it again alone",
-    "unstable": "the speed-up differs between processes by more than 5 %: `timing: full` takes more of them",
+    "unstable": "the speed-up differs between processes by more than 5 %: `timing: full` times more processes",
     "not timed alone": "trained beside other jobs: its time is shown, not ranked",
-    "no reference": "its reference is missing or failed, so there is nothing to compare it with",
+    "no reference": "its reference is missing or failed, so the row cannot be compared",
 }
-# How a cell may end, and what its reader can do.
+# The ways in which a cell may end, each with the remedy.
 STATUSES = {
     Status.OK: "measured: the row has its figures",
-    Status.UNSUPPORTED: "the method or the runtime cannot do this task: use the one that the reason names",
-    Status.OUT_OF_MEMORY: "it needed more memory than the profile has: take a larger profile, or a smaller batch",
+    Status.UNSUPPORTED: "the method or the runtime does not support this task: use the alternative in the reason",
+    Status.OUT_OF_MEMORY: "it needed more memory than the profile has: take a larger profile or a smaller batch",
     Status.DIVERGED: "the loss was not finite: lower the learning rate, or change the method's parameters",
-    Status.TIMEOUT: "it took longer than `timeout_min` of the grid: raise that, or take a smaller model",
-    Status.NO_HARDWARE: "this machine lacks what the profile asks for: run it on one that has it",
-    Status.METHOD_ERROR: "the method's or the runtime's own code failed: see the job's log and mend the method",
-    Status.INFRA_ERROR: "the disk, the network or the system failed, also when tried again: mend it and run again",
+    Status.TIMEOUT: "it took longer than `timeout_min` of the grid: raise it, or take a smaller model",
+    Status.NO_HARDWARE: "this machine lacks hardware that the profile needs: run it on another machine",
+    Status.METHOD_ERROR: "the method's or the runtime's own code failed: see the job's log and correct the method",
+    Status.INFRA_ERROR: "the disk, the network or the system failed repeatedly: repair it and run again",
 }
 FLAGS = {"contended": (True, "contended"), "unstable": (True, "unstable"), "timed_alone": (False, "not timed alone")}
 
 
 def notes(row: pd.Series) -> list[str]:
-    """Why a ranked frame's row has no rank, and what to mind where it has one: its status, or keys of LABELS."""
+    """The reasons why a row of a ranked frame has no rank, and its warnings: its status, or keys of LABELS."""
     if row["board"] == "gap":
         return [str(row["status"])]
-    found = []
+    labels = []
     if pd.isna(row["quality_ratio"]):
-        found.append("no reference")
+        labels.append("no reference")
     elif row["board"] == "open":
-        found.append("open")
+        labels.append("open")
     if row.get("gate_uncertain"):
-        found.append("gate uncertain")
-    return found + [text for flag, (bad, text) in FLAGS.items() if row.get(flag) == bad]
+        labels.append("gate uncertain")
+    return labels + [text for flag, (bad, text) in FLAGS.items() if row.get(flag) == bad]
 
 
 def badges(row: pd.Series) -> list[str]:
-    """What speaks for a row of the inference board, or says whose word it is: keys of LABELS."""
-    found = [STAR] if row.get("badge") else []
+    """The quality badge of a row of the inference board, and the labels of its provenance: keys of LABELS."""
+    labels = [STAR] if row.get("badge") else []
     if row["board"] != "gap" and "verified" in row and row.get("chain") != REFERENCE:
-        found.append("verified" if row["verified"] else "self-reported")
-    return found + (["estimated"] if row.get("energy_method") == ESTIMATE else [])
+        labels.append("verified" if row["verified"] else "self-reported")
+    return labels + (["estimated"] if row.get("energy_method") == ESTIMATE else [])
 
 
-HELPED = "helped"  # what a verdict begins with where a method paid its way
+HELPED = "helped"  # the first word of a good verdict
 
 
 def verdict(row: pd.Series) -> tuple[str, str]:
-    """Whether a ranked frame's row was better off for what its chain does, and why, in figures.
+    """Judge whether its chain helped a row of a ranked frame: a verdict, and the reason in figures.
 
-    It helped if it is on the closed board, and faster beyond doubt or smaller. A compression is judged by what it adds
-    in its own runtime: what the runtime gives is the runtime's.
+    A chain helped if its row is on the closed board and is smaller, or faster beyond doubt. A compression is judged by
+    its gain over the uncompressed model in the same runtime, so it gets no credit for the runtime's own gain.
     """
     if row["board"] == "gap":
         return "failed", f"{row['status']}: {row['reason']}"
     if row["chain"] == REFERENCE:
-        return "the reference", "what all others are compared with"
+        return "the reference", "all other rows are compared with it"
     if pd.isna(row["quality_ratio"]):
         return "not judged", LABELS["no reference"]
     if row["board"] == "open":
@@ -83,15 +83,15 @@ def verdict(row: pd.Series) -> tuple[str, str]:
         return "not judged", LABELS["contended"]
     speed, why_speed = _speed(row)
     size, why_size = _smaller(row)
-    found = [word for word in (speed, size) if word]
+    words = [word for word in (speed, size) if word]
     why = "; ".join(text for text in (why_speed, why_size) if text)
     if size or speed == "faster":
-        return f"{HELPED}: {', '.join(found)}", why
+        return f"{HELPED}: {', '.join(words)}", why
     return ("not judged" if speed is None else "no gain"), why
 
 
 def _speed(row: pd.Series) -> tuple[str | None, str]:
-    """faster or slower beyond doubt, nothing where it is neither, None where that is unknown; with the figures."""
+    """The word faster or slower, if beyond doubt, "" for neither, None where unknown; and the figures."""
     runtime = row["method"] == REFERENCE
     name, interval = ("speedup", SPEEDUP_INTERVAL) if runtime else ("compression_speedup", COMPRESSION_INTERVAL)
     low, high = (row[end] for end in interval)
@@ -107,7 +107,7 @@ def _speed(row: pd.Series) -> tuple[str | None, str]:
 
 
 def _smaller(row: pd.Series) -> tuple[str, str]:
-    """smaller as it is, or when packed; with the figure. Sizes have no noise: what differs by less is a tie."""
+    """The word smaller, or smaller packed, if by more than 2 %, "" for neither; and the figure. Sizes have no noise."""
     own = "" if row["method"] == REFERENCE else "compression_"
     for name, word in (("size_ratio", "smaller"), ("packed_ratio", "smaller packed")):
         if row[own + name] > 1 + SAME:
@@ -116,17 +116,17 @@ def _smaller(row: pd.Series) -> tuple[str, str]:
 
 
 def place(row: pd.Series) -> str:
-    """A rank, with = where it is shared."""
+    """A rank, followed by = if it is shared."""
     return GAP if pd.isna(row["rank"]) else f"{row['rank']}{'=' if row.get('shared') else ''}"
 
 
 def span(low: float, high: float, show: Callable[[float], str]) -> str:
-    """An interval, or a gap where there is none."""
+    """An interval, or GAP without one."""
     return GAP if pd.isna(low) or pd.isna(high) else " – ".join(dict.fromkeys((show(low), show(high))))
 
 
 def number(value: float) -> str:
-    """Three significant digits at least, no exponent below a thousand million."""
+    """A number with at least three significant digits."""
     if pd.isna(value):
         return GAP
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 100 else f"{value:.3g}"
@@ -160,5 +160,5 @@ def percent(value: float) -> str:
 
 
 def quality(value: float) -> str:
-    """Four digits: the gate lies at one per cent."""
+    """A quality in four digits, because the gate lies at one per cent."""
     return GAP if pd.isna(value) else f"{value:.4g}"
