@@ -19,7 +19,7 @@ NOISE = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)  # standard deviation of the second
 
 
 def coverages(n_a: int, n_b: int, noise: float, rng: np.random.Generator) -> tuple[np.floating, np.floating]:
-    """How often each interval covers the true difference, 0: Welch's, then ours."""
+    """The share of trials in which each interval covers the true difference, 0: Welch's, then ours."""
     a, b = rng.normal(0, 1, (TRIALS, n_a)), rng.normal(0, noise, (TRIALS, n_b))
     low, high = stats.ttest_ind(a, b, axis=1, equal_var=False).confidence_interval(0.95)
     difference = np.abs(a.mean(axis=1) - b.mean(axis=1))

@@ -42,7 +42,7 @@ def page() -> str:
 
 
 def line(name: str, hint: Any, column: Column) -> tuple[str, ...]:
-    """A stored column: its name, type, unit, meaning, and where it is null."""
+    """The cells of a stored column's line."""
     optional = isinstance(hint, UnionType)
     kind = get_args(hint)[0] if optional else hint
     return f"`{name}`", TYPES.get(kind, "text"), column.unit, column.meaning, column.null if optional else "never"

@@ -29,7 +29,7 @@ FEW_CALLS = "a process made too few calls for this percentile"
 
 @dataclass(frozen=True)
 class Column:
-    """What a column of a board holds, for its readers."""
+    """The description of a column of a board."""
 
     meaning: str  # and how it is computed
     unit: str = ""

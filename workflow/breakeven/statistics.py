@@ -1,4 +1,4 @@
-"""The statistics of the measurement protocol, as pure functions."""
+"""Statistics of the measurement protocol, as pure functions."""
 
 from __future__ import annotations
 
@@ -61,10 +61,11 @@ def ratio_interval(ratios: Sequence[float]) -> tuple[float, float | None, float 
 def kept_interval(
     resampled: Sequence[float], reference: Sequence[float], higher_is_better: bool
 ) -> tuple[float | None, float | None]:
-    """95 % interval of the share of the reference's quality that is left; error metrics are inverted first.
+    """The 95 % interval of the share of the reference's quality that is kept; error metrics are inverted first.
 
     Args:
-        resampled, reference: quality of the cell and of its reference on the same resampled test sets, one by one.
+        resampled, reference: qualities of the cell and of its reference on the same resampled test sets, in the same
+            order.
     """
     if not len(resampled) or len(resampled) != len(reference):
         return None, None
@@ -75,7 +76,7 @@ def kept_interval(
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of values from independent processes and its 95 % interval, Student's."""
+    """The mean of values from independent processes, and Student's 95 % interval."""
     interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     return float(np.mean(values)), float(interval.low), float(interval.high)
 

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 import pandas as pd
 
@@ -57,7 +56,7 @@ def _shared(rows: pd.DataFrame) -> list[str]:
     return [*KEY, "training", *(["source"] if "source" in rows else [])]
 
 
-def _places(steps: list[tuple[str, dict[str, Any]]]) -> Iterator[tuple[Place, float]]:
+def _places(steps: list[tuple[str, dict[str, object]]]) -> Iterator[tuple[Place, float]]:
     """The place and the value of each numeric parameter of a chain."""
     for number, (_, parameters) in enumerate(steps):
         for name, value in parameters.items():

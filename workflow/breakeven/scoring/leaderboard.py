@@ -48,7 +48,7 @@ def _read(results: Path, row_type: type[Row]) -> pd.DataFrame:
 
 
 def within(rows: pd.DataFrame, limits: Mapping[str, float | None]) -> pd.Series:
-    """Where the value of every named column is at most its limit. None is no limit; an unknown value exceeds any."""
+    """Select the rows that keep every limit, an upper one. None is no limit; an unknown value keeps no limit."""
     kept = pd.Series(True, index=rows.index)
     for column, limit in limits.items():
         if limit is not None:

@@ -109,12 +109,12 @@ DERIVED: dict[type[Row], dict[str, Column]] = {
 
 
 def succeeded(rows: pd.DataFrame) -> pd.Series:
-    """Where a cell succeeded. The other rows are gaps with a reason."""
+    """Select the rows of successful cells. The other rows are gaps with a reason."""
     return rows["status"] == Status.OK.value
 
 
 def flagged(rows: pd.DataFrame, flag: str) -> pd.Series:
-    """Where a flag is true; an unknown flag is not."""
+    """Select the rows whose flag is true; an unknown flag is not."""
     return rows[flag].eq(True).fillna(False).astype(bool)
 
 
@@ -216,7 +216,7 @@ def quality_ratio(quality: pd.Series, reference: pd.Series, higher_is_better: pd
 
 
 def verified(rows: pd.DataFrame) -> pd.Series:
-    """Where a machine of another fingerprint measured the same cell, with a speed-up within this row's interval."""
+    """Select the rows whose interval holds the speed-up of the same cell on a machine of another fingerprint."""
     at = ["cell_id", "scenario", "batch_size", "protocol_version"]
     columns = [*at, "hardware_fingerprint", "speedup"]
     good = rows[succeeded(rows)]

@@ -62,9 +62,9 @@ def bytes_per_step(rows: pd.DataFrame) -> pd.Series:
 
 
 def comparable(rows: pd.DataFrame, by: str) -> pd.Series:
-    """Where a row is ranked (timed alone, without foreign load, within the quality gate) and its time `by` is finite.
+    """Select the rows that are ranked and whose time `by` is finite.
 
-    The time to a missed target is infinite.
+    Ranked rows were timed alone, without foreign load, and keep the quality. The time to a missed target is infinite.
     """
     return rows["rank"].notna() & np.isfinite(rows[by].astype(float))
 

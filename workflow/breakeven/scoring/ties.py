@@ -60,7 +60,7 @@ def _ranks(members: Iterable[Row]) -> Iterator[int]:
 
 
 def _apart(row: Row, leader: Row) -> bool:
-    """Whether a row costs more than its leader beyond doubt."""
+    """Tell whether a row costs more than its leader beyond doubt."""
     (_, burden, *error), (_, leading, *its_error) = row, leader
     costlier = burden - leading
     return costlier > APART and costlier > statistics.margin(*error, *its_error)

@@ -1,6 +1,6 @@
-"""Unites the boards of several machines. What is measured under one identity is there once.
+"""Merges the boards of several machines. The merged board holds each measurement once, in its newest version.
 
-The newest measurement stays; a cell that failed since stays as it was last measured.
+A cell that was measured and failed later keeps its last measurement.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from breakeven.trust import validation
 from breakeven.trust.validation import counted
 from breakeven.trust.violations import IDENTITY, NAMED_BY_ID, ambiguous
 
-AGE = ["measured", "finished_at", "price_date", "content"]  # the last of these, in this order, is the one that stays
+AGE = ["measured", "finished_at", "price_date", "content"]  # sorted by these columns, the last row is kept
 OF_MACHINE = ["hardware_fingerprint", "hardware", "cpu_model", "gpu_model", "executor"]
 
 
 @dataclass
-class Source:
-    """A board that is read, and what becomes of its rows: those left over were there before, the same."""
+class SourceBoard:
+    """A board to merge, and counts of its kept and superseded rows. The other rows are repetitions of kept ones."""
 
     path: Path
     row_type: type[Row]
@@ -43,28 +43,29 @@ class Source:
 
 
 def merge(folders: Sequence[Path], output: Path, console: Console) -> None:
-    """Write the boards of `output` from those of all folders, and say what came from where.
+    """Write the merged boards of all folders to `output`, and print the origin of their rows.
 
     Raises:
-        UserError: a file is not valid, a folder holds no board, or rows of `output` would be lost; nothing is written.
+        UserError: a file is not valid, a folder holds no board, or rows of `output` would be lost. Then nothing is
+            written.
     """
     sources = _read(folders, console)
-    united = {row_type: unite([s for s in sources if s.row_type is row_type], row_type) for row_type in BOARDS}
-    for row_type, table in united.items():
+    merged = {row_type: unite([s for s in sources if s.row_type is row_type], row_type) for row_type in BOARDS}
+    for row_type, table in merged.items():
         _require_kept(output / BOARD_FILES[row_type], table, row_type)
-    with ExitStack() as stack:  # both are written before either takes its place
-        for row_type, table in united.items():
+    with ExitStack() as stack:  # both files are written before either replaces an old one
+        for row_type, table in merged.items():
             if any(source.row_type is row_type for source in sources):
                 pq.write_table(table, stack.enter_context(aside(output / BOARD_FILES[row_type])))
-    console.print(_of_files(sources), _of_machines(united))
-    counts = " and ".join(f"{len(table):,} {BOARDS[row_type]}" for row_type, table in united.items())
+    console.print(_of_files(sources), _of_machines(merged))
+    counts = " and ".join(f"{len(table):,} {BOARDS[row_type]}" for row_type, table in merged.items())
     validation.say(f"{output}: {counts} rows", console)
 
 
-def unite(sources: Sequence[Source], row_type: type[Row]) -> pa.Table:
-    """One table of all rows, the newest of each identity; fills in what became of each source's rows.
+def unite(sources: Sequence[SourceBoard], row_type: type[Row]) -> pa.Table:
+    """Merge the tables of all sources: the newest row of each measurement stays. Fills in the counts of the sources.
 
-    The result depends on the rows alone, not on the order of the sources.
+    The result depends on the rows only, not on the order of the sources.
     """
     schema, identity = arrow_schema(row_type), IDENTITY[row_type]
     whole = pa.concat_tables([schema.empty_table(), *(source.table for source in sources)])
@@ -74,28 +75,32 @@ def unite(sources: Sequence[Source], row_type: type[Row]) -> pa.Table:
     keys["source"] = np.repeat(np.arange(len(sources)), [len(source.table) for source in sources])
     _require_agreement(keys, sources, row_type)
     keys["finished_at"] = pd.to_datetime(keys["finished_at"].astype("str"), format="ISO8601", utc=True)
-    # A measurement may have been collected twice, at two prices: those rows are told apart by all that they hold.
+    # A measurement may have been collected twice, at two prices. Then the rows' whole content tells them apart.
     tied = keys.duplicated([*identity, "finished_at"], keep=False).to_numpy()
     keys["content"] = np.zeros(len(keys), np.uint64)
     keys.loc[tied, "content"] = pd.util.hash_pandas_object(whole.filter(pa.array(tied)).to_pandas(), index=False).array
-    keys = keys[::-1].sort_values([*identity, *AGE], kind="stable", na_position="first")  # of equals the first is last
+    keys = keys[::-1].sort_values(
+        [*identity, *AGE], kind="stable", na_position="first"
+    )  # reversed, so that the first of equal rows is kept
     newest = ~keys.duplicated(identity, keep="last").to_numpy()
     _account(keys, newest, sources)
     order = keys[newest].sort_values([*NAMED_BY_ID[row_type], *identity], na_position="first").index
     return whole.take(pa.array(order.to_numpy())).combine_chunks().replace_schema_metadata(schema.metadata)
 
 
-def _require_agreement(keys: pd.DataFrame, sources: Sequence[Source], row_type: type[Row]) -> None:
-    """Raise where two files give one id to different cells: one of them was not made by Breakeven."""
+def _require_agreement(keys: pd.DataFrame, sources: Sequence[SourceBoard], row_type: type[Row]) -> None:
+    """Raise if two files give one id to different cells: one of them was not made by Breakeven."""
     wrong = keys[ambiguous(keys, row_type)]
     if len(wrong):
         names = " and ".join(str(sources[number].path) for number in sorted(wrong["source"].unique()))
         ids = ", ".join(sorted(wrong["cell_id"].unique())[:3])
-        raise UserError(f"nothing merged: {names} mean different cells by {ids}: leave out what was changed by hand")
+        raise UserError(
+            f"nothing merged: {names} mean different cells by {ids}: leave out the file that was changed by hand"
+        )
 
 
-def _account(keys: pd.DataFrame, newest: np.ndarray, sources: Sequence[Source]) -> None:
-    """Count what became of the rows. Those of one identity lie side by side in `keys`, the newest last."""
+def _account(keys: pd.DataFrame, newest: np.ndarray, sources: Sequence[SourceBoard]) -> None:
+    """Count the kept and the superseded rows. Rows of one measurement are neighbours in `keys`, the newest last."""
     group = np.cumsum(newest) - newest
     content = keys["content"].to_numpy()
     same = (content != 0) & (content == content[newest][group])
@@ -105,30 +110,30 @@ def _account(keys: pd.DataFrame, newest: np.ndarray, sources: Sequence[Source]) 
         source.superseded = int((own & ~newest & ~same).sum())
 
 
-def _read(folders: Sequence[Path], console: Console) -> list[Source]:
-    """The boards of all folders, every one valid; what is wrong with the others is printed, then raised."""
+def _read(folders: Sequence[Path], console: Console) -> list[SourceBoard]:
+    """Read the boards of all folders. Faults are printed, then raised together."""
     sources, wrong = [], []
     for folder in folders:
-        found = {row_type: folder / name for row_type, name in BOARD_FILES.items() if (folder / name).exists()}
-        if not found:
+        paths = {row_type: folder / name for row_type, name in BOARD_FILES.items() if (folder / name).exists()}
+        if not paths:
             wrong.append(folder)
             validation.say(
                 f"{folder}: holds neither {' nor '.join(BOARD_FILES.values())}: name a results folder", console
             )
-        for row_type, path in found.items():
+        for row_type, path in paths.items():
             try:
-                sources.append(Source(path, row_type, validation.read_board(path, row_type)))
+                sources.append(SourceBoard(path, row_type, validation.read_board(path, row_type)))
             except UserError as error:
                 wrong.append(path)
                 validation.show(error, console)
     if wrong:
         names = ", ".join(map(str, wrong))
-        raise UserError(f"nothing merged, not valid: {names}: mend what is said above, or leave them out")
+        raise UserError(f"nothing merged, not valid: {names}: correct the faults above, or leave these files out")
     return sources
 
 
 def _require_kept(path: Path, table: pa.Table, row_type: type[Row]) -> None:
-    """Raise where a board that is there already has rows that this one lacks."""
+    """Raise if the board that exists in the output folder has rows that the merged one lacks."""
     if not path.exists():
         return
     identity = IDENTITY[row_type]
@@ -139,9 +144,11 @@ def _require_kept(path: Path, table: pa.Table, row_type: type[Row]) -> None:
         raise UserError(f"{loss}: name {path.parent} among the folders too, or another --output")
 
 
-def _of_files(sources: Sequence[Source]) -> Table:
+def _of_files(sources: Sequence[SourceBoard]) -> Table:
     table = _table("file", "rows", "kept", "older", "again")
-    table.caption = "older: measured again since, or failed where another run did not. again: the same row twice."
+    table.caption = (
+        "older: a newer measurement exists, or the cell failed and another run did not. again: repeated rows."
+    )
     for source in sources:
         rows = len(source.table)
         numbers = (rows, source.kept, source.superseded, rows - source.kept - source.superseded)
@@ -149,9 +156,9 @@ def _of_files(sources: Sequence[Source]) -> Table:
     return table
 
 
-def _of_machines(united: dict[type[Row], pa.Table]) -> Table:
-    """The rows of each fingerprint: one machine with one profile."""
-    frames = [table.select(OF_MACHINE).to_pandas().assign(board=BOARDS[row_type]) for row_type, table in united.items()]
+def _of_machines(merged: dict[type[Row], pa.Table]) -> Table:
+    """The number of rows of each fingerprint, which is one machine with one profile."""
+    frames = [table.select(OF_MACHINE).to_pandas().assign(board=BOARDS[row_type]) for row_type, table in merged.items()]
     counts = pd.concat(frames).groupby([*OF_MACHINE, "board"], dropna=False).size().unstack(fill_value=0)
     table = _table("fingerprint", "profile", "processor", "executor", *BOARDS.values(), words=4)
     for (fingerprint, profile, cpu, gpu, executor), row in counts.iterrows():
@@ -162,7 +169,7 @@ def _of_machines(united: dict[type[Row], pa.Table]) -> Table:
 
 
 def _table(*columns: str, words: int = 1) -> Table:
-    """A table whose first columns hold words, the others numbers."""
+    """A table whose first `words` columns hold words; the other columns hold numbers."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, caption_justify="left")
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < words else "right", overflow="fold")

@@ -1,4 +1,4 @@
-"""The kinds of rules that the figures of a row may have to keep. Each looks at all rows of a board at a time."""
+"""The kinds of rules for the figures of rows. Each rule checks all rows of a board at once."""
 
 from __future__ import annotations
 
@@ -8,59 +8,58 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from string import Formatter
-from typing import Any
 
 import pandas as pd
 
 from breakeven.scoring.ratios import succeeded
 
 AGAIN = "measure the cell again"
-TOLERANCE = 1e-6  # relative: of figures that were computed from one another
+TOLERANCE = 1e-6  # relative, between figures that were computed from one another
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Something that must hold of every row."""
+    """A condition that every row of a board must meet."""
 
     field: str
-    broken: Callable[[pd.DataFrame], pd.Series]  # by which rows
-    problem: str  # filled in with the row's fields
+    broken: Callable[[pd.DataFrame], pd.Series]  # the rows that break the rule
+    problem: str  # a format string for the row's fields
     remedy: str = AGAIN
 
-    def explain(self, row: Mapping[str, Any]) -> str:
+    def explain(self, row: Mapping[str, object]) -> str:
         """`field: what is wrong: what to do`, for a row that breaks it."""
         return f"{self.field}: {_Words().vformat(self.problem, (), row)}: {self.remedy}"
 
 
 class _Words(Formatter):
-    """Puts what is unknown as that, whatever the figure's format is."""
+    """Formats None as "unknown", whatever the figure's format is."""
 
-    def format_field(self, value: Any, format_spec: str) -> str:
+    def format_field(self, value: object, format_spec: str) -> str:
         return "unknown" if value is None else super().format_field(value, format_spec)
 
 
 def floats(rows: pd.DataFrame, *names: str) -> Iterator[pd.Series]:
-    """Columns of numbers: one without any value has no type of its own."""
+    """Columns as floating-point numbers. An empty column has no type of its own."""
     return (rows[name].astype(float) for name in names)
 
 
 def text(rows: pd.DataFrame, name: str) -> pd.Series:
-    """A column of text; a missing one stays missing."""
+    """A column as text; missing values stay missing."""
     return rows[name].astype("str")
 
 
 def positive(*names: str) -> list[Rule]:
-    """Figures are above 0, where known."""
+    """Known figures are above 0."""
     return [compared(name, lambda values: values <= 0, "must be above 0") for name in names]
 
 
 def not_negative(*names: str) -> list[Rule]:
-    """Figures are not below 0, where known."""
+    """Known figures are not below 0."""
     return [compared(name, lambda values: values < 0, "must not be below 0") for name in names]
 
 
 def compared(name: str, wrong: Callable[[pd.Series], pd.Series], must: str) -> Rule:
-    """A figure is none of those that `wrong` names."""
+    """A figure is not among the values that `wrong` selects."""
 
     def broken(rows: pd.DataFrame) -> pd.Series:
         (values,) = floats(rows, name)
@@ -70,7 +69,7 @@ def compared(name: str, wrong: Callable[[pd.Series], pd.Series], must: str) -> R
 
 
 def ratio(*names: str) -> list[Rule]:
-    """Qualities lie in 0..1, where that is their unit."""
+    """Qualities with the unit `ratio` lie in 0..1."""
 
     def rule(name: str) -> Rule:
         def broken(rows: pd.DataFrame) -> pd.Series:
@@ -83,17 +82,17 @@ def ratio(*names: str) -> list[Rule]:
 
 
 def present(*names: str) -> list[Rule]:
-    """Fields are known where the cell ended well."""
+    """Fields are known in the rows of successful cells."""
     return [needed(name, succeeded, "is missing, the status is ok") for name in names]
 
 
 def needed(name: str, where: Callable[[pd.DataFrame], pd.Series], problem: str, remedy: str = AGAIN) -> Rule:
-    """A field is known in some rows."""
+    """A field is known in the rows that `where` selects."""
     return Rule(name, lambda rows: where(rows) & rows[name].isna(), problem, remedy)
 
 
 def texts(name: str, right: Callable[[str], object], problem: str, remedy: str = AGAIN) -> Rule:
-    """A text is right, where known. Boards repeat their texts: each is looked at once."""
+    """A known text meets the condition `right`, which is asked once for each distinct text."""
 
     def broken(rows: pd.DataFrame) -> pd.Series:
         return rows[name].isin([content for content in rows[name].dropna().unique() if not right(content)])
@@ -102,17 +101,17 @@ def texts(name: str, right: Callable[[str], object], problem: str, remedy: str =
 
 
 def matches(name: str, pattern: str, must: str, remedy: str = AGAIN) -> Rule:
-    """A text has a form, where known."""
+    """A known text matches a pattern."""
     return texts(name, re.compile(pattern).fullmatch, f"is '{{{name}}}', must be {must}", remedy)
 
 
 def one_of(name: str, known: Iterable[str]) -> Rule:
-    """A text is one of a few, where known."""
+    """A known text is one of a few."""
     return matches(name, "|".join(known), f"one of {', '.join(known)}")
 
 
 def ordered(*names: str) -> list[Rule]:
-    """No figure is larger than the next, where both are known."""
+    """Each figure is at most as large as the next one, where both are known."""
 
     def rule(small: str, large: str) -> Rule:
         def broken(rows: pd.DataFrame) -> pd.Series:
@@ -125,7 +124,7 @@ def ordered(*names: str) -> list[Rule]:
 
 
 def together(a: str, b: str) -> Rule:
-    """Two fields are known together."""
+    """Two fields are either both known or both null."""
 
     def broken(rows: pd.DataFrame) -> pd.Series:
         return rows[a].isna() != rows[b].isna()
@@ -134,7 +133,7 @@ def together(a: str, b: str) -> Rule:
 
 
 def equal(name: str, expected: Callable[[pd.DataFrame], pd.Series], what: str) -> Rule:
-    """A figure is what follows from others, where they are known."""
+    """A figure equals the value that is computed from other fields, where they are known."""
 
     def broken(rows: pd.DataFrame) -> pd.Series:
         (values,), wanted = floats(rows, name), expected(rows)
@@ -144,7 +143,7 @@ def equal(name: str, expected: Callable[[pd.DataFrame], pd.Series], what: str) -
 
 
 def is_json(name: str) -> Rule:
-    """A text is JSON, where known."""
+    """A known text is JSON."""
     return texts(name, _parses, "is not JSON")
 
 

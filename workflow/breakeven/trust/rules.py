@@ -1,4 +1,4 @@
-"""What must hold of the figures of a row, and between them, by this version of the protocol."""
+"""The rules for the figures of a row, by this version of the protocol."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ LIKE_TIME = "a time in UTC, such as 2026-11-25T08:07:21.480+00:00"
 
 
 def _by_protocol(rows: pd.DataFrame) -> pd.Series:
-    """Where the thresholds of this version of the protocol hold."""
+    """Select the rows to which the thresholds of this version of the protocol apply."""
     return rows["protocol_version"] == PROTOCOL_VERSION
 
 
@@ -79,7 +79,7 @@ def _ends_before_it_starts(rows: pd.DataFrame) -> pd.Series:
 
 
 def _energy(*names: str) -> list[Rule]:
-    """Energy is known only where something counted or estimated it."""
+    """An energy is known only where it was counted or estimated."""
 
     def rule(name: str) -> Rule:
         def broken(rows: pd.DataFrame) -> pd.Series:
@@ -91,7 +91,7 @@ def _energy(*names: str) -> list[Rule]:
 
 
 def _percentile(name: str, percentile: float) -> Rule:
-    """With fewer calls than all processes need together, one of them had too few."""
+    """A percentile is known only with as many calls as all processes need together: with fewer, one has too few."""
 
     def broken(rows: pd.DataFrame) -> pd.Series:
         calls, processes = floats(rows, "timed_calls", "processes")
@@ -121,7 +121,7 @@ def _counted_in_company(rows: pd.DataFrame) -> pd.Series:
     return counted & ~flagged(rows, "timed_alone")
 
 
-# `memory_above_baseline_bytes` may be below 0: a process that shares pages with its parent can hold less.
+# `memory_above_baseline_bytes` may be below 0: a process that shares pages with its parent can hold less than it.
 SHARED = [
     Rule("schema_version", lambda rows: rows["schema_version"] != SCHEMA_VERSION, f"is not {SCHEMA_VERSION}"),
     one_of("status", [status.value for status in Status]),

@@ -1,14 +1,14 @@
-"""Whether a file is what it should be: a board, the rows of a cell, a grid, or a hardware profile."""
+"""Validation of files: boards, rows of a cell, grids and hardware profiles."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,19 +17,25 @@ from rich.console import Console
 from rich.text import Text
 
 from breakeven.errors import UserError
-from breakeven.results import BOARDS
+from breakeven.results import BOARD_FILES, BOARDS
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
 from breakeven.trust import violations
 from breakeven.units import schema
 
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
 SHOWN = 20  # faults of one file; the others are counted
-KINDS: dict[str, type[Row]] = {row_type.__name__: row_type for row_type in (InferenceRow, TrainingRow)}
-MARK: dict[type[Row], str] = {InferenceRow: "scenario", TrainingRow: "training_method"}  # a field of one kind only
+KINDS = {row_type.__name__: row_type for row_type in BOARDS}
+MARK: dict[type[Row], str] = {
+    InferenceRow: "scenario",
+    TrainingRow: "training_method",
+}  # a field that only one kind has
 ANOTHER_VERSION = "written by another version: delete its folder and run again"
 
 
 class Invalid(UserError):
-    """A file with faults, each one line: what is wrong, where, and what to do. `more` are not put into words."""
+    """A file with faults. Each is a line: what is wrong, where, and what to do. `more` counts faults without a line."""
 
     def __init__(self, faults: list[str], more: int = 0) -> None:
         super().__init__("\n".join(faults))
@@ -37,10 +43,10 @@ class Invalid(UserError):
 
 
 def report(files: Sequence[Path], console: Console) -> None:
-    """Say of each file what it holds, or what is wrong with it.
+    """Print the content of each file, or its faults.
 
     Raises:
-        UserError: some are not valid; raised after all have been looked at.
+        UserError: some files are not valid; raised after all have been checked.
     """
     wrong = []
     for file in files:
@@ -51,11 +57,11 @@ def report(files: Sequence[Path], console: Console) -> None:
             show(error, console)
     if wrong:
         names = ", ".join(map(str, wrong))
-        raise UserError(f"not valid: {len(wrong)} of {len(files)} files, {names}: mend what is said above")
+        raise UserError(f"not valid: {len(wrong)} of {len(files)} files, {names}: correct the faults above")
 
 
 def show(error: UserError, console: Console) -> None:
-    """Print what is wrong with a file: some faults, and how many more there are."""
+    """Print the faults of a file, and the number of faults without a line."""
     for fault in error.faults if isinstance(error, Invalid) else [str(error)]:
         say(fault, console)
     if isinstance(error, Invalid) and error.more:
@@ -63,15 +69,15 @@ def show(error: UserError, console: Console) -> None:
 
 
 def say(line: str, console: Console) -> None:
-    """Print a line as it is: not wrapped, so that it can be searched, and without markup."""
+    """Print a line without wrapping and without markup, so that it can be searched."""
     console.print(Text(line), soft_wrap=True)
 
 
 def describe(path: Path) -> str:
-    """What a valid file holds.
+    """Describe the content of a valid file.
 
     Raises:
-        UserError: it is not valid, or none of the files known.
+        UserError: the file is not valid, or of an unknown kind.
     """
     kinds = {".parquet": _board, ".json": _cell, ".yaml": _yaml, ".yml": _yaml}
     if path.is_dir():
@@ -84,10 +90,11 @@ def describe(path: Path) -> str:
 
 
 def read_board(path: Path, row_type: type[Row]) -> pa.Table:
-    """The table of a board whose rows keep all rules.
+    """Read a board and check all rules.
 
     Raises:
-        UserError: missing, foreign, damaged or of another version; `Invalid` where it is the rows.
+        UserError: the file is missing, foreign, damaged or of another version.
+        Invalid: a row breaks a rule.
     """
     table = read_parquet(path, row_type)
     try:
@@ -98,15 +105,15 @@ def read_board(path: Path, row_type: type[Row]) -> pa.Table:
 
 
 def _consistent(table: pa.Table, row_type: type[Row], path: Path) -> pa.Table:
-    found = violations.violations(table, row_type)
-    if found:
-        shown = [(table.slice(number, 1).to_pylist()[0], rule) for number, rule in found[:SHOWN]]
+    broken = violations.violations(table, row_type)
+    if broken:
+        shown = [(table.slice(number, 1).to_pylist()[0], rule) for number, rule in broken[:SHOWN]]
         faults = [f"{path}: {_name(row)}: {rule.explain(row)}" for row, rule in shown]
-        raise Invalid(faults, more=len(found) - len(faults))
+        raise Invalid(faults, more=len(broken) - len(faults))
     return table
 
 
-def _name(row: dict[str, Any]) -> str:
+def _name(row: Mapping[str, object]) -> str:
     about = [row.get("chain") or row.get("training"), row.get("scenario")]
     return f"row {row.get('cell_id')} ({', '.join(str(each) for each in about if each)})"
 
@@ -117,7 +124,7 @@ def _board(path: Path) -> str:
     except (pa.ArrowInvalid, OSError):
         kind = ""
     if kind not in KINDS:
-        raise UserError(f"{path}: not a board made by Breakeven: name an inference.parquet or a training.parquet")
+        raise UserError(f"{path}: not a board made by Breakeven: name an {' or a '.join(BOARD_FILES.values())}")
     return _contents(read_board(path, KINDS[kind]), KINDS[kind], "board")
 
 
@@ -140,7 +147,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _cell(path: Path) -> str:
-    """The rows that one job left, whose types nothing has checked so far."""
+    """Describe the rows of one job. Their types have to be checked, because JSON has no schema."""
     try:
         text = path.read_text()
         rows = json.loads(text)
@@ -158,7 +165,7 @@ def _cell(path: Path) -> str:
     return _contents(_consistent(table, row_type, path), row_type, "rows")
 
 
-def _is_rows(content: Any) -> bool:
+def _is_rows(content: object) -> bool:
     return isinstance(content, list) and bool(content) and all(isinstance(row, dict) for row in content)
 
 
@@ -183,8 +190,8 @@ def _wrong_types(rows: list[dict[str, Any]], text: str, row_type: type[Row]) -> 
 
 
 @cache
-def _strict(kind: str) -> Any:
-    """Reads a list of rows whose values have the types of their fields, and no other fields."""
+def _strict(kind: str) -> TypeAdapter[list[Any]]:
+    """A reader of a list of rows that accepts only the fields of a row, each of its own type."""
     from pydantic import ConfigDict, TypeAdapter
     from pydantic.dataclasses import dataclass
 
@@ -193,7 +200,7 @@ def _strict(kind: str) -> Any:
 
 
 def _yaml(path: Path) -> str:
-    """A grid or a hardware profile: told by its keys, where it has none of either's by its folder."""
+    """Describe a grid or a hardware profile. The keys tell which it is; without a known key the folder tells."""
     from breakeven.grid import cells
     from breakeven.units import registry
 
@@ -205,5 +212,5 @@ def _yaml(path: Path) -> str:
     if kind == "hardware":
         p = registry.read_profile(path)
         return f"hardware profile: {p.accelerator}, {counted(p.devices, 'device')}, {counted(p.threads, 'thread')} each"
-    found = cells.expand(cells.read_config(path), str(path))
-    return f"grid: {counted(len(found.trainings), 'training cell')}, {counted(len(found.cells), 'inference cell')}"
+    grid = cells.expand(cells.read_config(path), str(path))
+    return f"grid: {counted(len(grid.trainings), 'training cell')}, {counted(len(grid.cells), 'inference cell')}"

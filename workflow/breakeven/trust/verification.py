@@ -1,4 +1,4 @@
-"""Measures published rows again, from what they record, and compares (protocol, section 7.6: `verified`)."""
+"""Measures published rows again and compares the results (protocol, section 7.6: `verified`)."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ FILE = BOARD_FILES[InferenceRow]
 
 @dataclass(frozen=True)
 class Verdict:
-    """One published row, what was measured now, and how the two agree."""
+    """The comparison of a published row with a new measurement of the same cell."""
 
     published: InferenceRow
     now: InferenceRow | None
 
     @property
     def text(self) -> str:
-        """`inside` where the ratio measured now falls into the published interval, else how far it is from it."""
+        """`inside` if the new speed-up lies in the published interval, else how the two differ."""
         then, now = self.published, self.now
         if now is None or now.status != Status.OK:
             return f"{now.status}: {now.reason}" if now else "no row: its job failed, see its log"
@@ -51,29 +51,32 @@ class Verdict:
 
     @property
     def refuted(self) -> bool:
-        """Whether the row could not be measured again, or its interval and the new one have nothing in common."""
+        """The row could not be measured again, or the two intervals do not overlap."""
         return self.text not in (INSIDE, OVERLAPS)
 
 
 def verify(wanted: list[str], task: str | None, published: Path, results: Path, cores: str, console: Console) -> int:
-    """Measure the wanted rows of `published` again into `results`, print a verdict on each; 1 where one is refuted.
+    """Measure the wanted rows of `published` again into `results`, and print a verdict on each.
 
     Args:
-        wanted: beginnings of cell ids, or chains; all rows where empty.
+        wanted: beginnings of cell ids, or chains; empty for all rows.
+
+    Returns:
+        The exit code: 1 if a row is refuted.
 
     Raises:
-        UserError: no such rows, or they cannot be measured again here; says why before any work starts.
+        UserError: no row fits, or this machine cannot measure them; raised before any work starts.
     """
     rows = choose(read_rows(published / FILE, InferenceRow), wanted, task, published)
     configs = list(configurations(rows))
     for config in configs:
         _require_same_task(config, rows)
         cells.expand(config, f"{published / FILE}: rows of {config['tasks'][0]}")
-    found: list[InferenceRow] = []
+    measured: list[InferenceRow] = []
     for config in configs:
         _run({**config, "results": str(results.absolute())}, cores)
-        found += read_rows(results / FILE, InferenceRow)
-    verdicts = [Verdict(row, _same_cell(row, found)) for row in rows]
+        measured += read_rows(results / FILE, InferenceRow)
+    verdicts = [Verdict(row, _same_cell(row, measured)) for row in rows]
     console.print(_table(verdicts))
     refuted = sum(verdict.refuted for verdict in verdicts)
     console.print(f"{sum(v.text == INSIDE for v in verdicts)} of {len(verdicts)} inside the published interval.")
@@ -82,10 +85,10 @@ def verify(wanted: list[str], task: str | None, published: Path, results: Path, 
 
 
 def choose(rows: list[InferenceRow], wanted: list[str], task: str | None, published: Path) -> list[InferenceRow]:
-    """The rows that were measured and are asked for.
+    """The measured rows that are wanted.
 
     Raises:
-        UserError: a wanted name fits no row.
+        UserError: no row was measured, or a wanted name fits no row.
     """
     rows = [row for row in rows if row.status == Status.OK and task in (None, row.task)]
     if not rows:
@@ -100,8 +103,8 @@ def choose(rows: list[InferenceRow], wanted: list[str], task: str | None, publis
 
 
 def configurations(rows: list[InferenceRow]) -> Iterator[dict[str, Any]]:
-    """Grids that measure the rows again: one for each model, hardware profile and mode among them."""
-    groups: dict[tuple[Any, ...], list[str]] = {}
+    """Grids that measure the rows again: one for each model, hardware profile and mode."""
+    groups: dict[tuple[str, int, str, str, str], list[str]] = {}
     for row in rows:
         groups.setdefault((row.task, row.seed, row.training, row.hardware, row.mode), []).append(row.chain)
     for (task, seed, training, hardware, mode), chains in groups.items():
@@ -118,7 +121,7 @@ def configurations(rows: list[InferenceRow]) -> Iterator[dict[str, Any]]:
 
 
 def _require_same_task(config: dict[str, Any], rows: list[InferenceRow]) -> None:
-    """Raise where this version of Breakeven would measure something else under the same name."""
+    """Raise if this version of Breakeven would measure something else under the same name."""
     name, hardware = config["tasks"][0], config["hardware"][0]
     if reason := limits.missing(registry.hardware(hardware)):
         raise UserError(f"hardware {hardware}: {reason}: verify its rows on a machine that has it")
@@ -132,7 +135,7 @@ def _require_same_task(config: dict[str, Any], rows: list[InferenceRow]) -> None
 
 
 def _run(config: dict[str, Any], cores: str) -> None:
-    """The workflow on this grid, its cells measured anew whatever is there; it shows its own progress."""
+    """Run the workflow on a grid. All its cells are measured again, whatever results exist."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "grid.yaml"
         path.write_text(yaml.safe_dump(config))
@@ -146,8 +149,8 @@ def _fits(row: InferenceRow, name: str) -> bool:
     return row.chain == name or (len(name) >= 4 and row.cell_id.startswith(name))
 
 
-def _same_cell(row: InferenceRow, found: list[InferenceRow]) -> InferenceRow | None:
-    return next((new for new in found if (new.cell_id, new.scenario) == (row.cell_id, row.scenario)), None)
+def _same_cell(row: InferenceRow, measured: list[InferenceRow]) -> InferenceRow | None:
+    return next((new for new in measured if (new.cell_id, new.scenario) == (row.cell_id, row.scenario)), None)
 
 
 def _table(verdicts: list[Verdict]) -> Table:

@@ -1,6 +1,8 @@
-"""Whether the rows of a board agree with their rules, and with one another."""
+"""The rows of a board that break a rule, or contradict one another."""
 
 from __future__ import annotations
+
+from operator import itemgetter
 
 import numpy as np
 import pandas as pd
@@ -11,13 +13,13 @@ from breakeven.rows import InferenceRow, Row, TrainingRow
 from breakeven.trust.rule_kinds import Rule
 from breakeven.trust.rules import OR_NULL, OWN, SHARED
 
-# What makes a row one measurement: a board holds it once.
+# The columns that identify a measurement. A board holds each measurement once.
 SAME_CELL = ["cell_id", "hardware_fingerprint", "protocol_version"]
 IDENTITY: dict[type[Row], list[str]] = {
     InferenceRow: [*SAME_CELL, "scenario", "batch_size"],
     TrainingRow: [*SAME_CELL, "timed_alone"],
 }
-# What a cell's id stands for: rows with the same one agree on it.
+# The columns that a cell's id stands for: rows with the same id agree on them.
 NAMED_BY_ID: dict[type[Row], list[str]] = {
     InferenceRow: ["task", "task_version", "training", "seed", "hardware", "chain", "scenario"],
     TrainingRow: ["task", "task_version", "training", "seed", "hardware"],
@@ -29,15 +31,15 @@ MAY_BE_INFINITE = {
 
 
 def violations(table: pa.Table, row_type: type[Row]) -> list[tuple[int, Rule]]:
-    """The rows of a board that break a rule: their numbers and the rules, in the order of the rows."""
+    """The number of each row that breaks a rule, with the rule, in the order of the rows."""
     rows = table.to_pandas()
     rules = [*_finite(table), *SHARED, *OWN[row_type], *_across(row_type)]
-    found = [(int(n), rule) for rule in rules for n in np.flatnonzero(rule.broken(rows).to_numpy(bool))]
-    return sorted(found, key=lambda each: each[0])
+    broken = [(int(n), rule) for rule in rules for n in np.flatnonzero(rule.broken(rows).to_numpy(bool))]
+    return sorted(broken, key=itemgetter(0))
 
 
 def _finite(table: pa.Table) -> list[Rule]:
-    """Figures are numbers. Only Arrow can tell what is no number from what is unknown."""
+    """Figures are finite numbers. Only Arrow tells NaN from null, so these rules look at the Arrow table."""
     rules = []
     for field in table.schema:
         if pa.types.is_floating(field.type):
@@ -50,13 +52,13 @@ def _finite(table: pa.Table) -> list[Rule]:
 
 
 def ambiguous(rows: pd.DataFrame, row_type: type[Row]) -> pd.Series:
-    """Where a cell's id stands for several cells."""
+    """Select the rows whose cell id stands for several cells."""
     meanings = rows.drop_duplicates(["cell_id", *NAMED_BY_ID[row_type]])
     return rows["cell_id"].isin(meanings.loc[meanings["cell_id"].duplicated(), "cell_id"])
 
 
 def _across(row_type: type[Row]) -> list[Rule]:
-    """Rules between the rows of a board."""
+    """The rules between rows of a board."""
     return [
         Rule(
             "cell_id",

@@ -1,6 +1,6 @@
-"""Methods whose truth is known, measured as any cell is: what this machine and this harness can be trusted with.
+"""Calibration: measures methods with known results, to check this machine and this harness.
 
-`units/` is a content root like any other; its runtimes exist only while a calibration runs.
+`units/` is a content root like any other. Its runtimes are found only while a calibration runs.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ from breakeven.errors import UserError
 from breakeven.jobs import forkserver
 from breakeven.machine import limits
 from breakeven.trust.calibration.bench import Bench, make_models
-from breakeven.trust.calibration.planted import Finding, checks
+from breakeven.trust.calibration.planted import Outcome, checks
 from breakeven.units import registry
 
 UNITS = str(Path(__file__).parent / "units")
 
 
 def run(hardware_name: str, repetitions: int, console: Console) -> int:
-    """Run every check on a hardware profile and print what was planted and what was found; 1 where one failed.
+    """Run every check on a hardware profile, and print the planted and the measured results.
+
+    Returns:
+        The exit code: 1 if a check failed.
 
     Raises:
         UserError: this machine cannot give the profile.
@@ -34,25 +37,25 @@ def run(hardware_name: str, repetitions: int, console: Console) -> int:
     hardware = registry.hardware(hardware_name)
     if reason := limits.missing(hardware):
         raise UserError(f"calibrate --hardware {hardware_name}: {reason}")
-    forkserver.preload()  # what is timed is forked from here, as in a run
-    found: dict[str, Finding] = {}
+    forkserver.preload()  # timed processes are forked from here, as in a run
+    outcomes: dict[str, Outcome] = {}
     with prepared(hardware_name) as bench, _progress(console) as progress:
         task = progress.add_task("", total=None)
         for name, check in checks(repetitions).items():
             progress.update(task, description=name)
-            found[name] = check(bench)
-            console.print(f"{'pass' if found[name].passed else 'FAIL'}  {name}: {found[name].measured}")
-    console.print(_table(found))
-    failed = [name for name, finding in found.items() if not finding.passed]
-    console.print("All of them are measured as they are." if not failed else f"Not as planted: {', '.join(failed)}.")
+            outcomes[name] = outcome = check(bench)
+            console.print(f"{'pass' if outcome.passed else 'FAIL'}  {name}: {outcome.measured}")
+    console.print(_table(outcomes))
+    failed = [name for name, outcome in outcomes.items() if not outcome.passed]
+    console.print("All results are as planted." if not failed else f"Not as planted: {', '.join(failed)}.")
     if failed:
-        console.print("`breakeven doctor` says what on this machine hurts measurements.")
+        console.print("`breakeven doctor` lists the properties of this machine that disturb measurements.")
     return int(bool(failed))
 
 
 @contextmanager
 def prepared(hardware_name: str) -> Iterator[Bench]:
-    """The planted units within reach, and two models of the calibration's task in files."""
+    """Make the planted units known, and two models of the calibration's task in files."""
     plugins.__path__.append(UNITS)
     registry.forget()
     try:
@@ -68,9 +71,9 @@ def _progress(console: Console) -> Progress:
     return Progress(*columns, console=console, transient=True)
 
 
-def _table(found: dict[str, Finding]) -> Table:
+def _table(outcomes: dict[str, Outcome]) -> Table:
     table = Table("", "check", "planted", "measured", "interval", title="Calibration", title_justify="left")
-    for name, finding in found.items():
-        verdict = "[green]pass[/]" if finding.passed else "[red]FAIL[/]"
-        table.add_row(verdict, name, finding.planted, finding.measured, finding.interval)
+    for name, outcome in outcomes.items():
+        verdict = "[green]pass[/]" if outcome.passed else "[red]FAIL[/]"
+        table.add_row(verdict, name, outcome.planted, outcome.measured, outcome.interval)
     return table

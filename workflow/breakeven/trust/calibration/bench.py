@@ -1,4 +1,4 @@
-"""What the checks measure on, and what they need beside the models: processes of their own, and a busy core."""
+"""The bench of a calibration: two models, processes of their own, and a busy core."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ParamSpec, TypeVar
 
 from breakeven import protocol
 from breakeven.hardware import HardwareProfile
@@ -19,14 +19,15 @@ from breakeven.stages.measure.served_model import Served
 from breakeven.task import Task
 from breakeven.units import registry
 
-TASK = "mandarin_initials"  # real data, and a model small enough for the harness itself to show
+TASK = "mandarin_initials"  # real data, and a model so small that the harness's own overhead would show
 ONE = {"single_stream": 1}
-TRIES = 3  # at a timing without foreign load
+TRIES = 3  # attempts to time without foreign load
+P, T = ParamSpec("P"), TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Bench:
-    """What the checks measure on."""
+    """The models, task and hardware that the checks measure on."""
 
     model: Path
     other: Path  # another model of the same shape
@@ -39,7 +40,7 @@ class Bench:
         return lockstep.measure(cell, reference, self.task, self.hardware, mode, seed, ONE)
 
     def undisturbed(self, runtime: str, seed: int = 0, beside: str = "eager") -> Timing:
-        """The same as cells are timed, again where others used the machine: such rows are not ranked either."""
+        """Time as for a cell, and repeat if other programs used the machine: such rows are not ranked either."""
         for _ in range(TRIES):
             timing = self.measure(runtime, MODES["quick"], seed, beside)
             if not protocol.is_contended(timing.foreign_load_percent["single_stream"]):
@@ -48,7 +49,10 @@ class Bench:
 
 
 def make_models(folder: Path, hardware: HardwareProfile) -> Bench:
-    """Two untrained models of the task, whose speed does not depend on their weights; this process computes nothing."""
+    """Make two untrained models of the task, whose speed does not depend on their weights.
+
+    They are made in another process, because this one must compute nothing before it forks.
+    """
     task = registry.task(TASK)
     task.prepare()
     bench = Bench(folder / "model.pt", folder / "other.pt", task, hardware)
@@ -56,11 +60,11 @@ def make_models(folder: Path, hardware: HardwareProfile) -> Bench:
     return bench
 
 
-def apart(function: Callable[..., Any], *arguments: Any) -> Any:
-    """What `function` returns in a process of its own: the caller's must compute nothing that it forks later."""
+def apart(function: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> T:
+    """Call a function in a process of its own, because this process must compute nothing before it forks."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=lambda: theirs.send(function(*arguments)))
+    process = context.Process(target=lambda: theirs.send(function(*arguments, **options)))
     process.start()
     theirs.close()
     try:
@@ -71,7 +75,7 @@ def apart(function: Callable[..., Any], *arguments: Any) -> Any:
 
 @contextmanager
 def burning() -> Iterator[None]:
-    """A process that keeps a core busy."""
+    """Keep a core busy with another process."""
     process = multiprocessing.get_context("fork").Process(target=_burn, daemon=True)
     process.start()
     try:

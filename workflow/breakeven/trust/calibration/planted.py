@@ -1,4 +1,4 @@
-"""The planted truths and what the harness makes of each."""
+"""The checks of a calibration: each plants a known result and measures it."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from breakeven.stages.measure.served_model import Served
 from breakeven.trust.calibration.bench import Bench, apart, burning
 
 SHORT = Mode(pairs=1, seconds=0.0, calls=1)  # one turn
-TIES = 0.95  # of the repetitions of a model beside itself
-RETURN_MS = 0.01  # what returning from a call may cost after a sleep, with cold caches: the truth is known no better
+TIES = 0.95  # share of the repetitions in which a model has to tie with itself
+RETURN_MS = 0.01  # uncertainty of the truth: returning from a sleep with cold caches may take as long
 SLEEP_MS, HOARD_MB, CLOSE = 5.0, 200.0, 0.05
 LAYERS, WIDTH, HIDDEN, TOKENS = 3, 64, 128, 32
 
 
 @dataclass(frozen=True)
-class Finding:
-    """What a check found: a line of the table."""
+class Outcome:
+    """The outcome of a check: a line of the table."""
 
     planted: str
     measured: str
@@ -39,8 +39,8 @@ class Finding:
     passed: bool
 
 
-def checks(repetitions: int) -> dict[str, Callable[[Bench], Finding]]:
-    """All checks by what they plant."""
+def checks(repetitions: int) -> dict[str, Callable[[Bench], Outcome]]:
+    """All checks, each by the name of the planted property."""
     return {
         "the same model again": partial(no_op, repetitions=repetitions),
         "5 ms of sleep": sleeping,
@@ -53,15 +53,15 @@ def checks(repetitions: int) -> dict[str, Callable[[Bench], Finding]]:
     }
 
 
-def no_op(bench: Bench, repetitions: int) -> Finding:
-    """A model beside itself has to tie with itself, by the ranks that the boards use."""
+def no_op(bench: Bench, repetitions: int) -> Outcome:
+    """Check that a model timed beside itself ties with itself, by the ranks of the boards."""
     timings = [bench.undisturbed("eager", seed) for seed in range(repetitions)]
     ratios = [statistics.ratio_interval([w.speedup for w in t.windows["single_stream"]]) for t in timings]
     ties = sum(_tie(*ratio[:3]) for ratio in ratios)
     covering = sum((low or 0) <= 1 <= (high or np.inf) for _, low, high, _ in ratios)
     values = [ratio[0] for ratio in ratios]
     needed = max(1, math.floor(TIES * repetitions))
-    return Finding(
+    return Outcome(
         planted=f"ties with the reference in {needed} of {repetitions}",
         measured=f"{ties} of {repetitions} tie; ratios {min(values):.3f} to {max(values):.3f}",
         interval=f"1 inside in {covering} of {repetitions}",
@@ -69,12 +69,12 @@ def no_op(bench: Bench, repetitions: int) -> Finding:
     )
 
 
-def sleeping(bench: Bench) -> Finding:
-    """The difference of the two medians, pair by pair, of calls that sleep until they have lasted 15 and 10 ms."""
+def sleeping(bench: Bench) -> Outcome:
+    """Check the difference of the medians of calls that last 15 and 10 ms, pair by pair."""
     windows = bench.undisturbed("paced-ms=15", beside="paced-ms=10").windows["single_stream"]
     more = [float(np.median(w.latencies_ms) - np.median(w.reference_ms)) for w in windows]
     mean, low, high = statistics.mean_interval(more)
-    return Finding(
+    return Outcome(
         planted=f"+{SLEEP_MS:.0f} ms",
         measured=f"+{mean:.3f} ms",
         interval=f"{low:.3f} – {high:.3f}, ± {RETURN_MS} ms",
@@ -82,14 +82,14 @@ def sleeping(bench: Bench) -> Finding:
     )
 
 
-def hoarding(bench: Bench) -> Finding:
-    """The difference of the two memory passes."""
+def hoarding(bench: Bench) -> Outcome:
+    """Check the difference of two memory passes."""
     held = [
         lockstep.measure_memory(Served(bench.model, runtime), bench.task, bench.hardware, 0).above_baseline_bytes
         for runtime in ("hoarding", "eager")
     ]
     more = (held[0] - held[1]) / 1e6
-    return Finding(
+    return Outcome(
         planted=f"+{HOARD_MB:.0f} MB",
         measured=f"+{more:.1f} MB",
         interval=f"± {CLOSE:.0%}",
@@ -97,12 +97,12 @@ def hoarding(bench: Bench) -> Finding:
     )
 
 
-def twice_the_layers(bench: Bench) -> Finding:
-    """An encoder whose arithmetic is known in closed form: fused attention is what a counter would miss."""
+def twice_the_layers(bench: Bench) -> Outcome:
+    """Check the arithmetic of an encoder against its closed form. A counter could miss fused attention."""
     single, double = (apart(_count_encoder, layers) for layers in (LAYERS, 2 * LAYERS))
     products = 4 * WIDTH**2 + 2 * WIDTH * TOKENS + 2 * WIDTH * HIDDEN  # multiply-adds of a token in a layer
     expected = 2 * TOKENS * LAYERS * products
-    return Finding(
+    return Outcome(
         planted=f"{expected:,} FLOP, then 2×",
         measured=f"{single:,}, then {double / single:.3f}×",
         interval="exact",
@@ -110,26 +110,26 @@ def twice_the_layers(bench: Bench) -> Finding:
     )
 
 
-def another_file(bench: Bench) -> Finding:
-    """Evaluated was one file, to be timed is another."""
+def another_file(bench: Bench) -> Outcome:
+    """Check that another file than the evaluated one is refused."""
     served = Served(bench.other, "eager", sha256=file_sha256(bench.model))
     hashes = [file_sha256(path) for path in (bench.model, bench.other)]
     return _refused(bench, served, hashes)
 
 
-def another_model(bench: Bench) -> Finding:
-    """The file's hash is right, but it gives other outputs than those that the evaluation stored."""
+def another_model(bench: Bench) -> Outcome:
+    """Check that a file with the right hash is refused if its outputs are not those of the evaluation."""
     stored = bench.model.with_suffix(".npy")
     hashes = apart(_write_outputs, bench, stored)
     served = Served(bench.other, "eager", sha256=file_sha256(bench.other), outputs=stored)
     return _refused(bench, served, hashes)
 
 
-def busy_core(bench: Bench) -> Finding:
-    """A second process that burns a core while the model is timed."""
+def busy_core(bench: Bench) -> Outcome:
+    """Check that a second process that keeps a core busy is noticed as foreign load."""
     with burning():
         percent = bench.measure("eager", Mode(pairs=1, seconds=0.5, calls=11)).foreign_load_percent["single_stream"]
-    return Finding(
+    return Outcome(
         planted="contended",
         measured=f"foreign load {percent:.1f} %",
         interval=f"flagged above {protocol.CONTENDED_PERCENT:.0f} %",
@@ -137,12 +137,12 @@ def busy_core(bench: Bench) -> Finding:
     )
 
 
-def too_few_calls(bench: Bench) -> Finding:
-    """One turn of a slow model has the calls for a median and not for the percentiles beyond."""
+def too_few_calls(bench: Bench) -> Outcome:
+    """Check that one turn of a slow model has enough calls for a median, and too few for higher percentiles."""
     latencies = bench.measure("paced-ms=5", SHORT).windows["single_stream"][0].latencies_ms
     known = {p: statistics.percentile_estimate(latencies, p) is not None for p in (0.5, 0.9, 0.99)}
     needed = {p: statistics.calls_needed(p) for p in known}
-    return Finding(
+    return Outcome(
         planted="percentiles are null",
         measured=f"{len(latencies)} calls: "
         + ", ".join(f"p{100 * p:.0f} {'known' if there else 'null'}" for p, there in known.items()),
@@ -152,7 +152,7 @@ def too_few_calls(bench: Bench) -> Finding:
 
 
 def _tie(speedup: float, low: float | None, high: float | None) -> bool:
-    """Whether a model shares the rank of its reference."""
+    """Tell whether a model shares the rank of its reference."""
     rows = pd.DataFrame(
         {
             "key": 0,
@@ -166,15 +166,15 @@ def _tie(speedup: float, low: float | None, high: float | None) -> bool:
     return shared_ranks(rows, ["key"], ("low", "high"), "fp32").nunique() == 1
 
 
-def _refused(bench: Bench, served: Served, hashes: list[str]) -> Finding:
-    """Whether timing a file is refused as `method_error` that names both hashes."""
+def _refused(bench: Bench, served: Served, hashes: list[str]) -> Outcome:
+    """Check that timing a file fails as `method_error`, with both hashes in the reason."""
     status, reason = "served", ""
     try:
         lockstep.measure_memory(served, bench.task, bench.hardware, 0)
     except CellFailure as failure:
         status, reason = failure.status, failure.reason
-    named = sum(found in reason for found in hashes)
-    return Finding(
+    named = sum(each in reason for each in hashes)
+    return Outcome(
         planted="refused, with both hashes",
         measured=f"{status}, {named} hashes",
         interval="exact",
@@ -183,12 +183,12 @@ def _refused(bench: Bench, served: Served, hashes: list[str]) -> Finding:
 
 
 def _write_outputs(bench: Bench, path: Path) -> list[str]:
-    """Store what the model makes of its inputs; the hashes of its outputs and of the other model's."""
-    found = [
+    """Store the outputs of the model. Returns the hashes of its outputs and of the other model's."""
+    both = [
         outputs.outputs_of(modules.load_module(file), bench.task, bench.hardware) for file in (bench.model, bench.other)
     ]
-    outputs.write(found[0], path)
-    return [outputs.sha256(each) for each in found]
+    outputs.write(both[0], path)
+    return [outputs.sha256(each) for each in both]
 
 
 def _count_encoder(layers: int) -> int:
