@@ -1,4 +1,4 @@
-"""What the transformers trained from scratch here share: plain layers, which every exporter and compression knows."""
+"""Plain layers of the transformers that are trained from scratch here. All exporters and compressions know them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Attention(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(features, features) for _ in range(4))
 
     def forward(self, states: Tensor, others: Tensor, mask: Tensor | None) -> Tensor:
-        """[batch, length, features] to the same, from `others` [batch, other length, features].
+        """New states [batch, length, features] of each place, from `others` [batch, other length, features].
 
         Args:
-            mask: true where a place may look, or what to add to the scores, [batch, heads, length, other length].
-                Without one each place sees itself and those before it, thus never the padding at the end.
+            mask: [batch, heads, length, other length]: boolean, true where a place may look; or numbers to add to the
+                scores. Without a mask, each place sees itself and earlier places, so never the padding at the end.
         """
         q, k, v = (
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
@@ -31,7 +31,7 @@ class Attention(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two layers on each place by itself, beside what goes in."""
+    """Two layers on each place by itself, with a residual connection."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class FeedForward(nn.Module):
         self.wide, self.narrow = nn.Linear(features, 2 * features), nn.Linear(2 * features, features)
 
     def forward(self, states: Tensor) -> Tensor:
-        """[batch, length, features] to the same."""
+        """New states, with the shape [batch, length, features] of the given ones."""
         return states + self.narrow(self.wide(self.norm(states)).relu())
 
 
 def positions(states: Tensor) -> Tensor:
-    """Sines and cosines [length, features], computed rather than stored: no length is the longest."""
+    """Sines and cosines [length, features]. They are computed, not stored, so that there is no longest length."""
     length, features = states.shape[1:]
     places = torch.arange(length, device=states.device, dtype=states.dtype).unsqueeze(1)
     rates = 10_000 ** (-torch.arange(0, features, 2, device=states.device, dtype=states.dtype) / features)
@@ -52,9 +52,9 @@ def positions(states: Tensor) -> Tensor:
 
 
 def closeness(states: Tensor, others: Tensor, heads: int) -> Tensor:
-    """What to add to the scores of attention [heads, length, other length]: it falls with the distance of two places.
+    """Numbers to add to attention scores [heads, length, other length]: the farther two places, the lower.
 
-    As in ALiBi (Press et al., 2022): by half as much from head to head.
+    The slope halves from head to head, as in ALiBi (Press et al., 2022).
     """
     rows, columns = (torch.arange(x.shape[1], device=x.device, dtype=x.dtype) for x in (states, others))
     slopes = 2.0 ** -torch.arange(heads, device=states.device, dtype=states.dtype)

@@ -1,4 +1,4 @@
-"""Three classifiers of token sequences: what they make of a text does not depend on how far it is padded."""
+"""Three classifiers of token sequences. Padding does not change their outputs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from ._attention import Attention, FeedForward, positions
 from ._subwords import VOCABULARY
 
-EMBEDDED = 96  # numbers per token
-HIDDEN = 96  # numbers per state of a recurrent layer
+EMBEDDED = 96  # features per token
+HIDDEN = 96  # features per state of a recurrent layer
 LAYERS, HEADS = 2, 4  # of the transformer
 
 
 class Classifier(nn.Module):
     """Embeddings, an encoder, the mean and the maximum of both over the tokens, and a linear layer.
 
-    In training a fifth of the tokens is hidden, so that no few of them decide.
+    Training hides a fifth of the tokens, so that the class never depends on only a few of them.
     """
 
     def __init__(self, encoder: nn.Module, embedded: int, encoded: int, classes: int) -> None:
@@ -29,7 +29,7 @@ class Classifier(nn.Module):
         self.classifier = nn.Linear(2 * (embedded + encoded), classes)
 
     def forward(self, ids: Tensor) -> Tensor:
-        """Logits [batch, classes] of ids [batch, length], 0 where a text has ended; every text has a token."""
+        """Logits [batch, classes] of ids [batch, length]. Ids are 0 after a text's end; each text has a token."""
         there = (ids != 0).unsqueeze(-1)
         embedded = self.hide(self.embedding(ids))
         states = torch.cat([embedded, self.encoder(embedded, there)], dim=2)
@@ -40,7 +40,7 @@ class Classifier(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """A recurrent layer from the first token on: padding comes last, where it changes no state that counts."""
+    """A recurrent layer that runs forwards: padding comes last and changes no state of a token."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Recurrent(nn.Module):
 
 
 class Transformer(nn.Module):
-    """Self-attention over the tokens that are there, with sinusoidal positions (Vaswani et al., 2017)."""
+    """Self-attention over the tokens, not the padding, with sinusoidal positions (Vaswani et al., 2017)."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Transformer(nn.Module):
 
     def forward(self, embedded: Tensor, there: Tensor) -> Tensor:
         """States [batch, length, features] of embedded tokens [batch, length, features]."""
-        states = embedded + positions(embedded) * embedded.shape[2] ** -0.5  # of the size of embeddings
+        states = embedded + positions(embedded) * embedded.shape[2] ** -0.5  # as large as the embeddings
         mask = there[:, None, None, :, 0]  # [batch, heads, queries, keys]
         for layer in self.layers:
             states = layer(states, mask)
@@ -68,7 +68,7 @@ class Transformer(nn.Module):
 
 
 class Layer(nn.Module):
-    """A layer of a transformer that normalises first."""
+    """A transformer layer that normalises first."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -76,23 +76,23 @@ class Layer(nn.Module):
         self.attention, self.feed_forward = Attention(features, HEADS), FeedForward(features)
 
     def forward(self, states: Tensor, there: Tensor) -> Tensor:
-        """[batch, length, features] to the same."""
+        """New states, with the shape [batch, length, features] of the given ones; `there` is the mask of attention."""
         x = self.norm(states)
         return self.feed_forward(states + self.attention(x, x, there))
 
 
 def gru(classes: int, width: float = 1.0) -> Classifier:
-    """One layer of gated recurrent units (Cho et al., 2014)."""
+    """Make a classifier with one layer of gated recurrent units (Cho et al., 2014)."""
     return _recurrent(nn.GRU, classes, width)
 
 
 def lstm(classes: int, width: float = 1.0) -> Classifier:
-    """One layer of long short-term memory (Hochreiter and Schmidhuber, 1997)."""
+    """Make a classifier with one layer of long short-term memory (Hochreiter and Schmidhuber, 1997)."""
     return _recurrent(nn.LSTM, classes, width)
 
 
 def transformer(classes: int, width: float = 1.0) -> Classifier:
-    """Two layers, trained from scratch."""
+    """Make a classifier with two transformer layers."""
     features = HEADS * max(2, 2 * round(EMBEDDED * width / HEADS / 2))
     return Classifier(Transformer(features), features, features, classes)
 

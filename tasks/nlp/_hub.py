@@ -1,4 +1,4 @@
-"""Labelled texts of the Hugging Face hub: from there, or from a folder with the same files. No torch."""
+"""Reads labelled texts from the Hugging Face hub, or from a folder with the same files. No torch at import."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from tempfile import TemporaryDirectory
+from typing import Any
 
 from breakeven.data import Unavailable
 from breakeven.data.published import named_folder
@@ -14,27 +15,27 @@ from breakeven.errors import UserError
 from ._subwords import Labelled
 
 LABEL = "label"
-VALIDATION = 20  # one in so many of the published training texts
+VALIDATION = 20  # one of so many published training texts is for validation
 
 
 @dataclass(frozen=True)
 class HubTexts:
-    """A data set of the hub, pinned by its commit, whose Parquet files have a column of texts and one of labels."""
+    """A data set of the hub, pinned by its commit. Its Parquet files have a column of texts and a column of labels."""
 
-    name: str
+    name: str  # on the hub: "owner/name"
     revision: str  # the commit
-    variable: str  # of the environment: names a folder with the files, for machines without access to the hub
-    train: str  # path of the file
-    test: str
-    column: str  # with the texts
-    classes: int
+    variable: str  # environment variable that names a folder with the files, for machines without access to the hub
+    train: str  # path of the training file in the data set
+    test: str  # path of the test file in the data set
+    column: str  # the name of the column of texts
+    classes: int  # labels are 0 to `classes` - 1
 
     def parts(self) -> dict[str, list[Labelled]]:
-        """Train, val and test: the test file as it is, the training file less what is held out for validation.
+        """Read the texts and labels of train, val and test. Validation is held out of the training file.
 
         Raises:
             Unavailable: the hub cannot be reached, and no folder is named.
-            UserError: the library is missing, or the files are others.
+            UserError: the library `datasets` is missing, or the files have other content.
         """
         parts: dict[str, list[Labelled]] = {"train": [], "val": [], "test": self._read(self.test)}
         for text, label in self._read(self.train):
@@ -52,14 +53,14 @@ class HubTexts:
             raise UserError(f"{source}/{path} has {found}: {self._remedy()}")
         return list(zip(columns[self.column], columns[LABEL], strict=True))
 
-    def _load(self, file: str) -> dict[str, list]:
+    def _load(self, file: str) -> dict[str, list[Any]]:
         try:
             from datasets import load_dataset
             from datasets.exceptions import DatasetsError
-            from huggingface_hub.errors import HTTPError  # of the HTTP library that it uses
+            from huggingface_hub.errors import HTTPError  # of the HTTP library that `datasets` uses
         except ImportError as error:
             raise UserError("the package datasets is not installed: run 'pip install datasets'") from error
-        # In a folder of its own: no copy of what is prepared stays, and none that another commit left is taken.
+        # A temporary cache: the library leaves no copy behind, and takes no copy of another commit.
         with TemporaryDirectory() as cache:
             try:
                 found = load_dataset("parquet", data_files=[file], split="train", cache_dir=cache)
@@ -90,12 +91,12 @@ class HubTexts:
 
 
 def held_out(text: str) -> bool:
-    """Whether a text is for validation: by the hash of its words, so that duplicates stay together."""
+    """Tell whether a text is for validation: by the hash of its words, so that duplicates stay together."""
     words = " ".join(text.lower().split())
     return int(hashlib.sha256(words.encode()).hexdigest(), 16) % VALIDATION == 0
 
 
 def _reason(error: Exception) -> str:
-    """What an error says first; of one that only wraps another, what that one says."""
+    """The first line of an error's message, or of its cause's message where it wraps another error."""
     text = str(error.__cause__ or error) or type(error).__name__
     return text.strip().splitlines()[0].rstrip(".")

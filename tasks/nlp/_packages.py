@@ -1,4 +1,4 @@
-"""What Debian says of its packages, read from the indexes of `DebianIndexes`: deb822 text. No torch."""
+"""Reads package descriptions from the deb822 text of `DebianIndexes`. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from breakeven.data import DebianIndexes
+
+INDEXES = DebianIndexes()
 Stanza = dict[str, str]
-BLANK = "."  # what stands for an empty line inside a description
-MARKERS = ("* ", "- ", "+ ", "o ", "• ")  # of the items of a list
+BLANK = "."  # stands for an empty line inside a description
+MARKERS = ("* ", "- ", "+ ", "o ", "• ")  # begin the items of a list
 
 
 @dataclass(frozen=True)
@@ -17,13 +20,13 @@ class Package:
     """A binary package."""
 
     name: str
-    source: str  # packages built from one source describe themselves in nearly the same words
+    source: str  # packages of one source have nearly the same description
     section: str
-    description: str  # the md5 of its English text, which is the key to all its translations
+    description: str  # the md5 of its English text, the key of all translations
 
 
 def packages(folder: Path) -> list[Package]:
-    """All packages by name, each once."""
+    """Read all packages, ordered by name, each once."""
     found: dict[str, Package] = {}
     for stanza in stanzas(folder / "Packages"):
         name = stanza["Package"]
@@ -34,13 +37,13 @@ def packages(folder: Path) -> list[Package]:
 
 
 def descriptions(folder: Path, language: str) -> dict[str, str]:
-    """The descriptions in a language by the md5 of the English ones."""
+    """Read the descriptions in a language, by the md5 of the English description."""
     path = folder / f"Translation-{language}"
     return {s["Description-md5"]: s[f"Description-{language}"] for s in stanzas(path) if f"Description-{language}" in s}
 
 
 def stanzas(path: Path) -> Iterator[Stanza]:
-    """The stanzas of a file of control fields (deb822(5)). A continued line keeps all but its first blank."""
+    """Read the stanzas of a file of control fields (deb822(5)). A continued line loses only its first blank."""
     stanza: Stanza = {}
     name = ""
     with path.open(encoding="utf-8") as lines:
@@ -61,7 +64,7 @@ def stanzas(path: Path) -> Iterator[Stanza]:
 def paragraphs(description: str) -> list[str]:
     """The synopsis, then the paragraphs and list items of a description, each on one line (Debian Policy 5.6.13).
 
-    What is to be shown as it stands, such as a table, is left out.
+    Preformatted text, such as a table, is left out.
     """
     synopsis, *lines = description.split("\n")
     found, ended, verbatim = [synopsis], True, False
@@ -83,10 +86,11 @@ def paragraphs(description: str) -> list[str]:
 
 
 def part_of(source: str, percent: dict[str, int]) -> str:
-    """The part that all packages of a source belong to, by a hash of its name: the same whatever the release.
+    """The part of all packages of a source, by a hash of the source's name: the same in every release.
 
     Args:
-        percent: the shares of "test" and "val"; the rest is "train".
+        source: the name of the source package.
+        percent: the shares [%] of "test" and "val"; the rest is "train".
     """
     drawn = int(hashlib.sha256(source.encode()).hexdigest(), 16) % 100
     if drawn < percent["test"]:

@@ -1,4 +1,4 @@
-"""MovieLens-100k: who rated which film, and when. No torch, but for a download."""
+"""Reads MovieLens-100k: users, films, stars and times. Imports torchvision only for a download."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ RECBOLE = PyPI(
     "recbole-1.2.1-py3-none-any.whl",
 )
 GROUPLENS = "https://files.grouplens.org/datasets/movielens/ml-100k.zip"
-GROUPLENS_MD5 = "0e33842e24a9c977be4e0107933c0723"  # all that the publisher gives
-USERS, ITEMS = 943, 1682
+GROUPLENS_MD5 = "0e33842e24a9c977be4e0107933c0723"  # the publisher gives no other checksum
+USERS, ITEMS = 943, 1682  # items are films
 
 
 class Ratings(NamedTuple):
-    """Ratings in order of user, time and item: the same wherever they come from."""
+    """Ratings ordered by user, time and item, so that both sources give the same arrays."""
 
     users: np.ndarray  # int64 [n], counted from 0
     items: np.ndarray  # int64 [n], counted from 0
@@ -30,16 +30,16 @@ class Ratings(NamedTuple):
 
 
 def ratings() -> Ratings:
-    """All 100,000.
+    """Read all 100,000 ratings.
 
     Raises:
-        Unavailable: neither RecBole's wheel nor GroupLens' archive can be had.
+        Unavailable: neither RecBole's wheel nor GroupLens' archive can be obtained.
     """
     return read(_published())
 
 
 def read(file: Path) -> Ratings:
-    """Ratings from a file of user, item, stars and time, separated by tabs: RecBole's has a header, GroupLens' none."""
+    """Read a file of user, item, stars and time, separated by tabs. RecBole's file has a header, GroupLens' none."""
     with file.open() as lines:
         header = int(not next(lines)[:1].isdigit())
     users, items, stars, times = np.loadtxt(file, delimiter="\t", skiprows=header).T

@@ -1,25 +1,29 @@
-"""Networks that read symbols off a spectrogram: what they make of a sample does not depend on how far it is padded."""
+"""Networks that read symbols off a spectrogram. Padding does not change their outputs."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-IMPOSSIBLE = -30.0  # log-probability: finite, so that every runtime can hold it
-STRIDE = 2  # frames of an output
+IMPOSSIBLE = -30.0  # log-probability; finite, so that every runtime can represent it
+STRIDE = 2  # frames per output
 
 Pair = tuple[int, int]
 
 
 class Reader(nn.Module):
-    """Log-probabilities [batch, frames / STRIDE, classes] of features [batch, 1, bands, frames] and lengths [batch].
+    """Gives log-probabilities [batch, frames / STRIDE, classes] of features [batch, 1, bands, frames].
 
-    What lies beyond a sample's length is set to zero before every layer, and read as blank: padding changes nothing.
-    Convolutions over the bands and `depth` over time, each of these looking twice as far to both sides as the one
-    before; then `recurrent` layers of gated recurrent units. All but those are of two dimensions: XNNPACK cannot
-    flatten bands where both the batch and the frames vary.
+    Lengths [batch] count frames. Padding changes nothing: features after a sample's end are set to zero before each
+    layer, and outputs there are blank. Convolutions run over the bands, then `depth` convolutions over time. Each of
+    these looks twice as far to both sides as the one before. `recurrent` layers of gated recurrent units follow. All
+    other layers have two dimensions, since XNNPACK cannot flatten bands where both the batch and the frames vary.
     """
+
+    blank: Tensor  # log-probabilities [classes] of outputs in the padding
 
     def __init__(self, bands: int, classes: int, width: int, depth: int, recurrent: int) -> None:
         super().__init__()
@@ -32,7 +36,7 @@ class Reader(nn.Module):
         self.recurrent = nn.ModuleList(Recurrent(features) for _ in range(recurrent))
         self.drop = nn.Dropout(0.2)
         self.symbols = nn.Conv2d(features, classes, 1)
-        nn.init.constant_(self.symbols.bias[:1], 3.0)  # most outputs are blank
+        nn.init.constant_(cast(Tensor, self.symbols.bias)[:1], 3.0)  # most outputs are blank
         blank = torch.full([classes], IMPOSSIBLE).index_fill(0, torch.tensor([0]), 0.0)
         self.register_buffer("blank", blank, persistent=False)
 
@@ -52,10 +56,10 @@ class Reader(nn.Module):
 
 
 class Recurrent(nn.Module):
-    """Gated recurrent units (Cho et al., 2014) from the first output on, [batch, features, 1, outputs] to the same.
+    """Gated recurrent units (Cho et al., 2014) that run forwards over [batch, features, 1, outputs].
 
-    Padding comes last, where it changes no state that counts. There is some more of it, up to the frames of the input:
-    torch 2.14 cannot export a layer to ONNX that runs over a fraction of the input's length.
+    Padding comes last, where it changes no state of a sample. The layer adds padding up to the number of input frames,
+    since torch 2.14 cannot export a layer to ONNX that runs over a fraction of the input's length.
     """
 
     def __init__(self, features: int) -> None:

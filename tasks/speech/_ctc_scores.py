@@ -1,4 +1,4 @@
-"""How well symbols were read: the classes of every output, decoded greedily, against those of the target."""
+"""Scores symbols that were read: decodes each output greedily and compares the symbols with the target's."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ BLANK = 0
 
 
 def decoded(outputs: Tensor, symbols: tuple[str, ...]) -> list[str]:
-    """Texts of log-probabilities: the likeliest class of each output, repeats merged, blanks dropped."""
+    """Decode log-probabilities to texts: the most likely class of each output, repeats merged, blanks dropped."""
     return [_text(row.unique_consecutive(), symbols) for row in outputs.argmax(2).cpu()]
 
 
 def wanted(target: Tensor, symbols: tuple[str, ...]) -> list[str]:
-    """The same of a padded target."""
+    """Turn padded targets into texts."""
     return [_text(row, symbols) for row in target.cpu()]
 
 
@@ -25,37 +25,37 @@ def _text(classes: Tensor, symbols: tuple[str, ...]) -> str:
 
 
 class WordErrors(WordErrorRate):
-    """Words inserted, deleted or replaced, per word of the target; class i stands for `symbols[i - 1]`."""
+    """Words inserted, deleted or replaced, per word of the target. Class i stands for `symbols[i - 1]`."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         super().__init__()
         self.symbols = symbols
 
-    def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Log-probabilities [batch, time, classes] and classes [batch, longest]."""
+    def update(self, outputs: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        """Take in log-probabilities [batch, time, classes] and target classes [batch, longest]."""
         super().update(decoded(outputs, self.symbols), wanted(target, self.symbols))
 
 
 class CharacterErrors(CharErrorRate):
-    """Characters inserted, deleted or replaced, per character of the target; class i stands for `symbols[i - 1]`."""
+    """Characters inserted, deleted or replaced, per character of the target. Class i stands for `symbols[i - 1]`."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         super().__init__()
         self.symbols = symbols
 
-    def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Log-probabilities [batch, time, classes] and classes [batch, longest]."""
+    def update(self, outputs: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        """Take in log-probabilities [batch, time, classes] and target classes [batch, longest]."""
         super().update(decoded(outputs, self.symbols), wanted(target, self.symbols))
 
 
 class SampleErrors(MeanMetric):
-    """Share of the samples with any symbol wrong."""
+    """The share of samples with at least one wrong symbol (0 to 1)."""
 
     def __init__(self, symbols: tuple[str, ...]) -> None:
         super().__init__()
         self.symbols = symbols
 
-    def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Log-probabilities [batch, time, classes] and classes [batch, longest]."""
+    def update(self, outputs: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        """Take in log-probabilities [batch, time, classes] and target classes [batch, longest]."""
         pairs = zip(decoded(outputs, self.symbols), wanted(target, self.symbols), strict=True)
         super().update(torch.tensor([one != other for one, other in pairs], dtype=torch.float32))

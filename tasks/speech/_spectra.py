@@ -1,4 +1,4 @@
-"""Mel spectra of speech in decibels and their way back to sound: what the synthesis and the vocoder share."""
+"""Turns speech into mel spectra in decibels and back into sound, for the synthesis and the vocoder."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from ._log_mel import HIGHEST, HOP, mel_filters
 FFT, WINDOW = 1024, 640  # samples: 40 ms every 10 ms, so that four windows cover every sample
 BANDS, FRAMES = 80, 64
 SAMPLES = FRAMES * HOP  # .64 s
-FULL_WAVE = WINDOW / 4  # magnitude of a wave of amplitude 1 at a bin's own frequency, under a Hann window
-FLOOR = 1e-6  # of the power of a full wave: what lies 60 dB below is silence
+FULL_WAVE = WINDOW / 4  # the magnitude of a wave of amplitude 1 at a bin's frequency, under a Hann window
+FLOOR = 1e-6  # share of a full wave's power: sound 60 dB below a full wave is silence
 
 
 def log_mel(waveforms: Tensor) -> Tensor:
-    """Power in mel bands [dB]: [batch, SAMPLES] at 16 kHz to [batch, BANDS, FRAMES], frame i around sample i · HOP."""
+    """Power in mel bands [dB], [batch, BANDS, FRAMES], of waveforms [batch, SAMPLES] at 16 kHz.
+
+    Frame i lies around sample i · HOP.
+    """
     power = _stft(waveforms).abs().square()
     return 10 * torch.log10(mel_filters(BANDS, FFT, HIGHEST).to(power) @ power + FLOOR)
 
 
 def griffin_lim(spectra: Tensor, rounds: int = 60) -> Tensor:
-    """Waveforms [batch, SAMPLES] of log-mel spectra [batch, BANDS, FRAMES], their phases estimated.
+    """Waveforms [batch, SAMPLES] of log-mel spectra [dB], [batch, BANDS, FRAMES], with estimated phases.
 
-    Griffin and Lim (1984) with the momentum of Perraudin, Balazs and Søndergaard (2013), from random phases, the same
-    in every call.
+    The method is Griffin and Lim's (1984) with the momentum of Perraudin, Balazs and Søndergaard (2013). It begins with
+    the same random phases in each call.
     """
     magnitude = _linear(10 ** (spectra / 10) - FLOOR).sqrt()
     turn = torch.rand(magnitude.shape, generator=torch.Generator().manual_seed(0))
@@ -36,7 +39,7 @@ def griffin_lim(spectra: Tensor, rounds: int = 60) -> Tensor:
 
 
 def _linear(power: Tensor) -> Tensor:
-    """Power in bins from that in mel bands, both non-negative: Lee and Seung's multiplicative updates (2000)."""
+    """Estimate the power in bins from the power in mel bands, by Lee and Seung's multiplicative updates (2000)."""
     filters, tiny = mel_filters(BANDS, FFT, HIGHEST).to(power), 1e-12
     target = filters.T @ power.clamp(min=0)
     bins = target / filters.sum(0).unsqueeze(1).clamp(min=tiny)
@@ -46,7 +49,7 @@ def _linear(power: Tensor) -> Tensor:
 
 
 def _stft(waveforms: Tensor) -> Tensor:
-    """Complex [batch, FFT / 2 + 1, FRAMES], of magnitude 1 for a full wave."""
+    """Complex spectra [batch, FFT / 2 + 1, FRAMES]; a full wave has magnitude 1."""
     window = torch.hann_window(WINDOW, device=waveforms.device)
     spectrum = torch.stft(waveforms, FFT, HOP, WINDOW, window, pad_mode="constant", return_complex=True)
     return spectrum[..., :FRAMES] / FULL_WAVE

@@ -1,6 +1,6 @@
 """A one-stage detector without anchors, its loss, its decoding and its score (FCOS, Tian et al., arXiv:1904.01355).
 
-Boxes of a target are float32 [batch, most, 5]: x1, y1, x2, y2 in pixels and the class; rows of -1 after the last.
+Boxes of a target are float32 [batch, most, 5]: x1, y1, x2, y2 in pixels, and the class. Rows of -1 follow the last box.
 """
 
 from __future__ import annotations
@@ -10,37 +10,41 @@ from typing import cast
 
 import timm
 import torch
+from timm.models import FeatureInfo
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from torchmetrics.detection import MeanAveragePrecision
 from torchvision.ops import batched_nms, generalized_box_iou_loss, sigmoid_focal_loss
 
-STRIDE = 8  # pixels between the places that may find an object
-LEVELS = (2, 3, 4)  # of a timm backbone, at strides 8, 16 and 32
-FEATURES = 48
-RADIUS = 1.5  # strides around an object's centre, within which a place is to find it
-RARE = -4.6  # logit of .01: at first, hardly any place shows an object (Lin et al., arXiv:1708.02002)
-LIKELY, MOST, OVERLAP = 0.05, 30, 0.5  # of what is decoded: least score, boxes in a picture, overlap of two
+STRIDE = 8  # pixels between places that may find an object
+LEVELS = (2, 3, 4)  # of the timm backbone, at strides of 8, 16 and 32 pixels
+FEATURES = 48  # channels of the head
+RADIUS = 1.5  # strides; places so near to an object's centre must find the object
+RARE = -4.6  # the logit of .01, the first score of each place (Lin et al., arXiv:1708.02002)
+LIKELY, MOST, OVERLAP = 0.05, 30, 0.5  # in decoding: the least score, boxes per image, the largest overlap of two
 
 
 class Detector(nn.Module):
-    """A timm backbone, with timm's weights or new ones, its last levels added up from the coarsest; a small head."""
+    """A timm backbone whose last levels are added up from the coarsest, and a small head."""
 
     def __init__(self, backbone: str, classes: int, pretrained: bool = False) -> None:
         super().__init__()
         self.backbone = timm.create_model(backbone, pretrained, features_only=True, out_indices=LEVELS)
-        self.lateral = nn.ModuleList(nn.Conv2d(n, FEATURES, 1) for n in self.backbone.feature_info.channels())
+        self.lateral = nn.ModuleList(
+            nn.Conv2d(n, FEATURES, 1) for n in cast(FeatureInfo, self.backbone.feature_info).channels()
+        )
         self.shared = nn.Sequential(*_block(FEATURES), *_block(FEATURES))
         self.scores, self.sides = nn.Conv2d(FEATURES, classes, 1), nn.Conv2d(FEATURES, 4, 1)
         nn.init.constant_(cast(Tensor, self.scores.bias), RARE)
-        nn.init.constant_(cast(Tensor, self.sides.bias), 1.0)  # a box of some strides
+        nn.init.constant_(cast(Tensor, self.sides.bias), 1.0)  # at first, boxes are a few strides wide
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """[batch, classes + 4, height / 8, width / 8] of float32 [batch, 3, height, width], both multiples of 32.
+    def forward(self, images: Tensor) -> Tensor:
+        """Outputs [batch, classes + 4, height / 8, width / 8] of images float32 [batch, 3, height, width].
 
-        Logits of the classes; the logarithms of the distances, in strides, to the left, top, right and bottom.
+        Height and width are multiples of 32. Outputs are the logits of the classes, then the logarithms of the
+        distances [strides] to the left, top, right and bottom side of the box.
         """
-        levels = [lateral(x) for lateral, x in zip(self.lateral, self.backbone(pictures), strict=True)]
+        levels = [lateral(x) for lateral, x in zip(self.lateral, self.backbone(images), strict=True)]
         x = levels.pop()
         while levels:
             x = levels.pop() + interpolate(x, scale_factor=2.0)
@@ -53,7 +57,7 @@ def _block(features: int) -> Sequence[nn.Module]:
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
-    """Focal loss of the classes and generalised-IoU loss of the boxes, per object; the mean over the pictures."""
+    """Focal loss of the classes plus generalised-IoU loss of the boxes, per object, the mean over the images."""
     logits, boxes, centres = _places(outputs)
     owner = assigned(centres, target)
     found = owner >= 0
@@ -65,7 +69,7 @@ def loss(outputs: Tensor, target: Tensor) -> Tensor:
 
 
 def assigned(centres: Tensor, target: Tensor) -> Tensor:
-    """Which object each place is to find, int64 [batch, places]: the smallest whose centre is near; -1 for none."""
+    """The object that each place must find, int64 [batch, places]: the smallest with a near centre, or -1 for none."""
     x, y = centres[:, 0, None], centres[:, 1, None]
     x1, y1, x2, y2, kind = target.unsqueeze(1).unbind(3)  # [batch, 1, most] each
     inside = (x > x1) & (x < x2) & (y > y1) & (y < y2)
@@ -76,7 +80,7 @@ def assigned(centres: Tensor, target: Tensor) -> Tensor:
 
 
 def decode(outputs: Tensor, most: int = MOST) -> list[dict[str, Tensor]]:
-    """Of each picture: `boxes` [n, 4] in pixels, `scores` and `labels` [n], without those that others overlap."""
+    """Decode each image to `boxes` [n, 4] in pixels, `scores` [n] and `labels` [n], without overlapped boxes."""
     logits, boxes, _ = _places(outputs)
     found = []
     for scores, places in zip(logits.sigmoid(), boxes, strict=True):
@@ -97,23 +101,24 @@ def _places(outputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 class Precision(MeanAveragePrecision):
-    """Mean average precision of a detector's outputs, by default where boxes overlap by half (mAP@.5).
+    """Mean average precision of a detector's outputs (0 to 1), by default at an overlap of .5 (mAP@.5).
 
     Args:
-        overlaps: intersections over union from which on a box is found; the mean over them. None: COCO's, .5 to .95.
-        most: boxes in a picture.
+        overlaps: the least intersections over union of a found box; the score is the mean over them. None: COCO's, .5
+            to .95.
+        most: the largest number of boxes per image.
     """
 
     def __init__(self, overlaps: tuple[float, ...] | None = (0.5,), most: int = MOST) -> None:
         super().__init__(iou_thresholds=list(overlaps) if overlaps else None, backend="faster_coco_eval")
         self.most = most
 
-    def update(self, outputs: Tensor, target: Tensor) -> None:
-        """`outputs` of the detector and padded boxes."""
+    def update(self, outputs: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        """Take in the detector's outputs and padded boxes."""
         there = [boxes[boxes[:, 4] >= 0] for boxes in target]
         truth = [{"boxes": boxes[:, :4], "labels": boxes[:, 4].long()} for boxes in there]
         super().update(decode(outputs, self.most), truth)
 
-    def compute(self) -> Tensor:
-        """The mean over the classes."""
-        return super().compute()["map"].clamp(min=0)  # -1 where there is no object at all
+    def compute(self) -> Tensor:  # type: ignore[override]
+        """The mean over the classes; 0 where there is no object at all."""
+        return super().compute()["map"].clamp(min=0)  # torchmetrics says -1 where there is no object

@@ -1,4 +1,4 @@
-"""Fashion-MNIST's files: where they come from and how they are split, for every task that shows garments."""
+"""Obtains, reads and splits Fashion-MNIST's files, for all tasks that show garments. No torch at import."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from breakeven.data import Debian, Unavailable, cache, obtain
 
-PACKAGE = Debian(
+FASHION_MNIST = Debian(
     name="dataset-fashion-mnist",
     version="0.0~git20200523.55506a9-1",
     sha256="39e172fe32dd318ebb3e512220c3beea2fa47d7e20bab348fb4e0922d6beefc0",
@@ -18,17 +18,17 @@ PACKAGE = Debian(
     data="usr/share/datasets/fashion-mnist",
     data_sha256="dc92822c890200774b85639862da9b7a0ff28cd78cfc1f42904fdbbc5c70591b",
 )
-VALIDATION = 5_000
+VALIDATION = 5_000  # images
 
 
 def published() -> Path:
-    """The folder with the four published files.
+    """Obtain the folder with the four published files.
 
     Raises:
-        Unavailable: neither Debian's package nor torchvision's download can be had.
+        Unavailable: neither Debian's package nor torchvision's download can be obtained.
     """
     try:
-        return obtain(PACKAGE) / PACKAGE.data
+        return obtain(FASHION_MNIST) / FASHION_MNIST.data
     except Unavailable as unavailable:
         from torchvision.datasets import FashionMNIST
 
@@ -39,7 +39,7 @@ def published() -> Path:
 
 
 def split(folder: Path, validation: int = VALIDATION) -> dict[str, np.ndarray]:
-    """Images uint8 [n, 28, 28] and labels int64 [n] of each part, from a folder with the four files, gzipped or not."""
+    """Make images uint8 [n, 28, 28] and labels int64 [n] of each part, from the four files, gzipped or not."""
     images, labels = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
     val, train = np.split(np.random.default_rng(0).permutation(len(images)), [validation])
     return {
@@ -53,7 +53,7 @@ def split(folder: Path, validation: int = VALIDATION) -> dict[str, np.ndarray]:
 
 
 def read_idx(folder: Path, name: str) -> np.ndarray:
-    """The array in an IDX file, by torchvision's reader, which takes no gzipped file."""
+    """Read the array in an IDX file, gzipped or not, by torchvision's reader, which needs an unpacked file."""
     from torchvision.datasets.mnist import read_sn3_pascalvincent_tensor
 
     packed = folder / f"{name}.gz"

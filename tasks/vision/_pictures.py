@@ -1,4 +1,4 @@
-"""Pictures in files of their own, too many to be held in memory: they are read when they are asked for."""
+"""Images in separate files, too many for the memory. They are read when they are indexed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from breakeven.errors import UserError
 
 
 class Pictures:
-    """In place of a tensor of all of them: the files' pictures in red, green and blue, as `transform` makes them.
+    """Images that stand in place of one tensor of all images. They are read in red, green and blue.
 
     Args:
-        files: their paths.
-        transform: makes a tensor of a picture, of the same shape for all.
+        files: the paths.
+        transform: makes a tensor of an image, with the same shape for all images.
     """
 
     def __init__(self, files: list[str], transform: Callable[[Image.Image], Tensor]) -> None:
@@ -26,20 +26,21 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, chosen: Iterable[int]) -> Tensor:
-        """Those at these places [n, …].
+    def __getitem__(self, chosen: Iterable[int] | slice) -> Tensor:
+        """Read the images at these places [n, …].
 
         Raises:
-            UserError: a file is not there, or is no picture.
+            UserError: a file is missing, or is not an image.
         """
+        files = self.files[chosen] if isinstance(chosen, slice) else [self.files[i] for i in chosen]
         with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-            read = pool.map(_read, [self.files[i] for i in chosen])
-            return torch.stack([self.transform(picture) for picture in read])  # in order, so that draws are repeatable
+            read = pool.map(_read, files)
+            return torch.stack([self.transform(image) for image in read])  # in order, so that draws are repeatable
 
 
 def _read(file: str) -> Image.Image:
     try:
-        with Image.open(file) as picture:
-            return picture.convert("RGB")
-    except OSError as error:  # so Pillow's own errors are
+        with Image.open(file) as image:
+            return image.convert("RGB")
+    except OSError as error:  # the base of Pillow's own errors
         raise UserError(f"{file}: cannot be read as a picture ({error}): put it there anew") from error

@@ -1,23 +1,26 @@
-"""Scenes composed of recorded parts: garments of Fashion-MNIST, tinted, on photographs that come with scikit-image.
+"""Composes scenes of recorded parts: tinted garments of Fashion-MNIST on photographs that come with scikit-image.
 
-Training, validation and test scenes share neither a garment nor a photograph; for training, the few photographs are
-recoloured and turned, or a model learns them by heart and takes any other for a garment. A garment's mask is where its
-picture is brighter than 8 of 255, holes filled; masks and boxes are of what shows.
+Training, validation and test scenes share neither a garment nor a photograph. The few photographs are recoloured and
+turned for training. Otherwise a model learns them by heart and takes any other background for a garment. A garment's
+mask covers pixels brighter than 8 of 255, with holes filled. Masks and boxes cover the visible pixels only. Importing
+this module imports neither torch nor scipy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from PIL import Image
-from scipy.ndimage import binary_fill_holes
 
 from breakeven.data import PyPI, obtain
+from breakeven.task import Part
 
 from ._garments import published, split
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SCIKIT_IMAGE = PyPI(
     "scikit-image",
@@ -34,26 +37,30 @@ PHOTOGRAPHS = {
     "test": ("camera.png", "chelsea.png", "gravel.png"),
 }
 GARMENTS = 10  # classes
-SIDES = (24, 56)  # pixels, of a garment's square picture, in a scene of any size
-FAINTEST = 8  # a garment's pixels are brighter, of 255
-TINT = (0.4, 1.0)  # what a garment's brightness is multiplied with in each of red, green and blue
-HIDDEN = 1 / 3  # at most, of a garment behind others
-TRIES = 50  # to find a garment a place; then it is left out, which no scene's first garment is
+SIDES = (24, 56)  # pixels; the smallest and largest side of a garment's square image
+FAINTEST = 8  # of 255; a garment's pixels are brighter
+TINT = (0.4, 1.0)  # the range of the factors on a garment's red, green and blue
+HIDDEN = 1 / 3  # the largest hidden share of a garment
+TRIES = 50  # places tried for a garment before it is left out; the first garment of a scene always fits
 
 
 class Scenes(NamedTuple):
-    """Scenes and what is in them; the garments of a scene lie one above the other, the first lowest."""
+    """Scenes and their garments, which lie one above the other; the first lies lowest."""
 
     images: np.ndarray  # uint8 [n, size, size, 3]
-    masks: np.ndarray  # uint8 [n, size, size]: 0 background, 1..10 garment class + 1
-    boxes: np.ndarray  # float32 [n, most, 5]: x1, y1, x2, y2 in pixels and class 0..9; rows of -1 after the last
+    masks: np.ndarray  # uint8 [n, size, size]: 0 background, 1 to 10 garment class + 1
+    boxes: (
+        np.ndarray
+    )  # float32 [n, most, 5]: x1, y1, x2, y2 in pixels, and class 0 to 9; rows of -1 follow the last box
     labels: np.ndarray  # int64 [n]: the class of the first garment
 
 
-def compose(
-    part: Literal["train", "val", "test"], n: int, objects: tuple[int, int], seed: int, size: int = 96
-) -> Scenes:
-    """`n` scenes of `size` pixels squared with the fewest to the most `objects`, the same for the same arguments."""
+def compose(part: Part, n: int, objects: tuple[int, int], seed: int, size: int = 96) -> Scenes:
+    """Compose `n` scenes of `size` × `size` pixels. Equal arguments give equal scenes.
+
+    Args:
+        objects: the smallest and the largest number of garments in a scene.
+    """
     rng = np.random.default_rng([seed, list(PHOTOGRAPHS).index(part)])
     garments = split(published())
     pictures, classes = garments[f"{part}_images"], garments[f"{part}_labels"]
@@ -76,22 +83,26 @@ def compose(
 
 
 def photographs(folder: Path, names: Sequence[str]) -> list[Image.Image]:
-    """Image files in red, green and blue."""
+    """Open image files in red, green and blue."""
+    from PIL import Image
+
     return [Image.open(folder / name).convert("RGB") for name in names]
 
 
 def background(behind: list[Image.Image], size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random square of a random photograph, float32 [size, size, 3] in 0..255, mirrored or not."""
+    """Cut a random square out of a random photograph, float32 [size, size, 3] in 0..255, and mirror it at random."""
+    from PIL import Image
+
     photograph = behind[rng.integers(len(behind))]
-    side = rng.integers(size, min(photograph.size) + 1)
-    left, top = (rng.integers(length - side + 1) for length in photograph.size)
+    side = int(rng.integers(size, min(photograph.size) + 1))
+    left, top = (int(rng.integers(length - side + 1)) for length in photograph.size)
     square = photograph.resize((size, size), Image.Resampling.BILINEAR, (left, top, left + side, top + side))
     return np.asarray(square, np.float32)[:, :: rng.choice([-1, 1])].copy()
 
 
 def recoloured(scene: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A background turned by any right angle, its colours exchanged, darker or brighter, with more or less contrast."""
-    turned = np.rot90(scene, rng.integers(4))[..., rng.permutation(3)]
+    """Turn a background by a random right angle, exchange its colours, and change its brightness and contrast."""
+    turned = np.rot90(scene, int(rng.integers(4)))[..., rng.permutation(3)]
     contrast, centre = rng.uniform(0.4, 1.4, size=3), rng.uniform(40, 215, size=3)
     return np.clip((turned - turned.mean((0, 1))) * contrast + centre, 0, 255).astype(np.float32)
 
@@ -100,12 +111,13 @@ def paste(scene: np.ndarray, pictures: np.ndarray, rng: np.random.Generator) -> 
     """Paste garments onto a scene, in place.
 
     Returns:
-        Which garment shows at each pixel, int64 [size, size]: 0 none, then counting from 1 those that were placed;
-        and which of the pictures were placed.
+        The number of the garment that is visible at each pixel, int64 [size, size]: 0 for none, else its place among
+        the pasted garments, from 1. And the indices of the pictures that were pasted.
     """
-    owner, areas, placed = np.zeros(scene.shape[:2], np.int64), np.empty(0), []
+    owner, areas = np.zeros(scene.shape[:2], np.int64), np.empty(0)
+    placed: list[int] = []
     for which, picture in enumerate(pictures):
-        side = min(rng.integers(SIDES[0], SIDES[1] + 1), len(scene))
+        side = min(int(rng.integers(SIDES[0], SIDES[1] + 1)), len(scene))
         brightness, opacity = resized(picture, side)
         tint = rng.uniform(*TINT, size=3).astype(np.float32)
         for top, left in rng.integers(len(scene) - side + 1, size=(TRIES, 2)):
@@ -122,7 +134,10 @@ def paste(scene: np.ndarray, pictures: np.ndarray, rng: np.random.Generator) -> 
 
 
 def resized(picture: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A garment's brightness in 0..255 and its opacity in 0..1, both float32 [side, side]."""
+    """Resize a garment: its brightness in 0..255 and its opacity in 0..1, both float32 [side, side]."""
+    from PIL import Image
+    from scipy.ndimage import binary_fill_holes
+
     mask = binary_fill_holes(picture > FAINTEST)
     layers = [Image.fromarray(layer.astype(np.float32)) for layer in (picture, mask)]
     brightness, opacity = (np.asarray(layer.resize((side, side), Image.Resampling.BILINEAR)) for layer in layers)
@@ -130,7 +145,7 @@ def resized(picture: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def boxes(owner: np.ndarray, garments: int) -> np.ndarray:
-    """x1, y1, x2, y2 of what shows of each garment, in pixels: [garments, 4]."""
+    """The boxes of the visible pixels of each garment, [garments, 4]: x1, y1, x2, y2 in pixels."""
     found = np.empty((garments, 4), np.float32)
     for garment in range(garments):
         rows, columns = np.nonzero(owner == garment + 1)

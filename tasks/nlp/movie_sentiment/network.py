@@ -1,4 +1,4 @@
-"""The classifier and its two encoders."""
+"""The classifier of movie reviews and its two encoders."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .corpus import LENGTH, minilm_folder
 
 
 class Classifier(nn.Module):
-    """A linear layer on the mean of an encoder's last states over the tokens that the mask keeps."""
+    """A linear layer on an encoder's last states, averaged over the tokens that the mask keeps."""
 
     def __init__(self, encoder: BertModel, classes: int = 2) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Classifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """Logits [batch, classes] of ids and mask, both [batch, length]; the mask keeps at least one token."""
-        # Token types are all zero by default too, but by way of a gather that the ONNX exporter complains about.
+        # Without token types the encoder makes zeros by a gather, which the ONNX exporter complains about.
         types = torch.zeros_like(input_ids)
         states = self.encoder(input_ids, attention_mask, types).last_hidden_state
         weights = attention_mask.unsqueeze(-1).to(states.dtype)
@@ -31,7 +31,10 @@ class Classifier(nn.Module):
 
 
 def small(width: float = 1.0) -> Classifier:
-    """2 layers of width 64; .5 of its .6 million parameters are embeddings, which overfit without much dropout."""
+    """Make a classifier with 2 layers of width 64.
+
+    .5 of its .6 million parameters are embeddings, which overfit without much dropout.
+    """
     heads = 4
     hidden = heads * max(1, round(16 * width))
     config = BertConfig(
@@ -50,10 +53,14 @@ def small(width: float = 1.0) -> Classifier:
 
 
 def minilm(width: float = 1.0) -> Classifier:
-    """6 layers of width 384, 22.6 million weights, pretrained; no attention dropout: it has no fused kernel on CPUs.
+    """Make a pretrained classifier with 6 layers of width 384 and 22.6 million weights.
 
-    Of a narrower one, layers evenly spaced are left out, as in DistilBERT (Sanh et al., 2019): half of its weights are
-    embeddings, and a pretrained layer is worth more than a narrow new one.
+    It has no attention dropout, for which CPUs have no fused kernel. A narrower one leaves out evenly spaced layers, as
+    DistilBERT does (Sanh et al., 2019): half of its weights are embeddings, and a pretrained layer is worth more than a
+    narrow new layer.
+
+    Raises:
+        CellFailure: `unsupported`, where all layers would stay.
     """
     folder = minilm_folder()
     config = BertConfig.from_json_file(folder / "config.json")

@@ -1,4 +1,4 @@
-"""Pairs of sentences: found in translated descriptions, split and turned into subwords. No torch."""
+"""Finds pairs of sentences in translated descriptions, splits them and turns them into subwords. No torch at import."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
-from breakeven.data import DebianIndexes, obtain
+from breakeven.data import obtain
 
-from .._packages import descriptions, packages, paragraphs, part_of
+from .._packages import INDEXES, descriptions, packages, paragraphs, part_of
 
-PERCENT = {"test": 4, "val": 2}  # of the sources
-SIZES = {"test": 512, "val": 128}  # sentences of these at most: each is decoded word by word
-LENGTH = 24  # subwords, the end of a translation included
-VOCABULARY = 4000  # of both languages together: names are the same in both
+PERCENT = {"test": 4, "val": 2}  # % of the sources
+SIZES = {"test": 512, "val": 128}  # sentences at most, since each is decoded subword by subword
+LENGTH = 24  # subwords, including the end of a translation
+VOCABULARY = 4000  # subwords of both languages together, since names are the same in both
 PADDING, BEGIN, END = range(3)
-IGNORED = -100  # what pads targets
+IGNORED = -100  # pads targets
 SPECIAL = ["[PAD]", "[BOS]", "[EOS]"]
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-ZÀ-Þ«„\"])")
 
@@ -27,18 +27,18 @@ Pair = tuple[str, str]
 
 
 def build_fr() -> dict[str, np.ndarray]:
-    """English to French."""
+    """Make the arrays of English to French."""
     return build("fr")
 
 
 def build_de() -> dict[str, np.ndarray]:
-    """English to German."""
+    """Make the arrays of English to German."""
     return build("de")
 
 
 def build(language: str) -> dict[str, np.ndarray]:
-    """Sources, prefixes and targets by part, and the tokeniser's JSON as bytes."""
-    splits = split(obtain(DebianIndexes()), language)
+    """Make sources, prefixes and targets of each part, and the tokeniser's JSON as bytes."""
+    splits = split(obtain(INDEXES), language)
     tokenizer = learn_vocabulary([text for pair in splits["train"] for text in pair])
     arrays = {"tokenizer": np.frombuffer(tokenizer.to_str().encode(), np.uint8)}
     for part, pairs in splits.items():
@@ -47,7 +47,7 @@ def build(language: str) -> dict[str, np.ndarray]:
 
 
 def split(folder: Path, language: str) -> dict[str, list[Pair]]:
-    """Train, val and test, by source package; no English sentence occurs twice in them all."""
+    """Read train, val and test, by source package. No English sentence occurs twice in all parts together."""
     english, other = descriptions(folder, "en"), descriptions(folder, language)
     parts: dict[str, list[Pair]] = {part: [] for part in ("train", "val", "test")}
     seen: set[str] = set()
@@ -61,7 +61,7 @@ def split(folder: Path, language: str) -> dict[str, list[Pair]]:
 
 
 def aligned(one: str, other: str) -> Iterator[Pair]:
-    """The sentences of two descriptions that have as many paragraphs, from paragraphs that have as many sentences."""
+    """Pair the sentences of two descriptions, if they have equally many paragraphs, in paragraphs with equally many."""
     if len(paragraphs(one)) != len(paragraphs(other)):
         return
     for p, q in zip(paragraphs(one), paragraphs(other), strict=True):
@@ -71,25 +71,28 @@ def aligned(one: str, other: str) -> Iterator[Pair]:
 
 
 def translated(one: str, other: str) -> bool:
-    """Whether two sentences may say the same in two languages: they differ, and neither is twice as long."""
+    """Tell whether two sentences may be translations: they differ, and neither is more than twice as long."""
     return one != other and len(one) <= 2 * len(other) and len(other) <= 2 * len(one)
 
 
 def learn_vocabulary(texts: list[str]) -> Tokenizer:
-    """Byte-pair encoding of bytes (Radford et al., 2019): nothing is unknown, and decoding gives the text back."""
+    """Learn a byte-pair encoding of bytes (Radford et al., 2019): no text is unknown, and decoding is exact."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=True)
     tokenizer.decoder = decoders.ByteLevel()
-    how = {"vocab_size": VOCABULARY, "special_tokens": SPECIAL, "initial_alphabet": pre_tokenizers.ByteLevel.alphabet()}
-    tokenizer.train_from_iterator(texts, trainers.BpeTrainer(**how, show_progress=False))
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=SPECIAL, initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 
 def encode(pairs: list[Pair], tokenizer: Tokenizer, part: str) -> dict[str, np.ndarray]:
-    """The pairs that fit, each int64 [n, LENGTH]: source ids; prefix ids; target ids, padded with IGNORED.
+    """Make source ids, prefix ids and target ids, each int64 [n, LENGTH], of the pairs that are short enough.
 
-    A training prefix is the target one place later, after BEGIN. Elsewhere BEGIN is all there is of it.
+    Targets are padded with IGNORED. A training prefix is BEGIN and then the target. Other prefixes are BEGIN alone.
     """
     ids = [[encoding.ids for encoding in tokenizer.encode_batch(list(texts))] for texts in zip(*pairs, strict=True)]
     fitting = [pair for pair in zip(*ids, strict=True) if len(pair[0]) <= LENGTH and len(pair[1]) < LENGTH]

@@ -1,4 +1,4 @@
-"""Greedy decoding: the translation grows by the likeliest subword until it ends."""
+"""Decodes greedily: a translation grows by the most likely subword until it ends."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from torch.nn.functional import pad
 
 from .corpus import END, LENGTH, PADDING
 
-STEP = 4  # prefixes are padded to its multiples: the model meets few shapes
+STEP = 4  # prefixes are padded to a multiple of it, so that the model meets few shapes
 
 
 def greedy(model: Callable[..., Tensor], source_ids: Tensor, prefix_ids: Tensor) -> Tensor:
-    """Ids int64 [batch, LENGTH], from END on padding, of the sources; of the prefixes only the first id counts."""
+    """Translate the sources to ids int64 [batch, LENGTH], padded after END. Only the first id of a prefix counts."""
     ids = prefix_ids[:, :1]
     ended = torch.zeros_like(ids[:, 0], dtype=torch.bool)
     while ids.shape[1] <= LENGTH and not ended.all():

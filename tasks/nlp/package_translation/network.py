@@ -1,4 +1,4 @@
-"""An encoder-decoder transformer (Vaswani et al., 2017), small, normalising first, made of plain layers."""
+"""A small encoder-decoder transformer (Vaswani et al., 2017) of plain layers that normalises first."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from .._attention import Attention, FeedForward, closeness, positions
 from .corpus import PADDING, VOCABULARY
 
 FEATURES, HEADS = 96, 4
-ENCODERS, DECODERS = 2, 2  # layers
+ENCODERS, DECODERS = 2, 2  # numbers of layers
 FAR = -1e4  # added to the scores of padding
 
 
 class Translator(nn.Module):
-    """Logits of the next subword after each place of a prefix."""
+    """Gives logits of the next subword after each place of a prefix."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -23,10 +23,10 @@ class Translator(nn.Module):
         self.decoders = nn.ModuleList(Decoder(features) for _ in range(DECODERS))
         self.encoded, self.decoded = nn.LayerNorm(features), nn.LayerNorm(features)
         self.output = nn.Linear(features, VOCABULARY, bias=False)
-        self.output.weight.data.copy_(self.embedding.weight)  # a good start, and from there on a matrix of its own
+        self.output.weight.data.copy_(self.embedding.weight)  # a good start; the two matrices are trained apart
 
     def forward(self, source_ids: Tensor, prefix_ids: Tensor) -> Tensor:
-        """[batch, prefix length, vocabulary] of ids [batch, source length] and [batch, prefix length]."""
+        """Logits [batch, prefix length, vocabulary] of ids [batch, source length] and [batch, prefix length]."""
         padding = (source_ids == PADDING)[:, None, None, :]
         source, prefix = self._embedded(source_ids), self._embedded(prefix_ids)
         bias = closeness(source, source, HEADS).masked_fill(padding, FAR)
@@ -44,7 +44,7 @@ class Translator(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Every place of the source looks at all others, at near ones first."""
+    """An encoder layer: each place of the source attends to all places, most to near ones."""
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -52,16 +52,16 @@ class Encoder(nn.Module):
         self.attention, self.feed_forward = Attention(features, HEADS), FeedForward(features)
 
     def forward(self, states: Tensor, bias: Tensor) -> Tensor:
-        """[batch, length, features] to the same; `bias` is added to the scores of attention."""
+        """New states, with the shape [batch, length, features] of the given ones; `bias` is added to the scores."""
         x = self.norm(states)
         return self.feed_forward(states + self.attention(x, x, bias))
 
 
 class Decoder(nn.Module):
-    """Every place of the prefix looks at those before it, then at the source.
+    """A decoder layer: each place of the prefix attends to earlier places, then to the source.
 
-    The two languages order their words nearly alike, so near places of the source come first: without that bias, a
-    training as short as this one translates less well.
+    The languages have nearly the same word order, so near places of the source get a bias. Without it, a model that is
+    trained as briefly as here translates less well.
     """
 
     def __init__(self, features: int) -> None:
@@ -71,12 +71,12 @@ class Decoder(nn.Module):
         self.feed_forward = FeedForward(features)
 
     def forward(self, states: Tensor, source: Tensor, bias: Tensor) -> Tensor:
-        """[batch, prefix length, features] to the same; `bias` is added to the scores of attention to the source."""
+        """New states [batch, prefix length, features]; `bias` is added to the scores of attention to the source."""
         x = self.before(states)
         states = states + self.own(x, x, None)
         return self.feed_forward(states + self.cross(self.between(states), source, bias))
 
 
 def translator(width: float = 1.0) -> Translator:
-    """One of about `width` times as many features."""
+    """Make a translator with about `width` times as many features."""
     return Translator(2 * HEADS * max(1, round(width * FEATURES / (2 * HEADS))))

@@ -1,4 +1,4 @@
-"""The field's scores of translations, by its reference implementation, of subword ids instead of texts."""
+"""Scores translations, given as subword ids, by sacrebleu, the field's reference implementation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .corpus import END
 
 
 class CorpusScore(Metric):
-    """A score of sacrebleu over a whole corpus, in 0..1; its state is the sum of what sacrebleu counts by sentence."""
+    """A score of sacrebleu over a whole corpus, in 0..1. Its state is the sum of sacrebleu's counts per sentence."""
 
     higher_is_better = True
     full_state_update = False
@@ -29,12 +29,12 @@ class CorpusScore(Metric):
         self.add_state("statistics", torch.zeros(counts, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Ids of translations and of references [batch, length]; what follows an end is padding."""
+        """Take in ids of translations and of references, both [batch, length]; padding follows an end."""
         rows = self.scorer._extract_corpus_statistics(self._texts(outputs), [self._texts(target)])
         self.statistics += torch.tensor(rows, dtype=torch.int64, device=self.statistics.device).sum(0)
 
     def compute(self) -> Tensor:
-        """The score."""
+        """The score of the corpus, 0 to 1."""
         return torch.tensor(self.scorer._aggregate_and_compute([self.statistics.tolist()]).score / 100)
 
     def _texts(self, ids: Tensor) -> list[str]:
@@ -43,10 +43,10 @@ class CorpusScore(Metric):
 
 
 def chrf(tokenizer: Tokenizer) -> CorpusScore:
-    """Character n-grams up to 6, F2 (Popović, 2015)."""
+    """Make the metric chrF: the F2 of character n-grams up to 6 (Popović, 2015)."""
     return CorpusScore(CHRF(), tokenizer)
 
 
 def bleu(tokenizer: Tokenizer) -> CorpusScore:
-    """Word n-grams up to 4 (Papineni et al., 2002; Post, 2018)."""
+    """Make the metric BLEU: word n-grams up to 4 (Papineni et al., 2002; Post, 2018)."""
     return CorpusScore(BLEU(), tokenizer)

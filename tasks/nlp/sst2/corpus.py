@@ -1,4 +1,4 @@
-"""SST-2's phrases: where they come from, and their tokens. No torch."""
+"""Reads SST-2's phrases and turns them into tokens. No torch at import."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ LENGTH = 64  # tokens
 
 
 def build() -> dict[str, np.ndarray]:
-    """Ids and targets by part, and the tokeniser's JSON as bytes."""
+    """Make ids and targets of each part, and the tokeniser's JSON as bytes."""
     return encode(TEXTS.parts(), LENGTH)

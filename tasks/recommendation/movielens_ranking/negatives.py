@@ -1,4 +1,4 @@
-"""Films that a user did not watch, drawn anew for every training batch."""
+"""Draws films that a user did not watch, anew for each training batch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from .parts import TO_DRAW
 
 
 def unwatched(users: Tensor, candidates: Tensor) -> Tensor:
-    """1 for every user and film not in these training samples, 0 for the others: float32 [USERS, ITEMS].
+    """The films that may be drawn for each user, float32 [USERS, ITEMS]: 0 if in these training samples, else 1.
 
-    Of films kept for validation and test it knows nothing, and draws them as often as any other.
+    Films of validation and test are not known here. They are drawn as often as any other film.
     """
     sample, place = (candidates != TO_DRAW).nonzero(as_tuple=True)
     allowed = torch.ones(USERS, ITEMS)
@@ -21,6 +21,10 @@ def unwatched(users: Tensor, candidates: Tensor) -> Tensor:
 
 
 def draw(allowed: Tensor, users: Tensor, candidates: Tensor) -> tuple[Tensor, Tensor]:
-    """The same users and candidates, the places of films to be drawn filled, no film twice for a user."""
+    """Fill the open places among the candidates with drawn films, no film twice for a user.
+
+    Returns:
+        The same users [batch], and candidates [batch, CANDIDATES] without open places.
+    """
     drawn = torch.multinomial(allowed[users], candidates.shape[1])
     return users, torch.where(candidates == TO_DRAW, drawn, candidates)

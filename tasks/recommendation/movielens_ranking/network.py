@@ -1,4 +1,4 @@
-"""Neural matrix factorisation of users and films."""
+"""The network: neural matrix factorisation of users and films."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from .._movielens import ITEMS, USERS
 
-DROPOUT = 0.1  # of the embeddings: what a user watched is quickly learned by heart
+DROPOUT = 0.1  # of the embeddings, which quickly learn by heart which films a user watched
 
 
 class RankingNetwork(nn.Module):
@@ -22,7 +22,7 @@ class RankingNetwork(nn.Module):
         self.last = nn.Linear(2 * width, 1)
         for embedding in (self.user, self.item, self.item_bias):
             nn.init.normal_(embedding.weight, std=0.1)
-        nn.init.ones_(self.last.weight)  # at first the product counts as it is: matrix factorisation
+        nn.init.ones_(self.last.weight)  # training begins at plain matrix factorisation
 
     def forward(self, users: Tensor, candidates: Tensor) -> Tensor:
         """Scores [batch, n] of users [batch] and candidates [batch, n]."""

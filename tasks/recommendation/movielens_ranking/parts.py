@@ -1,4 +1,4 @@
-"""Users with candidates: what they watched last among what they never did. No torch."""
+"""Makes samples: a user with films watched among films never watched. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from .._movielens import ITEMS, Ratings, ratings
 
-CANDIDATES = 100  # for every user, of which one is right in validation and test
-WATCHED = 20  # at most, in a training sample: four negatives for each, as in He et al.
-TO_DRAW = -1  # the place of a film to be drawn when the sample is used
+CANDIDATES = 100  # films per sample, of which one is right in validation and test
+WATCHED = 20  # films at most per training sample: four negatives for each, as in He et al.
+TO_DRAW = -1  # an open place, filled with a drawn film when the sample is used
 
 
 def build() -> dict[str, np.ndarray]:
-    """Users int64 [n], candidates int64 [n, CANDIDATES] and which of them were watched, bool, of each part."""
+    """Make users int64 [n], candidates int64 [n, CANDIDATES] and films watched bool [n, CANDIDATES] of each part."""
     return leave_last_out(ratings(), ITEMS)
 
 
 def leave_last_out(rated: Ratings, items: int) -> dict[str, np.ndarray]:
-    """Each user's last film for testing, the last but one for validation, the others in random groups for training.
+    """Take each user's last film for testing, the one before it for validation, the others in groups for training.
 
-    Of films rated in the same second, chance says which was last: by their numbers it would be the lesser known one.
+    Chance orders films rated in the same second. Ordered by number, the less known film would be last.
     """
     rng = np.random.default_rng(0)
     order = np.lexsort((rng.random(len(rated.users)), rated.times, rated.users))
@@ -29,7 +29,7 @@ def leave_last_out(rated: Ratings, items: int) -> dict[str, np.ndarray]:
         watched = films[users == user]  # in order of time
         never = np.setdiff1d(np.arange(items), watched)
         for part, film in (("test", watched[-1]), ("val", watched[-2])):
-            # Shuffled: where the scores of a model are all the same, the right place must not be the first.
+            # Shuffled: a model whose scores are all equal must not find the right film in the first place.
             candidates = rng.permutation(np.append(film, rng.choice(never, CANDIDATES - 1, replace=False)))
             rows[part].append((user, candidates, candidates == film))
         before = rng.permutation(watched[:-2])

@@ -1,4 +1,4 @@
-"""The ratings, split. No torch."""
+"""Splits the ratings. Importing this module does not import torch."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import numpy as np
 
 from .._movielens import Ratings, ratings
 
-HELD_OUT = 0.1  # of the ratings for testing, and as many for validation
+HELD_OUT = 0.1  # the share of ratings for testing; validation has the same share
 
 
 def build() -> dict[str, np.ndarray]:
-    """Users and items, int64 [n], and stars, float32 [n], of each part."""
+    """Make users and items, int64 [n], and stars, float32 [n], of each part."""
     return split(ratings())
 
 
 def split(rated: Ratings) -> dict[str, np.ndarray]:
-    """By rating, at random, the same every time."""
+    """Split by rating, at random, in the same way each time."""
     n = len(rated.stars)
     held_out = round(HELD_OUT * n)
     parts = np.split(np.random.default_rng(0).permutation(n), [held_out, 2 * held_out])

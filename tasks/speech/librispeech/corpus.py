@@ -1,4 +1,4 @@
-"""LibriSpeech's folder: which utterances there are, how long they are, and what is said in them."""
+"""Reads LibriSpeech's folder: the utterances, their lengths and their transcripts."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ VARIABLE = "BREAKEVEN_LIBRISPEECH"
 PARTS = {"train": "train-clean-100", "val": "dev-clean", "test": "test-clean"}
 LAYOUT = f"a folder that holds {', '.join(PARTS.values())} as LibriSpeech's archives do"
 AGAIN = "unpack the archive of its part anew, from openslr.org/12"
-SYMBOLS = (" ", "'", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # class 0 is the blank, SYMBOLS[i] class i + 1
+SYMBOLS = (" ", "'", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # class 0 is the blank; SYMBOLS[i] is class i + 1
 PADDING = -1  # of a target
 
 
 def build() -> dict[str, np.ndarray]:
-    """Frames int64 [n] and classes int8 [n, longest], padded with PADDING, of each part; and `sha256`.
+    """Read frames int64 [n] and classes int8 [n, longest], padded with PADDING, of each part; and the files' `sha256`.
 
     Raises:
-        UserError: there is no such folder, or something in it is not as LibriSpeech has it.
+        UserError: there is no such folder, or its content differs from LibriSpeech's.
     """
-    root, arrays, classes = folder(), {}, {}
+    root, arrays = folder(), {}
+    classes: dict[str, list[list[int]]] = {}
     for part, name in PARTS.items():
         files, said = listed(root)[part], transcripts(root / name)
         with ThreadPoolExecutor() as pool:
@@ -46,20 +47,20 @@ def build() -> dict[str, np.ndarray]:
 
 
 def folder() -> Path:
-    """The folder that the user named.
+    """The folder that the user names.
 
     Raises:
-        UserError: none was named, or it is not laid out so.
+        UserError: the variable is not set, or the folder has another layout.
     """
     return named_folder(VARIABLE, LAYOUT, holding=tuple(PARTS.values()))
 
 
 @cache
 def listed(root: Path) -> dict[str, list[Path]]:
-    """The files by part.
+    """List the sound files of each part.
 
     Raises:
-        UserError: a part has none.
+        UserError: a part has no files.
     """
     found = {part: sorted((root / name).glob("*/*/*.flac")) for part, name in PARTS.items()}
     for part, files in found.items():
@@ -70,7 +71,7 @@ def listed(root: Path) -> dict[str, list[Path]]:
 
 @cache
 def sha256(root: Path) -> str:
-    """Over the paths and the sizes of all sound files, and over all transcripts."""
+    """The sha256 over the paths and sizes of all sound files, and over all transcripts."""
     digest = hashlib.sha256()
     for part, files in listed(root).items():
         for path in files:
@@ -81,16 +82,16 @@ def sha256(root: Path) -> str:
 
 
 def transcripts(folder: Path) -> dict[str, str]:
-    """What is said in each utterance of a part, by the stem of its file."""
+    """Read the transcript of each utterance of a part, by the stem of its file."""
     lines = [line for path in folder.glob("*/*/*.trans.txt") for line in path.read_text("utf-8").splitlines()]
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
 def read(how: Callable[..., Any], file: Path, **options: str) -> Any:
-    """What a function of soundfile reads of a file.
+    """Read a file by a function of soundfile.
 
     Raises:
-        UserError: it cannot.
+        UserError: the file cannot be read.
     """
     try:
         return how(file, **options)
@@ -99,7 +100,7 @@ def read(how: Callable[..., Any], file: Path, **options: str) -> Any:
 
 
 def covering(samples: int) -> int:
-    """The frames that so many samples need."""
+    """The number of frames that cover that many samples."""
     return -(-samples // HOP)
 
 

@@ -1,4 +1,4 @@
-"""Which initial a clip begins with, and its log-mel energies."""
+"""Makes log-mel energies of the clips, labelled with their initials."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from torch import Tensor
 from breakeven.data import obtain
 
 from .._log_mel import FFT, HOP, hidden, log_mel, padded, shifted, standardised
-from .._syllables import HELD_OUT, INITIALS, PACKAGE, clips, parted, split
+from .._syllables import GCIN_VOICE, HELD_OUT, INITIALS, clips, parted, split
 
-FRAMES = 48  # .48 s: the initial comes first; half of the clips end within .33 s
+FRAMES = 48  # .48 s; the initial comes first, and half of the clips end within .33 s
 
 
 def build() -> dict[str, np.ndarray]:
-    """Features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
-    return features(obtain(PACKAGE) / PACKAGE.data)
+    """Make features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
+    return features(obtain(GCIN_VOICE) / GCIN_VOICE.data)
 
 
 def features(folder: Path, held_out: dict[str, int] = HELD_OUT) -> dict[str, np.ndarray]:
-    """The parts, from a folder of clips."""
+    """Make the features and labels of each part, from a folder of clips."""
     found = clips(folder)
     part = split(found, held_out)
     spectra = log_mel(torch.stack([padded(clip.audio(), (FRAMES - 1) * HOP + FFT) for clip in found]))

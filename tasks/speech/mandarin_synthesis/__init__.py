@@ -1,17 +1,17 @@
-"""Mandarin synthesis: how does a syllable sound that nobody has said in the training data?
+"""Mandarin synthesis: how does a syllable sound that nobody says in the training data?
 
-Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, from Debian's gcin-voice, its 24 clips
-in the neutral tone left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
-Split: by syllable with its tone, 240 test (470 clips), 120 validation, the rest training, both speakers together, the
-same for every seed: what is to be said in test was never said with that tone in training.
+Data: 2,334 clips (median .32 s) of 1,187 syllables with tone, by two speakers, from Debian's gcin-voice. 24 clips in
+the neutral tone are left out. Licences: GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5): fetched, never redistributed.
+Split: by syllable with tone, 240 test (470 clips), 120 validation, the rest training; both speakers of a syllable lie
+in one part. The split is the same for every seed. No test syllable occurs with its tone in training.
 Model: embeddings of initial, final, tone and speaker, then transposed convolutions from 8 to 64 frames of 10 ms.
-Metric: mean absolute difference of the log-mel spectra [dB], the silence that pads the clips included; 2.14 here.
-Beside it, how often a recogniser, trained once on the recordings, hears the initial, the final and the tone that were
-asked for: of the test recordings .87, .87 and .97, of what this model makes of them .60, .60 and .98, and nearly the
-same after Griffin-Lim. `python -m breakeven.plugins.tasks.speech.mandarin_synthesis.listen` makes a WAV file.
+Metric: mean absolute difference of the log-mel spectra [dB], including the silence that pads the clips; 2.14 here. Also
+reported: how often a recogniser, trained once on the recordings, hears the right initial, final and tone. It does in
+.87, .87 and .97 of the test recordings, in .60, .60 and .98 of this model's spectra, and nearly as often after
+Griffin-Lim. `python -m breakeven.plugins.tasks.speech.mandarin_synthesis.listen` makes a WAV file.
 Baseline: the mean training spectrum 5.28 dB, its median 4.91, the median of the same final, tone and speaker 3.24.
-Known limits: each speaker said a syllable once, and the middle of all that may be said is drawn, so that initials
-blur. A held-out syllable's other tones occur in training. Nobody has judged the sound by ear.
+Known limits: each speaker said a syllable once. The model draws the average of all possible sounds, so initials blur.
+Training includes a held-out syllable's other tones. Nobody has judged the sound by ear.
 """
 
 from __future__ import annotations
@@ -22,45 +22,48 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from breakeven.task import Quality, Recipe, Task
+from breakeven.data import Source
+from breakeven.task import Quality, Recipe, TensorData, TensorTask
+
+from .._syllables import GCIN_VOICE
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
     from torchmetrics import Metric
 
     from breakeven.data import Prepared
-    from breakeven.data.loaders import TensorDataModule
 
 
 @dataclass(frozen=True)
-class MandarinSynthesis(Task):
+class MandarinSynthesis(TensorTask):
     """Inputs int64 [batch, 4]: initial, final, tone, speaker; outputs float32 [batch, 80, 64]: log-mel spectra [dB].
 
-    The target [batch, 81, 64] is the recorded spectrum, and in a last row the four ids.
+    The target float32 [batch, 81, 64] is the recorded spectrum, with the four ids in a last row.
     """
 
-    width: int = Field(128, ge=4, le=1024, description="channels of the decoder's finest layers; coarser ones have 2x")
+    width: int = Field(
+        default=128, ge=4, le=1024, description="channels of the decoder's finest layers; coarser layers have 2x"
+    )
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Mandarin synthesis"
     domain: ClassVar[str] = "speech"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "GPL-3/LGPL-3 (speaker 3), CC-BY-3 (speaker 5)"
+    archives: ClassVar[tuple[Source, ...]] = (GCIN_VOICE,)
     quality: ClassVar[Quality] = Quality("log_mel_distance", "dB", higher_is_better=False, target=2.5)
     recipe: ClassVar[Recipe] = Recipe(epochs=30, batch_size=32, learning_rate=0.003)
 
     def prepare(self) -> str:
-        """See `Task`. The recogniser is made too; the hash is that of the data alone."""
+        """See `Task`. This makes the recogniser too. The hash is that of the data alone."""
         self._recogniser()
-        return self._prepared().sha256
+        return super().prepare()
 
-    def datamodule(self, seed: int) -> TensorDataModule:
-        """See `Task`."""
-        from breakeven.data.loaders import TensorDataModule
+    def data(self) -> TensorData:
+        """See `TensorTask`."""
+        from .clips import build
 
-        x = self._prepared().load()
-        parts = [((x[f"{part}_ids"],), x[f"{part}_target"]) for part in ("train", "val", "test")]
-        return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed)
+        return TensorData(build, ("ids",), "target")
 
     def model(self) -> nn.Module:
         """See `Task`."""
@@ -77,7 +80,7 @@ class MandarinSynthesis(Task):
         return (outputs - target[:, : outputs.shape[1]]).abs().mean()
 
     def distillation_loss(self, outputs: Tensor, taught: Tensor, temperature: float) -> Tensor:
-        """The loss, with the teacher's spectra as the target; there is no temperature."""
+        """The loss, with the teacher's spectra as the target. The temperature has no effect."""
         return self.loss(outputs, taught)
 
     def metric(self) -> Metric:
@@ -87,27 +90,16 @@ class MandarinSynthesis(Task):
         return LogMelDistance()
 
     def other_metrics(self) -> dict[str, Metric]:
-        """See `Task`. How often a recogniser trained on recordings hears what was asked for."""
+        """The share of samples in which the recogniser hears the right initial, final and tone (0 to 1)."""
         from .recogniser import Recognised
 
         weights = self._recogniser().load()
         names = ("initials_recognised", "finals_recognised", "tones_recognised")
         return {name: Recognised(weights, heard) for heard, name in enumerate(names)}
 
-    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
-        """See `Task`."""
-        return (self._prepared().load()["test_ids"][:batch_size],)
-
-    def _prepared(self) -> Prepared:
-        from breakeven.data import prepared
-
-        from .clips import KEY, build
-
-        return prepared(KEY, build)
-
     def _recogniser(self) -> Prepared:
         from breakeven.data import prepared
 
-        from .recogniser import KEY, build
+        from .recogniser import build
 
-        return prepared(KEY, build)
+        return prepared(self._key("recogniser"), build, self.archives)

@@ -1,4 +1,4 @@
-"""The syllables by their ids, and how they sounded."""
+"""Makes ids and recorded spectra of the syllables."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ from .._spectra import SAMPLES, log_mel
 from .._syllables import FINALS, HELD_OUT, INITIALS, TONES, Clip, obtained, parted, split
 
 SPEAKERS = ("3", "5")
-KEY = "mandarin_synthesis-v1"
-AT_ONCE = 256  # clips whose spectra are computed together
+AT_ONCE = 256  # clips per computation of spectra
 
 
 def build() -> dict[str, np.ndarray]:
-    """Ids and target of each part, as `MandarinSynthesis` describes them."""
+    """Make ids and targets of each part, as `MandarinSynthesis` describes them."""
     return arrays(obtained())
 
 
 def arrays(found: Sequence[Clip], held_out: dict[str, int] = HELD_OUT) -> dict[str, np.ndarray]:
-    """The parts of these clips."""
+    """Make the arrays of these clips."""
     ids = torch.tensor([ids_of(clip.initial, clip.final, clip.tone, clip.speaker) for clip in found])
     waveforms = torch.stack([padded(clip.audio(), SAMPLES) for clip in found])
     spectra = torch.cat([log_mel(some) for some in waveforms.split(AT_ONCE)])
@@ -33,15 +32,15 @@ def arrays(found: Sequence[Clip], held_out: dict[str, int] = HELD_OUT) -> dict[s
 
 
 def ids_of(initial: str, final: str, tone: int, speaker: str) -> list[int]:
-    """What the model gets of a syllable."""
+    """The model's input for a syllable: the ids of initial, final, tone and speaker."""
     return [INITIALS.index(initial), FINALS.index(final), TONES.index(tone), SPEAKERS.index(speaker)]
 
 
 def ids_of_text(syllable: str, speaker: str) -> list[int]:
-    """What the model gets of a syllable in zhuyin with its tone digit, such as `ㄏㄠ3`; the first tone has none.
+    """The model's input for a syllable in zhuyin with its tone digit, such as `ㄏㄠ3`; the first tone needs no digit.
 
     Raises:
-        UserError: it is none.
+        UserError: the text is not a syllable, or the speaker is unknown.
     """
     spoken, tone = (syllable[:-1], syllable[-1]) if syllable[-1] in "1234" else (syllable, "1")
     initial = spoken[0] if spoken[:1] in INITIALS[1:] else ""

@@ -1,4 +1,4 @@
-"""Writes what a trained model says as a WAV file.
+"""Writes the speech of a trained model to a WAV file.
 
 python -m breakeven.plugins.tasks.speech.mandarin_synthesis.listen MODEL.pt OUT.wav --say "ㄋㄧ3 ㄏㄠ3"
 """
@@ -33,7 +33,7 @@ def listen(
     speaker: Annotated[str, typer.Option(help="Whose voice: 3 or 5.")] = "3",
     vocoder: Annotated[Path | None, typer.Option(help="A model.pt of mandarin_vocoder; Griffin-Lim without.")] = None,
 ) -> None:
-    """Speak some syllables, one after the other."""
+    """Speak the syllables, one after the other."""
     ids = torch.tensor([ids_of_text(syllable, speaker) for syllable in say.split()])
     with torch.inference_mode():
         spectra = trusted(model)(ids)
@@ -42,10 +42,10 @@ def listen(
 
 
 def trusted(path: Path) -> nn.Module:
-    """A model of this pipeline: reading one runs code, so it must be the file that its record names.
+    """Load a model of this pipeline. Loading a file runs code, so it must be the file that its record names.
 
     Raises:
-        UserError: it is not.
+        UserError: there is no such file, or the record names another file.
     """
     record = path.parent / "artifact.json"
     if not record.is_file() or not path.is_file():
@@ -56,7 +56,11 @@ def trusted(path: Path) -> nn.Module:
 
 
 def write(waveform: Tensor, path: Path) -> None:
-    """A WAV file of 16 bits; there is all of it or none."""
+    """Write a WAV file of 16 bits, whole or not at all.
+
+    Raises:
+        UserError: the folder does not exist.
+    """
     if not path.parent.is_dir():
         raise UserError(f"{path.parent}: no such folder: make it first")
     loud = waveform * (PEAK / waveform.abs().max().clamp(min=1e-6))

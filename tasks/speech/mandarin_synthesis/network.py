@@ -1,4 +1,4 @@
-"""The networks: a decoder that draws a spectrum, and a recogniser that says what it hears in one."""
+"""The networks: a decoder that makes spectra, and a recogniser that reads them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from .._syllables import FINALS, INITIALS, TONES
 from .clips import SPEAKERS
 
 IDS = (len(INITIALS), len(FINALS), len(TONES), len(SPEAKERS))
-STEPS = 8  # frames of the coarsest layer
-MIDDLE, RANGE = -40.0, 20.0  # dB, about the mean and the spread of a log-mel spectrum
+STEPS = 8  # frames in the coarsest layer
+MIDDLE, RANGE = -40.0, 20.0  # dB; roughly the mean and the spread of a log-mel spectrum
 
 
 class Decoder(nn.Module):
-    """Ids int64 [batch, 4] to a log-mel spectrum [dB], float32 [batch, BANDS, FRAMES]."""
+    """Makes log-mel spectra [dB], float32 [batch, BANDS, FRAMES], of ids int64 [batch, 4]."""
+
+    first: Tensor  # row of the embeddings that each kind of ids begins at
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -35,7 +37,7 @@ class Decoder(nn.Module):
 
 
 def _stage(given: int, out: int) -> nn.Module:
-    """Twice as many frames."""
+    """A stage that doubles the number of frames."""
     return nn.Sequential(
         nn.ConvTranspose1d(given, out, 4, stride=2, padding=1, bias=False),
         nn.BatchNorm1d(out),
@@ -47,13 +49,14 @@ def _stage(given: int, out: int) -> nn.Module:
 
 
 class Recogniser(nn.Module):
-    """Log-mel spectra [dB], float32 [batch, BANDS, FRAMES], to logits of initials, finals and tones [batch, 65]."""
+    """Reads log-mel spectra [dB], float32 [batch, BANDS, FRAMES]: logits [batch, 65] of initials, finals and tones."""
 
     def __init__(self) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         channels = [1, 16, 32, 64, 128]
-        for given, out, stride in zip(channels[:-1], channels[1:], [(2, 1), 2, 2, 2], strict=True):
+        strides: list[int | tuple[int, int]] = [(2, 1), 2, 2, 2]
+        for given, out, stride in zip(channels[:-1], channels[1:], strides, strict=True):
             layers += [nn.Conv2d(given, out, 3, stride, padding=1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         last = channels[-1] * (BANDS // 16) * (FRAMES // 8)
         self.layers = nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(last, sum(IDS[:3])))

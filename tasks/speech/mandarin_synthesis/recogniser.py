@@ -1,8 +1,8 @@
-"""A recogniser of our own, trained once on recordings: does it hear in a synthesised syllable what was asked for?"""
+"""Trains a recogniser on recordings once, and scores synthesised syllables with it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Self
 
 import numpy as np
 import torch
@@ -11,20 +11,17 @@ from torch.nn.functional import cross_entropy
 from torchmetrics import MeanAbsoluteError
 from torchmetrics.classification import MulticlassAccuracy
 
-from breakeven.data import prepared
-
 from .._log_mel import shifted
 from .._spectra import BANDS
-from . import clips
+from . import MandarinSynthesis
 from .network import IDS, Recogniser
 
-KEY = f"{clips.KEY}-recogniser"
-EPOCHS, BATCH, RATE = 20, 64, 0.004
+EPOCHS, BATCH, RATE = 20, 64, 0.004  # of the training; RATE is the peak learning rate
 
 
 def build() -> dict[str, np.ndarray]:
-    """Its weights, trained on the training clips: on one thread, so that they are the same each time."""
-    x = prepared(clips.KEY, clips.build).load()
+    """Train the recogniser and return its weights. One thread makes them the same each time."""
+    x = MandarinSynthesis()._prepared().load()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -45,7 +42,8 @@ def _trained(target: Tensor) -> nn.Module:
         for rows in torch.randperm(len(target))[: steps * BATCH].split(BATCH):
             spectra, ids = shifted(target[rows, :BANDS]), target[rows, BANDS, :3].long()
             logits = model(spectra).split(IDS[:3], dim=1)
-            loss = sum(cross_entropy(x, y, label_smoothing=0.1) for x, y in zip(logits, ids.T, strict=True))
+            losses = (cross_entropy(x, y, label_smoothing=0.1) for x, y in zip(logits, ids.T, strict=True))
+            loss = sum(losses, torch.zeros(()))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -57,12 +55,12 @@ class LogMelDistance(MeanAbsoluteError):
     """Mean absolute difference of the spectra [dB]."""
 
     def update(self, spectra: Tensor, target: Tensor) -> None:
-        """Spectra [batch, BANDS, FRAMES] and the task's target."""
+        """Take in spectra [batch, BANDS, FRAMES] and the task's target."""
         super().update(spectra.flatten(), target[:, :BANDS].flatten())
 
 
 class Recognised(MulticlassAccuracy):
-    """How often the recogniser hears the initial (0), final (1) or tone (2) that was asked for."""
+    """The share of samples in which the recogniser hears the right initial (0), final (1) or tone (2)."""
 
     def __init__(self, weights: dict[str, Tensor], heard: int) -> None:
         super().__init__(num_classes=IDS[heard], average="micro")
@@ -72,10 +70,10 @@ class Recognised(MulticlassAccuracy):
         self.recogniser.requires_grad_(False).eval()
 
     def update(self, spectra: Tensor, target: Tensor) -> None:
-        """Spectra [batch, BANDS, FRAMES] and the task's target."""
+        """Take in spectra [batch, BANDS, FRAMES] and the task's target."""
         logits = self.recogniser(spectra).split(IDS[:3], dim=1)[self.heard]
         super().update(logits, target[:, BANDS, self.heard].long())
 
-    def train(self, mode: bool = True) -> Any:
-        """The recogniser stays as it was trained, whatever holds the metric."""
+    def train(self, mode: bool = True) -> Self:
+        """Stay in evaluation mode: a module that holds the metric must not change the recogniser."""
         return super().train(False)

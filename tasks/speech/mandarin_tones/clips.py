@@ -1,4 +1,4 @@
-"""Which tone a clip has, and its log-mel energies where the harmonics of a voice lie."""
+"""Makes log-mel energies of the clips where the harmonics of a voice lie, labelled with their tones."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from torch import Tensor
 from breakeven.data import obtain
 
 from .._log_mel import HOP, hidden, log_mel, padded, shifted, standardised
-from .._syllables import HELD_OUT, PACKAGE, TONES, clips, parted, split
+from .._syllables import GCIN_VOICE, HELD_OUT, TONES, clips, parted, split
 
 WINDOW, FFT = 640, 1024  # samples: 40 ms tell harmonics 100 Hz apart
-BANDS, HIGHEST = 48, 1_500.0  # Hz: bands some 20 Hz apart
-FRAMES = 64  # .64 s: all clips end before
+BANDS, HIGHEST = 48, 1_500.0  # Hz; bands lie about 20 Hz apart
+FRAMES = 64  # .64 s; no clip is longer
 
 
 def build() -> dict[str, np.ndarray]:
-    """Features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
-    return features(obtain(PACKAGE) / PACKAGE.data)
+    """Make features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
+    return features(obtain(GCIN_VOICE) / GCIN_VOICE.data)
 
 
 def features(folder: Path, held_out: dict[str, int] = HELD_OUT) -> dict[str, np.ndarray]:
-    """The parts, from a folder of clips."""
+    """Make the features and labels of each part, from a folder of clips."""
     found = clips(folder)
     part = split(found, held_out)
     waveforms = torch.stack([padded(clip.audio(), (FRAMES - 1) * HOP + FFT, before=(FFT - HOP) // 2) for clip in found])

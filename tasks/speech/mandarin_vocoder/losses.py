@@ -1,4 +1,4 @@
-"""What the generator learns from: spectra at several resolutions, and discriminators that are trained along."""
+"""The losses of the generator: spectra at several resolutions, and discriminators that are trained with it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch.nn.functional import leaky_relu, pad
 
 from .._spectra import FLOOR, log_mel
 
-RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # window and hop, samples
-MATCHING = 2.0  # weight of the features, as in HiFi-GAN
+RESOLUTIONS = ((256, 64), (512, 128), (1024, 256))  # window and hop [samples]
+MATCHING = 2.0  # the weight of feature matching, as in HiFi-GAN
 
 
 def spectral(outputs: Tensor, target: Tensor) -> Tensor:
-    """Mean absolute difference of the log-mel spectra, and of the log spectra at each resolution [10 dB], [batch]."""
+    """The sum [batch] of mean absolute differences [10 dB] of log-mel spectra, and of log spectra per resolution."""
     views = [(log_mel(outputs), log_mel(target))]
     views += [(log_spectrum(outputs, *each), log_spectrum(target, *each)) for each in RESOLUTIONS]
-    return sum((found - wanted).abs().mean((1, 2)) for found, wanted in views) / 10
+    return sum(((found - wanted).abs().mean((1, 2)) for found, wanted in views), torch.zeros(())) / 10
 
 
 def log_spectrum(waveforms: Tensor, window: int, hop: int) -> Tensor:
@@ -30,10 +30,10 @@ def log_spectrum(waveforms: Tensor, window: int, hop: int) -> Tensor:
 
 
 class Adversarial(nn.Module):
-    """The spectral loss, and that of a least-squares GAN (Mao et al., 2017) with feature matching.
+    """The spectral loss, plus the loss of a least-squares GAN (Mao et al., 2017) with feature matching.
 
-    One optimiser trains both sides: the discriminators see outputs that pass no gradient on, and the generator is
-    judged by discriminators whose weights pass none on.
+    One optimiser trains both sides. The discriminators see detached outputs, and the generator is judged by
+    discriminators with detached weights.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Adversarial(nn.Module):
 
 
 class Period(nn.Module):
-    """HiFi-GAN's period discriminator, small: it compares samples that lie `period` apart."""
+    """A small period discriminator of HiFi-GAN, which compares samples that lie `period` apart."""
 
     def __init__(self, period: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class Period(nn.Module):
         self.score = nn.Conv2d(channels[-1], 1, (3, 1), padding=(1, 0))
 
     def forward(self, waveforms: Tensor) -> list[Tensor]:
-        """The layers' outputs, the scores last."""
+        """The outputs of all layers; the last are the scores."""
         x = pad(waveforms, (0, -waveforms.shape[1] % self.period)).unflatten(1, (-1, self.period)).unsqueeze(1)
         features = []
         for layer in self.layers:

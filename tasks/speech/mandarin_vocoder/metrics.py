@@ -1,4 +1,4 @@
-"""How far a waveform is from the recorded one, as their spectra show it [dB]."""
+"""Measures the distance [dB] of the spectra of a waveform and of the recorded waveform."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LogMelDistance(MeanAbsoluteError):
     """Mean absolute difference of the log-mel spectra."""
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Waveforms [batch, SAMPLES]."""
+        """Take in waveforms, both [batch, SAMPLES]."""
         super().update(log_mel(outputs).flatten(), log_mel(target).flatten())
 
 
@@ -21,6 +21,6 @@ class LogSpectralDistance(MeanAbsoluteError):
     """Mean absolute difference of the log spectra in bins, over three resolutions."""
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Waveforms [batch, SAMPLES]."""
+        """Take in waveforms, both [batch, SAMPLES]."""
         for each in RESOLUTIONS:
             super().update(log_spectrum(outputs, *each).flatten(), log_spectrum(target, *each).flatten())

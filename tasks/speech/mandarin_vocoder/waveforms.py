@@ -1,4 +1,4 @@
-"""The recorded waveforms, and what the vocoder gets of them."""
+"""Makes the recorded waveforms, and the vocoder's inputs of them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from .._syllables import HELD_OUT, Clip, obtained, split
 
 
 def build() -> dict[str, np.ndarray]:
-    """Waveforms of each part, float32 [n, SAMPLES]: the clips, padded with silence."""
+    """Make the waveforms of each part, float32 [n, SAMPLES]: the clips, padded with silence."""
     return arrays(obtained())
 
 
 def arrays(found: Sequence[Clip], held_out: dict[str, int] = HELD_OUT) -> dict[str, np.ndarray]:
-    """The parts of these clips."""
+    """Make the waveforms of these clips, by part."""
     waveforms = torch.stack([padded(clip.audio(), SAMPLES) for clip in found]).numpy()
     part = np.array(split(found, held_out))
     return {name: waveforms[part == name] for name in ("train", "val", "test")}
 
 
 def spectra(waveforms: Tensor) -> tuple[Tensor]:
-    """The inputs of a batch: log-mel spectra."""
+    """Make the inputs of a batch of waveforms: log-mel spectra [dB]."""
     return (log_mel(waveforms),)

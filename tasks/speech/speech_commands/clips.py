@@ -1,4 +1,4 @@
-"""Speech Commands' clips: where they come from, how they are split, and their log-mel energies."""
+"""Reads Speech Commands' clips, splits them and makes their log-mel energies."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ ARCHIVE = Published(
     "http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz",
     "sha256:af14739ee7dc311471de98f5f9d2c9191b18aedfe957f4a6ff791c709868ff58",
 )
-LISTS = {"validation_list.txt": "val", "testing_list.txt": "test"}  # all other clips train
+LISTS = {"validation_list.txt": "val", "testing_list.txt": "test"}  # all other clips are for training
 WORDS = (
     *("backward", "bed", "bird", "cat", "dog", "down", "eight", "five", "follow", "forward", "four", "go", "happy"),
     *("house", "learn", "left", "marvin", "nine", "no", "off", "on", "one", "right", "seven", "sheila", "six", "stop"),
     *("three", "tree", "two", "up", "visual", "wow", "yes", "zero"),
 )
-FRAMES = 100  # 1 s: no clip is longer
-AT_ONCE = 512  # files of the archive in memory
+FRAMES = 100  # 1 s; no clip is longer
+AT_ONCE = 512  # files of the archive in memory at a time
 
 
 def build() -> dict[str, np.ndarray]:
-    """Features float16 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part.
+    """Make features float16 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part.
 
     Raises:
         Unavailable: the archive can neither be found nor downloaded.
-        UserError: it holds something else than it should.
+        UserError: the archive has other content.
     """
     return features(ARCHIVE.path())
 
 
 def features(path: Path) -> dict[str, np.ndarray]:
-    """The parts, from an archive of `<word>/<speaker>_nohash_<number>.wav` and the lists of two of them.
+    """Make the arrays from an archive of `<word>/<speaker>_nohash_<number>.wav` and the lists of two parts.
 
-    They are sorted by speaker, so that neighbours say different words. Half precision: 0.8 GB for all clips.
+    Clips are sorted by speaker, so that neighbours differ in their words. Half precision takes 0.8 GB for all clips.
     """
     spectra, part_of = _read(path)
     names = sorted(spectra, key=lambda name: PurePosixPath(name).parts[::-1])
@@ -61,14 +61,15 @@ def augment(x: Tensor) -> tuple[Tensor]:
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Energies float16 [BANDS, FRAMES] of every clip by its name, and the part of those that the lists name.
+    """Read energies float16 [BANDS, FRAMES] of each clip by name, and the parts of the clips that the lists name.
 
-    In one pass: a compressed archive can only be read from its beginning.
+    One pass reads all, since a compressed archive can only be read from its beginning.
     """
     spectra: dict[str, Tensor] = {}
     part_of: dict[str, str] = {}
     with tarfile.open(path) as archive:
-        files = ((m.name.removeprefix("./"), archive.extractfile(m).read()) for m in archive if m.isfile())
+        found = ((member, archive.extractfile(member)) for member in archive)
+        files = ((member.name.removeprefix("./"), file.read()) for member, file in found if file)
         while some := dict(islice(files, AT_ONCE)):
             for name in some.keys() & LISTS.keys():
                 part_of |= dict.fromkeys(some[name].decode().split(), LISTS[name])
@@ -86,7 +87,7 @@ def _word(name: str) -> str:
 
 
 def _waveform(name: str, content: bytes) -> Tensor:
-    """Samples of a clip, its peak at 1, as many as FRAMES frames cover."""
+    """Read a clip as float32 samples with its peak at 1, cut or padded to FRAMES frames."""
     try:
         audio, rate = soundfile.read(io.BytesIO(content), dtype="float32")
     except soundfile.LibsndfileError as error:

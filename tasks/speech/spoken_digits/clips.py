@@ -1,4 +1,4 @@
-"""The words as eSpeak NG says them in many voices, with noise added, as log-mel energies."""
+"""Has eSpeak NG say the words in many voices, adds noise and makes log-mel energies."""
 
 from __future__ import annotations
 
@@ -14,53 +14,48 @@ import torch
 from scipy.signal import resample_poly
 from torch import Tensor
 
-from breakeven.data import PyPI, obtain
+from breakeven.data import obtain
 from breakeven.errors import UserError
 
 from .._log_mel import FFT, HOP, hidden, log_mel, padded, shifted, standardised
 from .._syllables import RATE, parted
+from . import ESPEAK
 
-PACKAGE = PyPI(
-    "espeakng-loader",
-    "0.2.4",
-    "08721baf27d13d461f6be6eed9a65277e70d68234ff484fd8b9897b222cdcb6d",
-    "espeakng_loader-0.2.4-py3-none-manylinux_2_17_x86_64.manylinux2014_x86_64.whl",
-)
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 ACCENTS, SPEEDS = ("en-us", "en-gb-scotland"), (150, 200)  # words per minute
-NOISE = 5.0  # dB that the word's power lies above that of white noise
-FRAMES = 80  # .8 s: nearly all words last less than .6 s
-LATEST = 3_200  # samples, .2 s: a word begins at any time up to then
-HELD_OUT = {"test": 18, "val": 12}  # families of voices
+NOISE = 5.0  # dB of the word's power above the white noise's
+FRAMES = 80  # .8 s; nearly all words last less than .6 s
+LATEST = 3_200  # samples (.2 s): the latest beginning of a word
+HELD_OUT = {"test": 18, "val": 12}  # numbers of families of voices
 
 Utterance = tuple[str, int, str]  # voice, words per minute, word
 
 
 def build() -> dict[str, np.ndarray]:
-    """Features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
-    folder = obtain(PACKAGE) / "espeakng_loader"
+    """Make features float32 [n, 1, BANDS, FRAMES], standardised by band, and labels int64 [n] of each part."""
+    folder = obtain(ESPEAK) / "espeakng_loader"
     utterances = listed(voices(folder))
     return features(utterances, spoken(utterances, folder))
 
 
 def voices(folder: Path) -> list[str]:
-    """The variants of its voice that the engine comes with."""
+    """The names of the voice variants that come with the engine."""
     return sorted(path.name for path in (folder / "espeak-ng-data" / "voices" / "!v").iterdir())
 
 
 def listed(variants: list[str]) -> list[Utterance]:
-    """All that is said: every word in every variant, accent and speed."""
+    """All utterances: each word in each variant, accent and speed."""
     said = itertools.product(variants, ACCENTS, SPEEDS, WORDS)
     return [(f"{accent}+{variant}", speed, word) for variant, accent, speed, word in said]
 
 
 def family(voice: str) -> str:
-    """What variants that may share their making have in common: `steph2` and `steph3`, `f1` and `f2`."""
+    """The family of a voice: its variant's name without digits, since `steph2` and `steph3` may be made alike."""
     return voice.partition("+")[2].rstrip("0123456789").lower()
 
 
 def split(utterances: list[Utterance], held_out: dict[str, int] = HELD_OUT) -> list[str]:
-    """The part of each: all of a family of voices lies in one, the same for every seed."""
+    """The part of each utterance: a family of voices lies in one part, the same for every seed."""
     families = [family(voice) for voice, _, _ in utterances]
     names = sorted(set(families))
     order = iter(np.random.default_rng(0).permutation(len(names)))
@@ -69,23 +64,23 @@ def split(utterances: list[Utterance], held_out: dict[str, int] = HELD_OUT) -> l
 
 
 def spoken(utterances: list[Utterance], folder: Path) -> list[np.ndarray]:
-    """float32 samples of each at 16 kHz.
+    """Synthesise each utterance, float32 samples at 16 kHz.
 
-    The engine is machine code that was fetched: it runs here since its package is pinned and checked by its sha256.
+    The engine is fetched machine code. It may run here because its package is pinned and verified by its sha256.
 
     Raises:
-        UserError: it does not run on this machine.
+        UserError: the engine does not run on this machine.
     """
     program = Path(__file__).with_name("synthesis.py")
     with TemporaryDirectory() as aside:
         out = Path(aside) / "said.npz"
-        # From within the folder: the engine keeps no path of more than some 150 characters.
-        command = [sys.executable, program, "./libespeak-ng.so", "espeak-ng-data", out]
-        how = {"text": True, "cwd": folder, "input": json.dumps(utterances)}
-        done = subprocess.run(command, capture_output=True, check=False, **how)
+        # Run in the folder: the engine cuts off paths of more than about 150 characters.
+        command = [sys.executable, str(program), "./libespeak-ng.so", "espeak-ng-data", str(out)]
+        said = json.dumps(utterances)
+        done = subprocess.run(command, capture_output=True, check=False, text=True, cwd=folder, input=said)
         if done.returncode:
-            said = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
-            raise UserError(f"eSpeak NG failed ({said}): prepare on Linux on x86-64 with glibc, and copy the cache")
+            reason = (done.stderr.strip().splitlines() or [f"exit status {done.returncode}"])[-1]
+            raise UserError(f"eSpeak NG failed ({reason}): prepare on Linux on x86-64 with glibc, and copy the cache")
         with np.load(out, allow_pickle=False) as arrays:
             rate, samples, lengths = int(arrays["rate"]), arrays["samples"], arrays["lengths"]
     waveforms = np.split(samples.astype(np.float32) / 2**15, np.cumsum(lengths)[:-1])
@@ -93,14 +88,14 @@ def spoken(utterances: list[Utterance], folder: Path) -> list[np.ndarray]:
 
 
 def noisy(waveform: np.ndarray, noise: np.ndarray, onset: int) -> np.ndarray:
-    """The word, its peak at 1, after `onset` samples of as many as the noise has, which is NOISE dB softer."""
+    """Mix a word, with its peak at 1, into noise that is NOISE dB softer; the word begins after `onset` samples."""
     said = waveform / np.abs(waveform).max()
     power = np.square(said).mean() * 10 ** (-NOISE / 10)
     return padded(said, len(noise), onset).numpy() + noise * np.sqrt(power, dtype=np.float32)
 
 
 def features(utterances: list[Utterance], waveforms: list[np.ndarray]) -> dict[str, np.ndarray]:
-    """The parts."""
+    """Make the features and labels of each part."""
     part, random = split(utterances), np.random.default_rng(0)
     noise = (random.standard_normal((FRAMES - 1) * HOP + FFT, dtype=np.float32) for _ in waveforms)
     onsets = random.integers(0, LATEST, len(waveforms))

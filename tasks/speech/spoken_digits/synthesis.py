@@ -1,4 +1,4 @@
-"""Has eSpeak NG say words: a program of its own, since the library's state and its crashes are the process's.
+"""Has eSpeak NG say words. It runs in a process of its own, which the library's state and crashes stay in.
 
 python synthesis.py LIBRARY DATA OUT.npz < utterances.json, a list of [voice, words per minute, word].
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import json
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -18,12 +19,12 @@ Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 def synthesise(library: str, data: str, utterances: list[tuple[str, int, str]]) -> tuple[int, list[np.ndarray]]:
-    """The sampling rate [Hz], and int16 samples of each utterance."""
+    """Return the sampling rate [Hz], and int16 samples of each utterance."""
     engine = ctypes.CDLL(library)
     heard: list[np.ndarray] = []
 
     @Callback
-    def receive(samples, count, events) -> int:
+    def receive(samples: Any, count: int, events: int) -> int:
         if count:
             heard.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0
@@ -38,7 +39,9 @@ def synthesise(library: str, data: str, utterances: list[tuple[str, int, str]]) 
             raise SystemExit(f"eSpeak NG has no voice '{voice}'")
         engine.espeak_SetParameter(WORDS_PER_MINUTE, speed, 0)
         text = word.encode()
-        engine.espeak_ng_SetRandSeed(ctypes.c_long(1))  # of the breath; else it is drawn from the clock
+        engine.espeak_ng_SetRandSeed(
+            ctypes.c_long(1)
+        )  # seeds the breath, which would otherwise be drawn from the clock
         heard.clear()
         engine.espeak_Synth(text, ctypes.c_size_t(len(text) + 1), 0, CHARACTERS, 0, UTF8, None, None)
         waveforms.append(np.concatenate(heard))

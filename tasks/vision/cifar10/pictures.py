@@ -1,8 +1,9 @@
-"""CIFAR-10's pictures: where they come from, how they are split, and what a model gets to see."""
+"""Reads CIFAR-10's images, splits them and makes the model's inputs of them."""
 
 from __future__ import annotations
 
 import tarfile
+from typing import IO, cast
 
 import numpy as np
 import torch
@@ -16,14 +17,14 @@ ARCHIVE = Published(  # not the Python version, whose files are pickles
 )
 TRAINING = [f"data_batch_{i}.bin" for i in range(1, 6)]
 TESTING = ["test_batch.bin"]
-SHAPE = 3, 32, 32
-VALIDATION = 10  # one in so many of the published training pictures
-MEAN, STD = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)  # as published by many, of the training pixels in 0..1
+SHAPE = 3, 32, 32  # colours, height, width
+VALIDATION = 10  # one of so many published training images is for validation
+MEAN, STD = (0.491, 0.482, 0.447), (0.247, 0.243, 0.262)  # of the training pixels in 0..1, as widely published
 SHIFT = 4  # pixels
 
 
 def build() -> dict[str, np.ndarray]:
-    """Images uint8 [n, 3, 32, 32] and labels int64 [n] of each part.
+    """Make images uint8 [n, 3, 32, 32] and labels int64 [n] of each part.
 
     Raises:
         Unavailable: the archive can neither be found nor downloaded.
@@ -42,24 +43,24 @@ def build() -> dict[str, np.ndarray]:
 
 
 def read(archive: tarfile.TarFile, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Images and labels from files of records: a byte with the label, then the red, green and blue pixels by rows."""
-    content = b"".join(archive.extractfile(f"cifar-10-batches-bin/{name}").read() for name in names)
+    """Read images and labels from files of records: a byte with the label, then red, green and blue pixels by rows."""
+    content = b"".join(cast(IO[bytes], archive.extractfile(f"cifar-10-batches-bin/{name}")).read() for name in names)
     records = np.frombuffer(content, np.uint8).reshape(-1, 1 + np.prod(SHAPE))
     return records[:, 1:].reshape(-1, *SHAPE), records[:, 0].astype(np.int64)
 
 
 def to_inputs(images: Tensor) -> tuple[Tensor]:
-    """Bytes to float32, standardised by colour."""
+    """Convert bytes to float32, standardised by colour."""
     mean, std = (torch.tensor(of).view(3, 1, 1) for of in (MEAN, STD))
     return (images.float().div_(255).sub_(mean).div_(std),)
 
 
 def augment(x: Tensor) -> tuple[Tensor]:
-    """Mirror half of the pictures, shift each by up to SHIFT pixels either way; what comes in at the edge is grey."""
+    """Mirror half of the images, and shift each by up to SHIFT pixels; the new pixels at the edge are grey."""
     n, _, height, width = x.shape
     x = torch.where(torch.rand(n, 1, 1, 1) < 0.5, x, x.flip(3))
     down, right = torch.randint(2 * SHIFT + 1, (2, n, 1))
     rows, columns = down + torch.arange(height), right + torch.arange(width)
-    padded = pad(x, (SHIFT,) * 4).permute(0, 2, 3, 1)  # colours last: one look-up takes whole pixels
+    padded = pad(x, (SHIFT,) * 4).permute(0, 2, 3, 1)  # colours last, so that one look-up takes whole pixels
     shifted = padded[torch.arange(n).view(-1, 1, 1), rows.unsqueeze(2), columns.unsqueeze(1)]
     return (shifted.permute(0, 3, 1, 2).contiguous(),)

@@ -1,4 +1,4 @@
-"""A folder in COCO's format: its pictures' names and the boxes in them."""
+"""Reads a folder in COCO's format: the images' names and their boxes."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ VARIABLE = "BREAKEVEN_COCO"
 TRAINING, TESTING = "train2017", "val2017"
 FILES = {name: f"annotations/instances_{name}.json" for name in (TRAINING, TESTING)}
 LAYOUT = f"a folder with {', '.join(FILES.values())}, {TRAINING}/ and {TESTING}/"
-VALIDATION = 20  # one in so many of the training pictures
+VALIDATION = 20  # one of so many training images is for validation
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """Pictures by their paths in the folder, the boxes in each, float32 [n, 5], and the categories' names by id."""
+    """Images: their paths in the folder, the boxes of each, float32 [n, 5], and the names of the categories by id."""
 
     files: list[str]
     boxes: list[np.ndarray]
@@ -31,26 +31,28 @@ class Annotated:
 
 
 def folder() -> Path:
-    """The folder that the user named.
+    """The folder that the user names.
 
     Raises:
-        UserError: none was named, or it is not laid out so.
+        UserError: the variable is not set, or the folder has another layout.
     """
     return named_folder(VARIABLE, LAYOUT, holding=(*FILES.values(), TRAINING, TESTING))
 
 
 def fingerprint() -> str:
-    """Of the annotations, by size and date: they are hundreds of MB, too long to be read for every cell."""
+    """A hash of the annotations' sizes and dates. The files have hundreds of MB, too much to read for each cell."""
     stats = [(folder() / path).stat() for path in FILES.values()]
     return hashlib.sha256(repr([(each.st_size, each.st_mtime_ns) for each in stats]).encode()).hexdigest()[:12]
 
 
 def build() -> dict[str, np.ndarray]:
-    """Of each part, paths uint8 [n, longest], ended by zeros, and boxes float32 [n, most, 5]: x1, y1, x2, y2 in shares
-    of the picture's longer side and the class; rows of -1 after the last. And the number of classes, int64 [1].
+    """Make paths and boxes of each part, and the number of classes, int64 [1].
+
+    Paths are uint8 [n, longest], ended by zeros. Boxes are float32 [n, most, 5]: x1, y1, x2, y2 as shares of the
+    image's longer side, and the class. Rows of -1 follow the last box.
 
     Raises:
-        UserError: annotations are damaged or disagree, or a picture is missing.
+        UserError: annotations are damaged or disagree, or an image is missing.
     """
     train, test = (read(folder(), name) for name in FILES)
     if train.categories != test.categories:
@@ -67,10 +69,10 @@ def build() -> dict[str, np.ndarray]:
 
 
 def read(root: Path, name: str) -> Annotated:
-    """The pictures and boxes of `train2017` or `val2017`, in the order of the pictures' ids.
+    """Read the images and boxes of `train2017` or `val2017`, in the order of the images' ids.
 
     Raises:
-        UserError: the annotations are damaged, or a picture is missing.
+        UserError: the annotations are damaged, or an image is missing.
     """
     path = root / FILES[name]
     try:
@@ -97,7 +99,7 @@ def _check(coco: COCO) -> None:
 
 
 def _boxes(annotations: Iterable[dict[str, Any]], classes: dict[int, int], image: dict[str, Any]) -> np.ndarray:
-    """Cut at the picture's edges; without crowds, and without boxes of which nothing is left."""
+    """The boxes of an image [n, 5], cut at its edges, without crowds and without boxes outside the image."""
     rows = [(*each["bbox"], classes[each["category_id"]]) for each in annotations if not each.get("iscrowd", 0)]
     x, y, width, height, kind = np.array(rows, np.float64).reshape(len(rows), 5).T
     corners = np.stack([x, y, x + width, y + height], axis=1)

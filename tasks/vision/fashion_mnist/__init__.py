@@ -1,34 +1,31 @@
-"""Fashion-MNIST: which of ten garments does a small grey picture show?
+"""Fashion-MNIST: which of ten garments does a small grey image show?
 
 Data: 70,000 product photographs of an online shop, 28×28 pixels, MIT licence (Xiao, Rasul and Vollgraf, "Fashion-MNIST:
 a Novel Image Dataset for Benchmarking Machine Learning Algorithms", 2017), from Debian's package, else by torchvision.
-Split: the published 10,000 for testing; of the published 60,000 for training, 55,000 train and 5,000 validation, the
-same for every seed.
-Model: any of timm's or a plain CNN, trained from scratch; the default is timm's smallest ResNet-D (370,000 parameters).
-After their recipes, with seed 0, `plain_cnn` (620,000 parameters) reached .907 of the test pictures in a minute on one
-thread; the vision transformer `levit_128s` (7,000,000), whose patches are made by convolutions, .906 in minutes; timm's
-smallest plain one, `test_vit` (268,000), .892 (validation .904), and no more than .896 with 40 epochs, with mirrored,
-shifted or partly erased pictures, smoothed labels or smaller patches.
-Metric: top-1 accuracy. Baseline: logistic regression .834, a multilayer perceptron .839 (10,000 training pictures).
-Known limits: small pictures, padded to 32×32; networks made for 224×224 are down to 1×1 after their last stage, and a
-vision transformer sees four patches. Networks without a recipe of their own are trained by the default's.
+Split: the published 10,000 test images. The published 60,000 training images are split into 55,000 train and 5,000
+validation, the same for every seed.
+Model: any model of timm or a plain CNN, trained from scratch. The default is timm's smallest ResNet-D (370,000
+parameters). With their recipes and seed 0, `plain_cnn` (620,000 parameters) reaches .907 on the test images in a minute
+on one thread, and the vision transformer `levit_128s` (7,000,000), which makes patches by convolutions, .906 in
+minutes. timm's smallest plain vision transformer, `test_vit` (268,000), reaches .892 (validation .904). Training it for
+40 epochs, with mirrored, shifted or partly erased images, with smoothed labels or smaller patches gives at most .896.
+Metric: top-1 accuracy. Baseline: logistic regression .834, a multilayer perceptron .839 (10,000 training images).
+Known limits: the images are small, padded to 32×32. Networks made for 224×224 pixels reach 1×1 at their last stage, and
+a vision transformer sees four patches. Networks without a recipe of their own use the default's recipe.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from breakeven.components.image_classification import ImageClassification
-from breakeven.task import Quality, Recipe
+from breakeven.data import Source
+from breakeven.task import Quality, Recipe, TensorData, TensorTask
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from breakeven.data import Prepared
-    from breakeven.data.loaders import TensorDataModule
+from .._garments import FASHION_MNIST
 
 DEFAULT = "test_resnet"
 RECIPES = {
@@ -40,16 +37,17 @@ RECIPES = {
 
 
 @dataclass(frozen=True)
-class FashionMNIST(ImageClassification):
+class FashionMNIST(TensorTask, ImageClassification):
     """Inputs float32 [batch, 1, 32, 32], standardised; logits [batch, 10]."""
 
-    network: str = Field(DEFAULT, description="plain_cnn, or any model of timm, by its name")
+    network: str = Field(DEFAULT, description="the name of a timm model, or plain_cnn")
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Fashion-MNIST"
     domain: ClassVar[str] = "vision"
     data_kind: ClassVar[Literal["recorded", "composed", "synthetic"]] = "recorded"
     licence: ClassVar[str] = "MIT"
+    archives: ClassVar[tuple[Source, ...]] = (FASHION_MNIST,)
     classes: ClassVar[int] = 10
     channels: ClassVar[int] = 1
     size: ClassVar[int] = 32
@@ -57,28 +55,11 @@ class FashionMNIST(ImageClassification):
 
     @property
     def recipe(self) -> Recipe:
-        """Chosen on the validation split; networks of no recipe of their own have the default's."""
+        """The recipe of the network, chosen on the validation split; other networks use the default's recipe."""
         return RECIPES.get(self.network, RECIPES[DEFAULT])
 
-    def datamodule(self, seed: int) -> TensorDataModule:
-        """See `Task`."""
-        from breakeven.data.loaders import TensorDataModule
+    def data(self) -> TensorData:
+        """See `TensorTask`."""
+        from .images import build, to_inputs
 
-        from .images import to_inputs
-
-        x = self._prepared().load()
-        parts = [((x[f"{part}_images"],), x[f"{part}_labels"]) for part in ("train", "val", "test")]
-        return TensorDataModule(*parts, batch_size=self.recipe.batch_size, seed=seed, transform=to_inputs)
-
-    def example_inputs(self, batch_size: int) -> tuple[Tensor, ...]:
-        """See `Task`."""
-        from .images import to_inputs
-
-        return to_inputs(self._prepared().load()["test_images"][:batch_size])
-
-    def _prepared(self) -> Prepared:
-        from breakeven.data import prepared
-
-        from .images import build
-
-        return prepared(f"fashion_mnist-v{self.version}", build)
+        return TensorData(build, ("images",), "labels", transform=to_inputs)

@@ -1,4 +1,4 @@
-"""The pictures of a folder laid out like ImageNet's: which there are, and what a model gets to see."""
+"""Lists the images of a folder with ImageNet's layout, and makes the model's inputs of them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -19,7 +20,7 @@ from breakeven.errors import UserError
 
 VARIABLE = "BREAKEVEN_IMAGENET"
 LAYOUT = "a folder with pictures in train/<class>/ and val/<class>/"
-VALIDATION = 20  # one in so many of the training pictures
+VALIDATION = 20  # one of so many training images is for validation
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Part:
 
 
 def folder() -> Path:
-    """The folder that the user named.
+    """The folder that the user names.
 
     Raises:
-        UserError: none was named, or it is not laid out so.
+        UserError: the variable is not set, or the folder has another layout.
     """
     return named_folder(VARIABLE, LAYOUT, holding=("train", "val"))
 
@@ -45,12 +46,12 @@ def classes() -> list[str]:
 
 
 def listed() -> dict[str, Part]:
-    """The files by part."""
+    """The files and labels of each part."""
     return _look(folder())[1]
 
 
 def sha256() -> str:
-    """Over the paths and the sizes of all files."""
+    """The sha256 over the paths and sizes of all files."""
     digest, root = hashlib.sha256(), folder()
     for name in sorted(name for part in listed().values() for name in part.files):
         path = Path(name)
@@ -59,16 +60,16 @@ def sha256() -> str:
 
 
 def size(network: str) -> int:
-    """Width and height of what a network of timm gets to see [pixels]."""
+    """The width and height [pixels] of the inputs of a timm network."""
     return _config(network)["input_size"][-1]
 
 
 def transform(network: str, training: bool = False) -> Callable[[Image.Image], Tensor]:
-    """timm's own for the network; for training, a random crop, mirrored or not, in other colours."""
+    """Make timm's transform for the network. For training, it crops, mirrors and recolours at random."""
     return timm.data.create_transform(**_config(network), is_training=training)
 
 
-def _config(network: str) -> dict:
+def _config(network: str) -> dict[str, Any]:
     config = timm.models.get_pretrained_cfg(network)
     return timm.data.resolve_data_config(pretrained_cfg=config.to_dict() if config else {})
 

@@ -1,4 +1,4 @@
-"""The scenes: how many of each part, and what a model gets to see."""
+"""Composes the scenes of each part, and makes the model's inputs of them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
+from breakeven.task import Part
+
 from .._scenes import compose
 
 SIZE = 64  # pixels
-COUNTS = {"train": 9_000, "val": 500, "test": 1_000}
-GARMENTS = (1, 3)  # in a scene
-MEAN, STD = 0.45, 0.25  # about those of the training pixels, in 0..1
-BACKGROUND = 0.3  # the weight of its pixels: most are
+COUNTS: dict[Part, int] = {"train": 9_000, "val": 500, "test": 1_000}
+GARMENTS = (1, 3)  # per scene
+MEAN, STD = 0.45, 0.25  # roughly those of the training pixels in 0..1
+BACKGROUND = 0.3  # the weight of background pixels, which are the most frequent
 
 
 def build() -> dict[str, np.ndarray]:
-    """Images uint8 [n, 3, SIZE, SIZE] and masks uint8 [n, SIZE, SIZE] of each part."""
-    arrays = {}
+    """Make images uint8 [n, 3, SIZE, SIZE] and masks uint8 [n, SIZE, SIZE] of each part."""
+    arrays: dict[str, np.ndarray] = {}
     for part, n in COUNTS.items():
         scenes = compose(part, n, GARMENTS, seed=0, size=SIZE)
         arrays |= {f"{part}_images": scenes.images.transpose(0, 3, 1, 2), f"{part}_masks": scenes.masks}
@@ -26,22 +28,22 @@ def build() -> dict[str, np.ndarray]:
 
 
 def to_inputs(images: Tensor) -> tuple[Tensor]:
-    """Bytes to float32, standardised."""
+    """Convert bytes to standardised float32."""
     return (images.float().div_(255).sub_(MEAN).div_(STD),)
 
 
 def augment(x: Tensor) -> tuple[Tensor]:
-    """Another brightness for each scene and colour; nothing that moves a pixel, for masks are not augmented."""
+    """Change the brightness of each scene and colour. No pixel moves, since masks are not augmented."""
     scale, shift = torch.rand(2, len(x), 3, 1, 1)
     return (x * (0.8 + 0.4 * scale) + (shift - 0.5),)
 
 
 def loss(outputs: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy [nats] plus soft Dice loss (Milletari et al., arXiv:1606.04797) of the classes that a scene shows.
+    """Cross entropy [nats] plus the soft Dice loss (Milletari et al., arXiv:1606.04797) of the classes in a scene.
 
     Args:
         outputs: logits [batch, classes, height, width].
-        target: classes [batch, height, width], 0 the background.
+        target: classes [batch, height, width]; 0 is the background.
     """
     target = target.long()
     weights = torch.ones(outputs.shape[1], device=outputs.device)

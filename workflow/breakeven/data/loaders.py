@@ -1,4 +1,4 @@
-"""A ready-made data module for tasks whose prepared data fits in memory."""
+"""Data loaders for tasks whose prepared data fits in memory."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from torch.utils.data import DataLoader, Dataset, DistributedSampler, RandomSamp
 
 from breakeven.errors import UserError
 
-Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target, samples first
-Transform = Callable[..., tuple[Tensor, ...]]  # the inputs of a batch to those of the model
+Batch = tuple[tuple[Tensor, ...], Tensor]  # inputs and target; the first dimension of each counts samples
+Transform = Callable[..., tuple[Tensor, ...]]  # takes the inputs of a batch and returns the new inputs
 
 
 class TensorDataModule(LightningDataModule):
-    """Train, validation and test loaders over tensors; each batch is indexed whole, in this process.
+    """Train, validation and test loaders over tensors. This process makes a batch by one indexing of each tensor.
 
     Args:
-        train, val, test: inputs and target of all samples, samples first.
-        batch_size: of the optimiser step over all processes; each process loads its share.
+        train, val, test: inputs and target of all samples of the part; the first dimension of each counts samples.
+        batch_size: samples per optimiser step over all processes; each process loads its share.
         seed: of the order of the training samples.
         transform: applied to the inputs of every batch, such as normalisation.
-        augment: applied to the inputs of training batches after `transform`; draws from torch's generator.
+        augment: applied to the inputs of training batches after `transform`; draws from torch's global generator.
     """
 
     def __init__(
@@ -43,28 +43,43 @@ class TensorDataModule(LightningDataModule):
         self.batch_size, self.seed = batch_size, seed
         self.transform, self.augment = transform, augment
 
-    def train_dataloader(self) -> DataLoader:
-        """Shuffled; the last, smaller batch is left out. One that is given the state of another goes on after it."""
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Make the loader of training batches, shuffled anew in each epoch; a last, smaller batch is left out.
+
+        The loader has `state_dict` and `load_state_dict`: given the state of another loader, it continues after the
+        batches that the other one gave.
+
+        Raises:
+            UserError: the batch size cannot be shared by the processes.
+        """
         order = torch.Generator().manual_seed(self.seed)
         steps = [step for step in (self.transform, self.augment) if step]
         return self._loader(_Resumable, self.train, steps, order, drop_last=True, generator=torch.Generator())
 
-    def val_dataloader(self) -> DataLoader:
-        """In order."""
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Make the loader of validation batches, in order.
+
+        Raises:
+            UserError: the batch size cannot be shared by the processes.
+        """
         return self._loader(DataLoader, self.val, [self.transform] if self.transform else [])
 
-    def test_dataloader(self) -> DataLoader:
-        """In order, all of it."""
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Make the loader of test batches, in order, with all samples.
+
+        Raises:
+            UserError: the batch size cannot be shared by the processes.
+        """
         return self._loader(DataLoader, self.test, [self.transform] if self.transform else [])
 
     def _loader(
         self,
-        kind: type[DataLoader],
+        kind: type[DataLoader[Batch]],
         samples: Batch,
         steps: list[Transform],
         order: torch.Generator | None = None,
         **how: Any,
-    ) -> DataLoader:
+    ) -> DataLoader[Batch]:
         shares, rank = share_of_a_batch(self.trainer)
         size, rest = divmod(self.batch_size, shares)
         if rest or not size:
@@ -73,8 +88,8 @@ class TensorDataModule(LightningDataModule):
         return kind(dataset, batch_size=size, collate_fn=_as_it_is, sampler=_Share(dataset, shares, rank, order), **how)
 
 
-class _Resumable(DataLoader):
-    """Knows how many batches it has given. Lightning keeps this state in checkpoints."""
+class _Resumable(DataLoader[Batch]):
+    """A loader that counts the batches it has given. Lightning keeps this state in checkpoints."""
 
     given = 0
 
@@ -84,26 +99,26 @@ class _Resumable(DataLoader):
             yield batch
 
     def state_dict(self) -> dict[str, int]:
-        """How many batches it has given, over all epochs."""
+        """Return the number of batches given so far, over all epochs."""
         return {"batches": self.given}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after so many batches; none of them is loaded."""
+        """Continue after that many batches, without loading them."""
         self.given = state["batches"]
         epochs, batches = divmod(self.given, len(self))
         cast(_Share, self.sampler).go_on(epochs, batches * cast(int, self.batch_size))
 
 
-class _Share(DistributedSampler):
-    """One process's share of the batches that a single process would have, so that all train on the same ones.
+class _Share(DistributedSampler[int]):
+    """One process's share of the batches that a single process would have: all processes train on the same batches.
 
-    A distributed sampler by its class, which Lightning leaves in its place: its own would shuffle in another order.
+    Lightning replaces any sampler that is not a `DistributedSampler` by its own, which shuffles in another order.
     """
 
     def __init__(self, dataset: _Batches, shares: int, rank: int, order: torch.Generator | None) -> None:
         super().__init__(dataset, shares, rank)
         self.samples = range(len(dataset))
-        self.order = order  # what each epoch's own is drawn from; None: as they lie
+        self.order = order  # gives each epoch its order; None: the samples keep their order
         self.skipped = 0
 
     def __iter__(self) -> Iterator[int]:
@@ -112,7 +127,7 @@ class _Share(DistributedSampler):
         return iter(indices[self.rank :: self.num_replicas][skipped:])
 
     def go_on(self, epochs: int, samples: int) -> None:
-        """Begin after so many epochs, and so many of this process's samples of the next."""
+        """Begin after that many epochs, and after that many of this process's samples of the next epoch."""
         for _ in range(epochs):
             self._epoch()
         self.skipped = samples
@@ -120,12 +135,13 @@ class _Share(DistributedSampler):
     def _epoch(self) -> list[int]:
         if self.order is None:
             return list(self.samples)
-        torch.empty((), dtype=torch.int64).random_(generator=self.order)  # as if the loader's seed came from it too
+        # A loader that shares this generator would first draw its own seed from it. This draw stands for that one.
+        torch.empty((), dtype=torch.int64).random_(generator=self.order)
         return list(RandomSampler(self.samples, generator=self.order))
 
 
-class _Batches(Dataset):
-    """Gives a whole batch for a list of indices: collating sample by sample outlasts a small model."""
+class _Batches(Dataset[Batch]):
+    """A data set that gives a whole batch for a list of indices: collating single samples outlasts a small model."""
 
     def __init__(self, samples: Batch, steps: list[Transform]) -> None:
         self.inputs, self.target = samples
@@ -142,7 +158,7 @@ class _Batches(Dataset):
         return inputs, self.target[chosen]
 
 
-def _as_it_is(batch: Any) -> Batch:
+def _as_it_is(batch: Any) -> Batch:  # torch's stubs expect a list of samples
     return batch
 
 

@@ -1,4 +1,4 @@
-"""Public data sets that no package index has: put there by hand, or downloaded from where their makers publish them."""
+"""Public data sets outside package indexes: given by hand, or downloaded from their makers' addresses."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from breakeven.errors import UserError
 
 @dataclass(frozen=True)
 class Published:
-    """A file at an address, pinned by the checksum that its makers publish with it."""
+    """A file at an address, pinned by the checksum that its makers publish."""
 
     url: str
-    checksum: str  # the algorithm and the digest: "md5:…", "sha256:…"
+    checksum: str  # algorithm and hexadecimal digest: "md5:…" or "sha256:…"
 
     @property
     def name(self) -> str:
-        """The file's name."""
+        """The file's name, the last part of the address."""
         return PurePosixPath(urlsplit(self.url).path).name
 
     def path(self) -> Path:
-        """The file: in `downloads/` of the cache, where a user may put it, else downloaded to there.
+        """The file in the cache's folder `downloads`. It is downloaded there unless a user put it there by hand.
 
         Raises:
-            Unavailable: it can be had in neither way.
-            UserError: the one that is there is another.
+            Unavailable: the file is not there and cannot be downloaded.
+            UserError: the file that is there has another checksum.
         """
         import pooch
 
@@ -39,7 +39,7 @@ class Published:
                 raise UserError(f"{there} has another checksum than {self.checksum}: get it anew from {self.url}")
             return there
         try:
-            # Written aside and renamed; one with another checksum is thrown away.
+            # pooch writes aside and renames, and drops a file with another checksum
             return Path(pooch.retrieve(self.url, self.checksum, self.name, folder, progressbar=True))
         except (OSError, ValueError) as error:
             raise Unavailable(
@@ -50,15 +50,15 @@ class Published:
 
 
 def named_folder(variable: str, layout: str, holding: tuple[str, ...]) -> Path:
-    """The folder that a user named by an environment variable.
+    """The folder that a user names by an environment variable.
 
     Args:
-        variable: its name.
-        layout: what the folder is to hold, for people: "a folder with pictures in train/<class>/".
-        holding: paths that have to be in it.
+        variable: the variable's name.
+        layout: a description of the folder for messages: "a folder with pictures in train/<class>/".
+        holding: paths that must exist in the folder.
 
     Raises:
-        UserError: none was named, or it lacks one of these.
+        UserError: the variable is not set, or the folder lacks one of these paths.
     """
     if not (named := os.environ.get(variable)):
         raise UserError(f"{variable} is not set: set it to {layout}")

@@ -1,8 +1,9 @@
-"""Obtains data sets, verified by sha256, and keeps what a task prepares from them. No torch at import.
+"""Obtains data sets, verifies them by sha256, and keeps the tensors that tasks make of them.
 
-All lies in one folder, `$BREAKEVEN_CACHE` (default: the user's cache folder, on Linux `~/.cache/breakeven`):
-`downloads/` for files a user puts there by hand, `sources/` for unpacked sources, `prepared/` for tensors.
-A file is written aside, verified, then renamed, under a lock: concurrent jobs fetch and prepare once.
+Everything lies in one folder, `$BREAKEVEN_CACHE` (default: the user's cache folder, on Linux `~/.cache/breakeven`):
+`downloads/` holds files that a user puts there by hand, `sources/` unpacked archives, `prepared/` tensors.
+A file is written aside, verified, then renamed, under a lock: concurrent jobs fetch and prepare it once.
+Importing this module does not import torch.
 """
 
 from __future__ import annotations
@@ -34,34 +35,34 @@ __all__ = ["Debian", "DebianIndexes", "Prepared", "PyPI", "Source", "Unavailable
 
 
 class Unavailable(UserError):
-    """Neither the cache nor a package client has a source: a task may turn to a public loader."""
+    """The data is neither in the cache nor to be had from its source. A task may then ask a public loader."""
 
 
 @dataclass(frozen=True)
 class Prepared:
     """Tensors in the cache, and the sha256 of their names, types, shapes and values."""
 
-    path: Path
+    path: Path  # a safetensors file
     sha256: str
 
     def load(self) -> dict[str, Tensor]:
-        """The tensors by name, mapped from the file rather than read."""
+        """Map the tensors of the file into memory, by name. Pages are read at their first use."""
         from safetensors.torch import load_file
 
         return load_file(self.path)
 
 
 def cache() -> Path:
-    """The folder that holds all data."""
+    """The folder that holds all data: `$BREAKEVEN_CACHE`, or the user's cache folder. It need not exist yet."""
     given = os.environ.get(environment.CACHE)
     return Path(given).expanduser().absolute() if given else user_cache_path("breakeven")
 
 
 def obtain(source: Source) -> Path:
-    """The folder with a source's unpacked content: from the cache, an installed package or a package client.
+    """The folder with an archive's unpacked content: from the cache, an installed package or a package client.
 
     Raises:
-        Unavailable: it can be had nowhere; the message names what a user can do.
+        Unavailable: no package client can fetch the archive; the message says what a user can do.
         UserError: the archive has another sha256 than the pinned one, or the cache cannot be written.
     """
     if there := at_hand(source):
@@ -74,18 +75,26 @@ def obtain(source: Source) -> Path:
 
 
 def at_hand(source: Source) -> Path | None:
-    """The folder with a source's content that needs no fetching: in the cache, or an installed package."""
+    """The folder with an archive's content where nothing must be fetched: in the cache, or an installed package."""
     folder = _folder(source)
     return folder if folder.exists() else source.installed()
 
 
-def prepared(key: str, build: Callable[[], dict[str, np.ndarray]]) -> Prepared:
-    """What `build` returned, once per machine for this key and this text of the file that defines `build`, and of
-    those that it shares with other units.
+def prepared(key: str, build: Callable[[], dict[str, np.ndarray]], archives: tuple[Source, ...] = ()) -> Prepared:
+    """Keep the arrays that `build` returns in the cache, once per machine, and return them as tensors.
 
-    `key` names the task, its version and the parameters that change its data; it becomes part of a file name.
+    `build` runs again when the key changes, the archives, the text of the file that defines `build`, or the text of
+    the files that this file shares with other units.
+
+    Args:
+        key: the task, its version and the parameters that change its data. It becomes part of a file's name.
+        build: makes the arrays, by name.
+        archives: all that `build` obtains.
+
+    Raises:
+        UserError: the cache cannot be written, or the file in it is damaged. Errors of `build` pass through.
     """
-    path = cache() / "prepared" / _prepared_name(key, Path(inspect.getfile(build)))
+    path = cache() / "prepared" / _prepared_name(key, Path(inspect.getfile(build)), archives)
     if not path.exists():
         with _lock(path):
             if not path.exists():
@@ -93,14 +102,14 @@ def prepared(key: str, build: Callable[[], dict[str, np.ndarray]]) -> Prepared:
     return Prepared(path, _stored_sha256(path))
 
 
-def is_prepared(key: str, files: Iterable[str]) -> bool:
-    """Whether something was prepared by one of these files, as it is now, under a key that begins with this one."""
-    patterns = [_prepared_name(f"{key}*", Path(file)) for file in files]
+def is_prepared(key: str, files: Iterable[str], archives: tuple[Source, ...] = ()) -> bool:
+    """Tell whether one of these files, with its text of now, prepared data under a key that begins with this one."""
+    patterns = [_prepared_name(f"{key}*", Path(file), archives) for file in files]
     return any(next((cache() / "prepared").glob(pattern), None) for pattern in patterns)
 
 
 def tensors_sha256(arrays: dict[str, np.ndarray]) -> str:
-    """The sha256 of names, types, shapes and values, whatever the order of the names."""
+    """The sha256 of the arrays' names, types, shapes and values. The order of the names does not matter."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -113,9 +122,10 @@ def _folder(source: Source) -> Path:
     return cache() / "sources" / "-".join(filter(None, (source.filename, source.sha256[:12])))
 
 
-def _prepared_name(key: str, file: Path) -> str:
+def _prepared_name(key: str, file: Path, archives: tuple[Source, ...] = ()) -> str:
     text = b"".join(path.read_bytes() for path in with_shared([file]))
-    return f"{key}-{hashlib.sha256(text).hexdigest()[:12]}.safetensors"
+    pins = "".join(map(repr, archives))
+    return f"{key}-{hashlib.sha256(text + pins.encode()).hexdigest()[:12]}.safetensors"
 
 
 def _place(source: Source, folder: Path) -> None:
@@ -172,7 +182,7 @@ def _stored_sha256(path: Path) -> str:
 
 @contextmanager
 def _aside() -> Iterator[Path]:
-    """A folder on the cache's own file system, where a rename is atomic; gone at the end."""
+    """A folder on the cache's own file system, where a rename is atomic. It is removed at the end."""
     with TemporaryDirectory(dir=_writable(cache() / "partial")) as folder:
         yield Path(folder)
 

@@ -1,4 +1,4 @@
-"""What a method or a task is, read from its file and its class: for its page, and for the terminal."""
+"""Describes methods and tasks in words, from their docstrings and classes, for the dashboard and the terminal."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ from breakeven.task import Lengths, Quality, Recipe, Task
 from breakeven.units import docstrings, registry
 from breakeven.units.docstrings import Parameter
 
-BRANCHES = ["compression", "runtime", "training", "distributed"]  # of methods, in order
-DOMAINS = ["vision", "nlp", "speech", "recommendation", "medical"]  # of tasks, in order
+BRANCHES = ["compression", "runtime", "training", "distributed"]  # folders of methods, in the order shown
+DOMAINS = ["vision", "nlp", "speech", "recommendation", "medical"]  # folders of tasks, in the order shown
 GROUPS = {"methods": BRANCHES, "tasks": DOMAINS}
-PARTS = ("Data", "Split", "Model", "Metric", "Baseline", "Published", "Reference", "Known limits")  # of a task's file
+PARTS = (
+    "Data",
+    "Split",
+    "Model",
+    "Metric",
+    "Baseline",
+    "Published",
+    "Reference",
+    "Known limits",
+)  # headings of a task's docstring
 DATA_KINDS = {
-    "recorded": "recorded: collected from the world as it is",
+    "recorded": "recorded: collected from the world",
     "composed": "composed of recorded parts",
     "synthetic": "synthetic: made by a program",
 }
@@ -30,20 +39,20 @@ class DescribedMethod:
     """A method, in words."""
 
     name: str
-    branch: str  # its folder
+    branch: str  # the folder
     does: str  # up to three sentences
-    paper: str  # what it follows, in words
-    reference: str  # the same as an arXiv id or an address
+    paper: str  # the paper that it follows, in words
+    reference: str  # the paper as an arXiv id or an address
     limits: str
     parameters: tuple[Parameter, ...]
     changes: str  # of a model; empty where it compresses nothing
-    served_by: tuple[str, ...]  # runtimes, with the parameter that asks for one; empty where it serves nothing
-    data_partition: str  # how samples lie on the processes of a training or a runtime; empty where it has no such
-    model_partition: str  # how parameters do, and in training gradients and optimiser states
+    served_by: tuple[str, ...]  # runtimes, with the parameter that asks for one; empty where no model is served
+    data_partition: str  # the samples of each process in a training or a runtime; empty for other methods
+    model_partition: str  # the parameters of each process; in training, its gradients and optimiser states too
 
     @property
     def link(self) -> str | None:
-        """The address of the reference."""
+        """The address of the reference; None where it is no address."""
         arxiv = re.fullmatch(r"arXiv:(\S+)", self.reference)
         if arxiv:
             return f"https://arxiv.org/abs/{arxiv[1]}"
@@ -51,16 +60,16 @@ class DescribedMethod:
 
     @property
     def cited(self) -> str:
-        """The reference, short: an arXiv id, or who publishes it."""
+        """The reference in short: an arXiv id, or the publisher's host name."""
         found = re.match(r"https?://(?:arxiv\.org/abs/(\S+)|([^/]+))", self.reference)
         return self.reference if not found else f"arXiv:{found[1]}" if found[1] else found[2]
 
 
 @dataclass(frozen=True)
 class Training:
-    """How a task is trained, and the quality it is to reach, with one of its choices made."""
+    """A task's training and quality, with one value of a choice given."""
 
-    choice: str  # such as "weights=minilm"; empty for what it is by default
+    choice: str  # such as "weights=minilm"; empty for the defaults
     recipe: Recipe
     quality: Quality
 
@@ -70,19 +79,19 @@ class DescribedTask:
     """A task, in words."""
 
     name: str
-    domain: str  # its folder
+    domain: str  # the folder
     title: str
     asks: str  # the question that a model answers
     data_kind: str  # a key of DATA_KINDS
     licence: str  # of the data
-    parts: tuple[tuple[str, str], ...]  # of the docstring: one of PARTS, and what it says
+    parts: tuple[tuple[str, str], ...]  # of the docstring: a heading of PARTS, and its text
     length_unit: str | None  # of the inputs, where samples differ in length
-    trainings: tuple[Training, ...]  # by default, and for each choice where it differs; none before a parameter is set
+    trainings: tuple[Training, ...]  # by default, and for each choice that differs; empty where a parameter is missing
     parameters: tuple[Parameter, ...]
 
     @property
     def quality(self) -> Quality | None:
-        """Of the task as it is by default."""
+        """The quality of the task with its default parameters; None where a parameter must be given."""
         return self.trainings[0].quality if self.trainings else None
 
 
@@ -92,12 +101,12 @@ def metric_of(quality: Quality) -> str:
 
 
 def target_of(quality: Quality) -> str:
-    """What is to be reached: `at least 0.88`."""
+    """The target in words: `at least 0.88`."""
     return f"{'at least' if quality.higher_is_better else 'at most'} {quality.target:g}"
 
 
 def names(kind: str) -> list[str]:
-    """All units of a kind, methods branch by branch and tasks domain by domain."""
+    """The names of all units of a kind, methods ordered by branch and tasks by domain."""
     units, order = registry.units(kind).values(), GROUPS[kind]
     own = {group: place for place, group in enumerate(order)}
     return [
@@ -107,15 +116,14 @@ def names(kind: str) -> list[str]:
 
 @registry.remembered
 def method(name: str) -> DescribedMethod:
-    """What is said of a method in its file.
+    """Describe a method.
 
     Raises:
-        UserError: no such method, or its file does not import.
+        UserError: there is no such method, or its file does not import.
     """
-    unit = registry.find("methods", name)
+    unit, cls = registry.find("methods", name), registry.load("methods", name)
     text = docstrings.docstring(unit)
     said = docstrings.parts(text, ("Reference", "Limits"))
-    cls = registry.load("methods", name)
     return DescribedMethod(
         name=name,
         branch=unit.group,
@@ -133,15 +141,15 @@ def method(name: str) -> DescribedMethod:
 
 @registry.remembered
 def task(name: str) -> DescribedTask:
-    """What is said of a task in its file; its data is not looked for.
+    """Describe a task, without its data.
 
     Raises:
-        UserError: no such task, or its file does not import.
+        UserError: there is no such task, or its file does not import.
     """
     unit = registry.find("tasks", name)
+    cls: type[Task] = registry.load("tasks", name)
     text = docstrings.docstring(unit)
     title, _, asks = docstrings.beginning(text).partition(": ")
-    cls: type[Task] = registry.load("tasks", name)
     lengths = getattr(_made(name) or cls, "lengths", None)
     return DescribedTask(
         name=name,
@@ -158,7 +166,11 @@ def task(name: str) -> DescribedTask:
 
 
 def refusals(name: str) -> dict[str, list[str]]:
-    """Why the method or what serves it refuses a task on a hardware profile: `{reason: [where]}`, by its default."""
+    """The reasons why a method or its runtime refuses tasks on hardware profiles, with default parameters.
+
+    Returns:
+        `{reason: [profile, or "task on profile", …]}`.
+    """
     asked: list[Method] = [registry.method(name)]
     if isinstance(asked[0], CompressionMethod):
         asked.append(registry.method(asked[0].runtime or REFERENCE_RUNTIME))
@@ -177,15 +189,15 @@ def refusals(name: str) -> dict[str, list[str]]:
 
 
 def _shortened(profile: str, tasks: list[str], all_tasks: int) -> list[str]:
-    """A profile alone where it is all tasks that are refused there."""
+    """The places of a reason: the profile alone where all tasks are refused there."""
     return [profile] if len(tasks) == all_tasks else [f"{task} on {profile}" for task in tasks]
 
 
 def _trainings(name: str, cls: type[Task]) -> list[Training]:
-    """The task's training by default, and by each choice of a parameter that changes it."""
+    """The training with default parameters, and with each choice that changes it."""
     found: list[Training] = []
     for text in (name, *docstrings.choices(name, cls)):
-        made = _made(text) or cls  # the class knows what no parameter changes
+        made = _made(text) or cls  # the class has the values that no parameter changes
         recipe, quality = getattr(made, "recipe", None), getattr(made, "quality", None)
         differs = not found or (recipe, quality) != (found[0].recipe, found[0].quality)
         if isinstance(recipe, Recipe) and isinstance(quality, Quality) and differs:
@@ -194,7 +206,7 @@ def _trainings(name: str, cls: type[Task]) -> list[Training]:
 
 
 def _made(task: str) -> Task | None:
-    """The task, where it can be made: a parameter may be needed, such as a folder of one's own."""
+    """Make the task; None where a parameter must be given first."""
     try:
         return registry.task(task)
     except UserError:
@@ -202,7 +214,7 @@ def _made(task: str) -> Task | None:
 
 
 def _served_by(name: str, cls: type) -> tuple[str, ...]:
-    """The runtimes that serve the result: by default, and by each choice of a parameter that changes it."""
+    """The runtimes that serve the result: with default parameters, and with each choice that changes the runtime."""
     if issubclass(cls, Runtime):
         return (name,)
     if not issubclass(cls, CompressionMethod):
@@ -213,7 +225,7 @@ def _served_by(name: str, cls: type) -> tuple[str, ...]:
         try:
             other = _runtime(text)
         except UserError:
-            continue  # a choice that needs another one beside it
+            continue  # this choice needs another one
         if other != default:
             found.append(f"{other} ({text.partition('-')[2]})")
     return tuple(found)

@@ -1,11 +1,12 @@
-"""What the file of a unit says of it: the parts of its docstring, and its parameters."""
+"""Reads the parts of a unit's docstring, and the parameters of its class."""
 
 from __future__ import annotations
 
-import ast
+import inspect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, Literal, get_args, get_origin
 
 from breakeven.units.registry import Unit
@@ -15,27 +16,27 @@ BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """A field of a unit."""
+    """A field of a unit's class, in words."""
 
     name: str
-    type: str  # of choices: the values
-    range: str  # empty where any value will do
-    default: str
+    type: str  # a type's name, or the values of a choice: "gru | lstm"
+    range: str  # "at least 1, at most 8"; empty where any value is allowed
+    default: str  # empty where a value must be given
     description: str
 
 
 def docstring(unit: Unit) -> str:
-    """The docstring of a unit's file, which is not run."""
-    return ast.get_docstring(ast.parse(unit.path.read_text())) or ""
+    """The docstring of a unit's module, which is imported. `registry.load` explains modules that do not import."""
+    return inspect.getdoc(import_module(unit.module)) or ""
 
 
 def beginning(text: str) -> str:
-    """The first paragraph."""
+    """The first paragraph of a docstring, on one line."""
     return _plain(text.partition("\n\n")[0])
 
 
 def parts(text: str, headings: tuple[str, ...]) -> dict[str, str]:
-    """What follows `heading: ` in a docstring, in its order: up to the next heading or an empty line.
+    """The texts after each `heading: ` of a docstring, in its order, up to the next heading or an empty line.
 
     A heading stands at the beginning of a line or of a sentence.
     """
@@ -48,19 +49,19 @@ def parts(text: str, headings: tuple[str, ...]) -> dict[str, str]:
 
 
 def parameters(cls: type) -> tuple[Parameter, ...]:
-    """The parameters of a unit's class."""
+    """The parameters of a unit's class, in the order of their declaration."""
     return tuple(_parameters(cls))
 
 
 def choices(name: str, cls: type) -> Iterator[str]:
-    """The unit with each of its choices made, one at a time."""
+    """The texts of a unit with one value of one choice given: `ag_news-network=gru`, `ag_news-network=lstm`, …"""
     for field, info in _fields(cls).items():
         values = get_args(info.annotation) if get_origin(info.annotation) is Literal else ()
         yield from (f"{name}-{field}={value}" for value in values)
 
 
 def value(of: Any) -> str:
-    """A parameter's value as one types it."""
+    """A parameter's value as a user types it."""
     return f"{of:g}" if isinstance(of, float) else str(of)
 
 

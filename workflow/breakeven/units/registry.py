@@ -1,4 +1,4 @@
-"""Finds units by their place and makes them from their text, such as `magnitude_pruning-sparsity=0.8`.
+"""Finds units by their path and makes them from their text, such as `magnitude_pruning-sparsity=0.8`.
 
 A unit is a file `tasks/<domain>/<name>.py`, `methods/<branch>/<name>.py` or `hardware/<name>.yaml` (or a folder
 `<name>/` with an `__init__.py`) below the repository, a directory in `$BREAKEVEN_PATH`, or an installed entry point
@@ -28,27 +28,27 @@ from breakeven.task import Task
 from breakeven.units.schema import read_yaml
 
 CONTRACTS = {"tasks": Task, "methods": Method}
-VALUE = re.compile(r"[A-Za-z0-9_.-]+")  # what a string parameter may hold: it becomes part of a path
+VALUE = re.compile(r"[A-Za-z0-9_.-]+")  # the value of a string parameter, which becomes part of a path
 Function = TypeVar("Function", bound=Callable[..., Any])
 _forgetters: list[Callable[[], None]] = []
 
 
 def remembered(function: Function) -> Function:
-    """`functools.cache` for a function that reads units' files; `forget` empties the cache."""
+    """Cache a function that reads the files of units, until `forget` empties the cache."""
     found = cache(function)
     _forgetters.append(found.cache_clear)
     return cast(Function, found)
 
 
 def forget() -> None:
-    """Forget all that was read of units, for instance after a folder of units was added."""
+    """Empty the caches of all units, for instance after a folder of units was added."""
     for clear in _forgetters:
         clear()
 
 
 @dataclass(frozen=True)
 class Unit:
-    """Where a unit is; nothing of it has been imported."""
+    """The place of a unit. It is not imported."""
 
     kind: str  # tasks, methods or hardware
     group: str  # the domain of a task, the branch of a method
@@ -59,9 +59,9 @@ class Unit:
 
     @cached_property
     def sources(self) -> list[str]:
-        """The files that make up the unit, those that it shares included: what its jobs depend on.
+        """The unit's files, including those that it shares with others. Its jobs depend on them.
 
-        Looked for once: a plan asks for each of its jobs.
+        They are looked up once, since a plan asks for them for each job.
         """
         own = self.path.parent.glob("*.py") if self.path.name == "__init__.py" else [self.path]
         return list(map(str, with_shared(own)))
@@ -86,7 +86,7 @@ def find(kind: str, name: str) -> Unit:
     """The unit of that name.
 
     Raises:
-        UserError: unknown, with the nearest known name.
+        UserError: there is none; the message has the nearest known name.
     """
     if name not in units(kind):
         noun = {"tasks": "task", "methods": "method", "hardware": "hardware profile"}[kind]
@@ -95,18 +95,30 @@ def find(kind: str, name: str) -> Unit:
 
 
 def task(text: str) -> Task:
-    """The task that `text` names, its parameters set."""
+    """Make the task that `text` names, with its parameters.
+
+    Raises:
+        UserError: the name or a parameter is unknown, a value is not allowed, or the file does not import.
+    """
     return _create("tasks", text)
 
 
 def method(text: str) -> Method:
-    """The method that `text` names, its parameters set."""
+    """Make the method that `text` names, with its parameters.
+
+    Raises:
+        UserError: the name or a parameter is unknown, a value is not allowed, or the file does not import.
+    """
     return _create("methods", text)
 
 
 @remembered
 def hardware(name: str) -> HardwareProfile:
-    """The hardware profile of that name."""
+    """The hardware profile of that name.
+
+    Raises:
+        UserError: there is none, or its file is not valid.
+    """
     return read_profile(find("hardware", name).path)
 
 
@@ -143,7 +155,7 @@ def hardware_sources(names: Iterable[str]) -> list[str]:
 
 
 def identify(kind: str, text: str) -> str:
-    """The one spelling of a unit's text: parameters in order of declaration, those at their default left out."""
+    """The canonical text of a unit: parameters in the order of their declaration, without those at their default."""
     instance, name = _create(kind, text), text.partition("-")[0]
     known = dataclasses.fields(instance) if dataclasses.is_dataclass(instance) else ()
     fields = [f for f in known if getattr(instance, f.name) != _default(f)]
@@ -151,7 +163,7 @@ def identify(kind: str, text: str) -> str:
 
 
 def parameters(instance: Any) -> dict[str, Any]:
-    """All parameters of a unit, defaults included."""
+    """All parameters of a unit with their values, including defaults."""
     return dataclasses.asdict(instance) if dataclasses.is_dataclass(instance) else {}  # type: ignore[arg-type]
 
 
@@ -159,7 +171,7 @@ def load(kind: str, name: str) -> type:
     """The class of a unit.
 
     Raises:
-        UserError: the file fails to import, or does not hold exactly one class under the contract.
+        UserError: the file does not import, or does not hold exactly one subclass of the contract.
     """
     unit = find(kind, name)
     try:
@@ -210,7 +222,7 @@ def _split(text: str) -> tuple[str, dict[str, str]]:
 
 def _default(field: dataclasses.Field) -> Any:
     default = field.default
-    if type(default).__name__ == "FieldInfo":  # pydantic keeps its own description as the dataclass default
+    if type(default).__name__ == "FieldInfo":  # pydantic keeps its own description as the dataclass's default
         return default.default  # type: ignore[union-attr]
     return default if field.default_factory is dataclasses.MISSING else field.default_factory()
 

@@ -1,4 +1,4 @@
-"""Checks of GPUs and of what counts energy. Asks the driver, never torch."""
+"""Checks GPUs and energy counters. Asks the driver, never torch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ PERSISTENCE = ["nvidia-smi", "--query-gpu=persistence_mode", "--format=csv,nohea
 
 
 def gpu() -> Finding:
-    """GPUs, and whether torch can use them."""
+    """Check that torch can use the GPUs."""
     if shutil.which("nvidia-smi") is None:
         return Finding("GPU", Level.NOTE, "no nvidia-smi, so no NVIDIA GPU or no driver: only CPUs can be measured")
     gpus = gpus_found()
     if not gpus:
-        remedy = "run nvidia-smi and see what it says; start a container with --gpus all"
+        remedy = "run nvidia-smi and read its message; start a container with --gpus all"
         return Finding("GPU", Level.WARNING, "nvidia-smi lists none", remedy)
     found, built, driver = ", ".join(f"{g.name}, driver {g.driver}" for g in gpus), torch_cuda(), driver_cuda()
     if built is None:
-        return Finding("GPU", Level.PROBLEM, f"{found}; the torch that is installed knows no CUDA", "make setup")
+        return Finding("GPU", Level.PROBLEM, f"{found}; the installed torch has no CUDA", "make setup")
     if driver is not None and driver < built:
         found += f", made for CUDA {driver}; torch was built for CUDA {built}"
         return Finding("GPU", Level.PROBLEM, found, f"install a driver for CUDA {built} or newer")
@@ -35,7 +35,7 @@ def gpu() -> Finding:
 
 
 def gpu_clock() -> Finding | None:
-    """Whether the driver stays loaded between jobs."""
+    """Check that the driver stays loaded between jobs."""
     if not gpus_found():
         return None
     done = subprocess.run(PERSISTENCE, capture_output=True, text=True, timeout=30, check=False)
@@ -46,7 +46,7 @@ def gpu_clock() -> Finding | None:
 
 
 def cpu_energy() -> Finding:
-    """The processor's own counters."""
+    """Check the processor's energy counters."""
     if energy.Meter(evaluation_profile("cpu")).method == protocol.RAPL:
         return Finding("CPU energy", Level.OK, "is counted by the processor (RAPL)")
     if any(energy.POWERCAP.glob("intel-rapl:*")):
@@ -56,7 +56,7 @@ def cpu_energy() -> Finding:
 
 
 def gpu_energy() -> Finding | None:
-    """The GPUs' own counters."""
+    """Check the GPUs' energy counters."""
     if not gpus_found():
         return None
     if energy.Meter(evaluation_profile("cuda")).method == protocol.NVML:
@@ -66,15 +66,15 @@ def gpu_energy() -> Finding | None:
 
 
 def torch_cuda() -> int | None:
-    """The CUDA version, without its minor part, that the installed torch was built for."""
-    spec = find_spec("torch")  # finds the package and imports nothing
+    """The major CUDA version that the installed torch was built for; None without CUDA."""
+    spec = find_spec("torch")  # finds the package without importing it
     text = read(Path(spec.origin).with_name("version.py")) if spec and spec.origin else ""
     found = re.search(r"^cuda\b[^=]*=\s*'(\d+)\.", text, re.MULTILINE)
     return int(found.group(1)) if found else None
 
 
 def driver_cuda() -> int | None:
-    """The newest CUDA version, without its minor part, that the driver can run."""
+    """The newest major CUDA version that the driver supports; None without a driver."""
     import pynvml
 
     try:

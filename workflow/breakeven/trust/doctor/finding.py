@@ -1,4 +1,4 @@
-"""What a check of this machine finds."""
+"""The finding of a check of this machine."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 
 
 class Level(StrEnum):
-    """How bad it is."""
+    """The severity of a finding."""
 
     OK = "ok"
-    NOTE = "note"  # nothing to mend, or nothing that can be seen from here
-    WARNING = "warning"  # figures will be less steady than they could be
-    PROBLEM = "problem"  # measuring is impossible, or would give wrong figures
+    NOTE = "note"  # nothing needs mending, or the check cannot see it
+    WARNING = "warning"  # figures vary more than they need to
+    PROBLEM = "problem"  # measuring is impossible or gives wrong figures
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found, and how to mend it."""
+    """The result of one check, and its remedy."""
 
-    check: str
+    check: str  # the name of the check
     level: Level
-    found: str
-    remedy: str | None = None
+    found: str  # the result, in words
+    remedy: str | None = None  # a command, or an instruction
 
 
 def read(path: Path) -> str:
-    """The text of a file of the kernel; empty where it cannot be read."""
+    """Read a text file of the kernel; empty where it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:
@@ -35,5 +35,5 @@ def read(path: Path) -> str:
 
 
 def existing(path: Path) -> Path:
-    """The folder itself, or the nearest one above it that is there."""
+    """The path itself, or its nearest parent that exists."""
     return next(each for each in (path, *path.parents) if each.exists())

@@ -1,4 +1,4 @@
-"""Checks of the processor, the memory, and of who else uses them. Without files of the kernel, a check is a note."""
+"""Checks the processor, the memory and other programs that use them. Without kernel files, a check gives a note."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from breakeven.units import registry
 
 CPUINFO = Path("/proc/cpuinfo")
 SWAPPINESS = Path("/proc/sys/vm/swappiness")
-CALM = 10  # swappiness up to which the kernel leaves the memory of programs alone
-LOOK_S = 1.0  # how long others are watched
-STOLEN_PERCENT = 1.0  # of the time since the start, above which a virtual machine's neighbours are worth a warning
-SWAPPED_BYTES = 64 * 2**20  # in swap: less is what the system itself put there at its start
-BUSY_S = 0.02  # of a core: processes that take less are not named
+CALM = 10  # the highest swappiness at which the kernel keeps the memory of programs
+LOOK_S = 1.0  # the time in which other programs are watched
+STOLEN_PERCENT = 1.0  # of the time since the start; above it, a virtual machine's neighbours give a warning
+SWAPPED_BYTES = 64 * 2**20  # in swap; the system itself puts less than this there at its start
+BUSY_S = 0.02  # of a core; processes that use less are not named
 
 
 def governor(cpu: Path = CPU) -> Finding:
-    """The kernel's choice of the clock."""
+    """Check the kernel's choice of the clock."""
     found = Counter(filter(None, (read(p) for p in cpu.glob("cpu[0-9]*/cpufreq/scaling_governor"))))
     if not found:
         return Finding("governor", Level.NOTE, "cannot be read: the firmware or a hypervisor sets the clock")
@@ -44,7 +44,7 @@ def governor(cpu: Path = CPU) -> Finding:
 
 
 def turbo(cpu: Path = CPU) -> Finding:
-    """Clocks above the nominal one."""
+    """Check for clocks above the nominal clock."""
     for file, on, off in ((cpu / "cpufreq/boost", "1", "0"), (cpu / "intel_pstate/no_turbo", "0", "1")):
         if value := read(file):
             if value != on:
@@ -55,10 +55,10 @@ def turbo(cpu: Path = CPU) -> Finding:
 
 
 def siblings(cpu: Path = CPU) -> Finding:
-    """Several hardware threads on one core (SMT)."""
+    """Check for several hardware threads on one core (SMT)."""
     active = read(cpu / "smt/active")
     if active == "1":
-        found = "on: what runs on the other thread of a core slows this one, and the load does not show it"
+        found = "on: a program on the other thread of a core slows this one, and the load does not show it"
         return Finding("siblings", Level.NOTE, found, f"echo off | sudo tee {cpu / 'smt/control'}")
     if active == "0":
         return Finding("siblings", Level.OK, "one thread per core")
@@ -66,7 +66,7 @@ def siblings(cpu: Path = CPU) -> Finding:
 
 
 def cores() -> Finding:
-    """Cores that this process may use."""
+    """Check the cores that this process may use."""
     allowed, there = sorted(os.sched_getaffinity(0)), psutil.cpu_count() or 1
     if len(allowed) == there:
         return Finding("cores", Level.OK, f"all {there} may be used")
@@ -75,39 +75,41 @@ def cores() -> Finding:
 
 
 def quota() -> Finding:
-    """The limit that a container sets on the time of its cores."""
+    """Check the limit that a container sets on the time of its cores."""
     limit, allowed = limits.cgroup_cores(), len(os.sched_getaffinity(0))
     if limit is None or limit >= allowed:
         return Finding("quota", Level.OK, "no limit on the time of the cores")
-    found = f"the time of {limit:g} cores, spread over {allowed}: the kernel stops what has used its share up in a call"
+    found = f"the time of {limit:g} cores, spread over {allowed}: the kernel stops a call that has used up its share"
     return Finding(
         "quota", Level.WARNING, found, "give whole cores instead: docker run --cpuset-cpus=0-1, not --cpus=2"
     )
 
 
 def virtual(cpuinfo: Path = CPUINFO) -> Finding:
-    """Whether this is a virtual machine, and how much its neighbours took."""
+    """Check for a virtual machine, and for the time that its neighbours took."""
     if "hypervisor" not in read(cpuinfo):
-        return Finding("virtual", Level.OK, "no hypervisor is seen")
+        return Finding("virtual", Level.OK, "no hypervisor found")
     times = psutil.cpu_times()
     stolen = 100 * getattr(times, "steal", 0.0) / sum(times)
     found = f"a virtual machine: {stolen:.2g} % of its time since the start went to neighbours"
     level = Level.WARNING if stolen > STOLEN_PERCENT else Level.NOTE
-    return Finding("virtual", level, found, "publish figures of a machine that is yours alone")
+    return Finding("virtual", level, found, "publish figures of a machine that only you use")
 
 
 def free_memory() -> Finding:
-    """Memory for the smallest profile of a CPU."""
+    """Check that the memory suffices for the smallest CPU profile."""
     free, limit = psutil.virtual_memory().available / 2**30, limits.cgroup_memory_bytes()
     needed = min((p.memory_gib * p.devices for p in _profiles().values() if p.accelerator == "cpu"), default=0.0)
     found = f"{free:.1f} GiB are free" + ("" if limit is None else f"; a container's limit is {limit / 2**30:.1f} GiB")
     if free < needed:
-        return Finding("memory", Level.PROBLEM, f"{found}; no profile needs less than {needed:g}", "end what holds it")
+        return Finding(
+            "memory", Level.PROBLEM, f"{found}; no profile needs less than {needed:g}", "end programs that hold memory"
+        )
     return Finding("memory", Level.OK, found)
 
 
 def swap(swappiness: Path = SWAPPINESS) -> Finding:
-    """Memory that the kernel moves to the disk."""
+    """Check for memory that the kernel moves to the disk."""
     state, eager = psutil.swap_memory(), read(swappiness)
     if not state.total:
         return Finding("swap", Level.OK, "none")
@@ -121,18 +123,18 @@ def swap(swappiness: Path = SWAPPINESS) -> Finding:
 
 
 def peaks() -> Finding:
-    """Whether peaks of memory can be measured."""
+    """Check that peaks of memory can be measured."""
     try:
         memory.reset_peak()
     except OSError as error:
         found = f"peaks of memory cannot be measured: /proc/self/clear_refs: {error.strerror}"
-        remedy = "use a container that is no sandbox, on a kernel with CONFIG_PROC_PAGE_MONITOR"
+        remedy = "use a container that is not a sandbox, on a kernel with CONFIG_PROC_PAGE_MONITOR"
         return Finding("peaks", Level.PROBLEM, found, remedy)
     return Finding("peaks", Level.OK, "peaks of memory can be measured")
 
 
 def load(wait: Callable[[], None] = lambda: time.sleep(LOOK_S)) -> Finding:
-    """What others take of the machine now."""
+    """Check for other programs that use the machine now."""
     before = _used()
     with ForeignLoad() as foreign:
         wait()
@@ -141,15 +143,15 @@ def load(wait: Callable[[], None] = lambda: time.sleep(LOOK_S)) -> Finding:
     names = ", ".join(f"{name} {100 * seconds / foreign.elapsed_s:.0f} % of a core" for name, seconds in busiest)
     found = f"others use {foreign.percent:.1f} % of the machine" + (f": {names}" if names else "")
     if is_contended(foreign.percent):
-        remedy = "end them, or wait: what is measured now is flagged as contended, and not ranked"
+        remedy = "end them, or wait: figures measured now are flagged as contended, and not ranked"
         return Finding("load", Level.PROBLEM, found, remedy)
     return Finding("load", Level.OK, found)
 
 
 def _used() -> dict[object, tuple[str, float]]:
-    """Name and seconds of a core of each other process, and of the neighbours of a virtual machine.
+    """The name and the core time [s] of each other process, and of a virtual machine's neighbours.
 
-    Names are no keys: the kernel's own workers change theirs all the time.
+    Names cannot be keys, since the kernel's workers change theirs all the time.
     """
     used: dict[object, tuple[str, float]] = {"steal": ("neighbours", getattr(psutil.cpu_times(), "steal", 0.0))}
     for process in psutil.process_iter(["name", "create_time", "cpu_times"]):
@@ -160,7 +162,7 @@ def _used() -> dict[object, tuple[str, float]]:
 
 
 def profiles() -> Finding:
-    """Profiles that this machine can give."""
+    """Check for profiles that this machine can provide."""
     missing = {name: limits.missing(profile) for name, profile in _profiles().items()}
     given = ", ".join(name for name, reason in missing.items() if reason is None)
     gaps = "".join(f"; {name}: {reason}" for name, reason in missing.items() if reason)

@@ -1,33 +1,31 @@
-"""Checks of data, disks, packages and the environment."""
+"""Checks data, disks, packages and the environment."""
 
 from __future__ import annotations
 
-import ast
 import os
 import platform
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from breakeven.data import store
-from breakeven.data.archives import Debian, DebianIndexes, PyPI, Source
+from breakeven.data.archives import Debian, DebianIndexes, Source
 from breakeven.environment import FOR_LIBRARIES
 from breakeven.machine.provenance import LIBRARIES, package_version
 from breakeven.plugins import REPOSITORY
+from breakeven.task import Task
 from breakeven.trust.doctor.finding import Finding, Level, existing
 from breakeven.units import registry
-from breakeven.units.registry import Unit
 
 LOCK = REPOSITORY / "requirements.lock"
-KINDS: dict[str, type[Source]] = {"Debian": Debian, "DebianIndexes": DebianIndexes, "PyPI": PyPI}
-# What the data of all tasks, and the results of the default grid, take; a grid of large models takes ten times that.
+# Enough for the data of all tasks and the results of the default grid. A grid of large models needs ten times as much.
 NEEDED_GB = 1.0
 AMPLE_GB = 10 * NEEDED_GB
-PUBLIC = "of its own site, or given by you: "  # data that no package index has
-SHOWN = 5  # packages that differ; the others are counted
-# Variables that change how fast the same program runs.
+PUBLIC = "from its own site, or given by you: "  # data that no package index has
+SHOWN = 5  # different packages that are named; the others are counted
+# Variables that change the speed of a program.
 SPEED = re.compile(
     r"(OMP|GOMP|KMP|MKL|OPENBLAS|MALLOC|PYTORCH)_\w+|LD_PRELOAD|GLIBC_TUNABLES"
     r"|CUDA_VISIBLE_DEVICES|CUDA_LAUNCH_BLOCKING|NVIDIA_TF32_OVERRIDE|PYTHONMALLOC|PYTHONDEVMODE"
@@ -35,20 +33,21 @@ SPEED = re.compile(
 
 
 def task_data() -> Finding:
-    """Whether the data of every task is there, or can be had. Fetches nothing."""
+    """Check that the data of each task is at hand, or can be fetched. This fetches nothing."""
     ready, coming, lost, public = [], [], [], []
     for name, unit in registry.units("tasks").items():
-        sources = list(_sources(unit))
-        wanted = [] if _is_prepared(unit) else [s for s in sources if store.at_hand(s) is None]
-        if not sources and not _is_prepared(unit):
+        task: type[Task] = registry.load("tasks", name)
+        prepared = store.is_prepared(f"{name}-v{task.version}", unit.sources, task.archives)
+        wanted = [] if prepared else [archive for archive in task.archives if store.at_hand(archive) is None]
+        if not task.archives and not prepared:
             public.append(name)
-        elif any(not _client(source) and not _given(source) for source in wanted):
+        elif any(not _has_client(archive) and not _is_given(archive) for archive in wanted):
             lost.append(name)
         elif wanted:
-            coming.append(f"{name} ({', '.join(source.filename for source in wanted)})")
+            coming.append(f"{name} ({', '.join(archive.filename for archive in wanted)})")
         else:
             ready.append(name)
-    parts = {"at hand: ": ready, "fetched when it is needed: ": coming, "cannot be fetched: ": lost, PUBLIC: public}
+    parts = {"at hand: ": ready, "fetched when needed: ": coming, "cannot be fetched: ": lost, PUBLIC: public}
     found = "; ".join(f"{text}{', '.join(names)}" for text, names in parts.items() if names)
     if lost:
         remedy = f"install apt-get or pip, or set BREAKEVEN_CACHE to a copy of another machine's {store.cache()}"
@@ -56,40 +55,24 @@ def task_data() -> Finding:
     return Finding("data", Level.NOTE if coming else Level.OK, found or "no tasks")
 
 
-def _is_prepared(unit: Unit) -> bool:
-    return store.is_prepared(f"{unit.name}-v{registry.task(unit.name).version}", unit.sources)
+def _has_client(archive: Source) -> bool:
+    """Tell whether this machine has the package client that fetches the archive."""
+    if isinstance(archive, Debian | DebianIndexes):
+        return shutil.which("apt-get") is not None
+    return find_spec("pip") is not None
 
 
-def _sources(unit: Unit) -> Iterator[Source]:
-    """The sources that a task's files name: read, not imported, since with them comes torch."""
-    for file in unit.sources:
-        for node in ast.walk(ast.parse(Path(file).read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in KINDS:
-                arguments = [ast.literal_eval(value) for value in node.args]
-                named = {str(each.arg): ast.literal_eval(each.value) for each in node.keywords}
-                yield KINDS[node.func.id](*arguments, **named)
-
-
-def _client(source: Source) -> bool:
-    """Whether the package client that fetches a source is here."""
-    return (
-        shutil.which("apt-get") is not None
-        if isinstance(source, Debian | DebianIndexes)
-        else find_spec("pip") is not None
-    )
-
-
-def _given(source: Source) -> bool:
-    return (store.cache() / "downloads" / source.filename).exists()
+def _is_given(archive: Source) -> bool:
+    return (store.cache() / "downloads" / archive.filename).exists()
 
 
 def cache_folder() -> Finding:
-    """Where data is kept."""
+    """Check the folder that keeps data: it must be writable and have free space."""
     return _folder("cache", store.cache(), "set BREAKEVEN_CACHE to a folder on another disk")
 
 
 def results_folder(folder: Path = REPOSITORY / "results") -> Finding:
-    """Where a run writes."""
+    """Check the folder that a run writes to: it must be writable and have free space."""
     return _folder("results", folder, "name a folder on another disk: snakemake --config results=FOLDER")
 
 
@@ -107,7 +90,7 @@ def _folder(check: str, path: Path, remedy: str) -> Finding:
 
 
 def packages(lock: Path = LOCK) -> Finding:
-    """Whether the packages are those of the lock file."""
+    """Compare the installed packages with the lock file."""
     if not lock.exists():
         return Finding("packages", Level.NOTE, f"no {lock}: versions cannot be compared")
     lines = (line.partition(";")[0].strip().partition("==") for line in lock.read_text().splitlines())
@@ -123,10 +106,10 @@ def packages(lock: Path = LOCK) -> Finding:
 
 
 def variables(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Variables of the environment that change speed, but for those that the engine sets itself."""
+    """List environment variables that change the speed, other than those that the engine sets itself."""
     given = {name: value for name, value in sorted(environment.items()) if FOR_LIBRARIES.get(name) != value}
     found = {name: value for name, value in given.items() if SPEED.fullmatch(name)}
     if not found:
-        return Finding("variables", Level.OK, "none that changes speed")
+        return Finding("variables", Level.OK, "none that changes the speed")
     named = ", ".join(f"{name}={value}" for name, value in found.items())
-    return Finding("variables", Level.WARNING, f"change speed: {named}", f"unset {' '.join(found)}")
+    return Finding("variables", Level.WARNING, f"change the speed: {named}", f"unset {' '.join(found)}")
