@@ -8,7 +8,7 @@ RESULTS = $(shell sed -n 's/^results: *\([^ \#]*\).*/\1/p' $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke dashboard test lint pictures lock clean
+.PHONY: help setup run smoke dashboard test lint docs pictures lock clean
 
 help: ## List the targets
 	@echo "make TARGET [CONFIG=$(CONFIG)] [CORES=$(CORES)]"
@@ -41,6 +41,11 @@ lint: setup ## Check style, types and workflow
 	mypy
 	snakefmt --check Snakefile workflow/rules
 	snakemake --lint
+
+docs: setup ## Write ARCHITECTURE.md, docs/api.md and docs/rows.md anew from the code
+	python docs/architecture.py
+	python docs/api.py
+	python docs/rows.py
 
 pictures: setup ## Draw the README's pictures anew from results/reference
 	python docs/pictures.py

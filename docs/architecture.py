@@ -1,7 +1,7 @@
 """Writes ARCHITECTURE.md from the engine's docstrings and imports: `make docs`.
 
-`python docs/architecture.py --figures FOLDER` prints the boxes, floors, arrows and circles of the package `breakeven` in
-the folder `workflow` of another checkout.
+`python docs/architecture.py --figures FOLDER` prints the boxes, floors, arrows and circles of the package `breakeven`
+in the folder `workflow` of another checkout.
 """
 
 from __future__ import annotations
@@ -74,12 +74,12 @@ CHOICES = [
 def boxes(package: str) -> dict[str, set[str]]:
     """The boxes directly below a package, each with the boxes that it imports."""
     graph = grimp.build_graph(package, exclude_type_checking_imports=True)
-    children = sorted(graph.find_children(package))
+    children = graph.find_children(package)
     for child in children:
         if graph.find_children(child):
             graph.squash_module(child)
-    imports = {child: graph.find_modules_directly_imported_by(child) for child in children}
-    return {_last(box): {_last(each) for each in imported if each in imports} for box, imported in imports.items()}
+    imports = {child: graph.find_modules_directly_imported_by(child) & children - {child} for child in children}
+    return {_last(box): set(map(_last, imported)) for box, imported in imports.items()}
 
 
 def heights(imports: dict[str, set[str]]) -> dict[str, int]:

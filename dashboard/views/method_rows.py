@@ -16,8 +16,8 @@ from breakeven.units.catalogue import DescribedMethod
 
 WHEN_IT_HELPED = (
     f"Helped: it meets the quality gate ({shared.exact(protocol.GATE)}), and either it is faster than fp32 in its own"
-    " runtime with a 95 % interval above 1, or its file is smaller, as it is or packed. A runtime alone is compared with"
-    " fp32 in eager torch. Hover a verdict for its figures."
+    " runtime with a 95 % interval above 1, or its file is smaller, as it is or packed. A runtime alone is compared"
+    " with fp32 in eager torch. Hover over a verdict for its figures."
 )
 COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange
 

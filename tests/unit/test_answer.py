@@ -59,7 +59,9 @@ def test_the_original_is_named_where_it_is_the_cheapest(folder: Path) -> None:
 
 def test_a_pay_off_that_the_interval_leaves_open_is_told_so(tmp_path: Path) -> None:
     board(tmp_path, cell("faint", 5.0, 1.03, train_time_s=100.0), reference=FP32)
-    assert "inferences, if ever: the interval of the speed-up includes never" in " ".join(said(tmp_path, Demand(1e9)).split())
+    assert "inferences, if ever: the interval of the speed-up includes never" in " ".join(
+        said(tmp_path, Demand(1e9)).split()
+    )
 
 
 @pytest.mark.parametrize(("unit", "expected"), [("hours", "0.0279 device-hours"), ("joules", "402 J")])

@@ -1,6 +1,5 @@
 """Rows survive their files, and files that are not ours are refused."""
 
-import runpy
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -25,7 +24,6 @@ from breakeven.rows import (
 )
 from breakeven.scoring.ratios import DERIVED, with_ratios, with_scaling
 
-DOCS = Path(__file__).parents[2] / "docs"
 COMMON = {
     "cell_id": "a", "task": "t", "task_version": 1, "training": "single_device@cpu_1", "hardware": "cpu_1", "seed": 0,
     "accelerator": "cpu", "threads": 1,
@@ -68,11 +66,6 @@ def test_every_column_says_what_it_holds(row_type: type[Row]) -> None:
 def test_every_derived_column_says_what_it_holds(row: Row, derive: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     stored = pa.Table.from_pylist([asdict(row)], schema=arrow_schema(type(row))).to_pandas()
     assert set(derive(stored).columns) - set(stored.columns) == set(DERIVED[type(row)])
-
-
-def test_the_page_of_columns_is_that_of_the_row_classes() -> None:
-    """Make it again with `python docs/rows.py`."""
-    assert (DOCS / "rows.md").read_text() == runpy.run_path(str(DOCS / "rows.py"))["page"]()
 
 
 def test_ratios_to_other_rows_are_not_stored() -> None:

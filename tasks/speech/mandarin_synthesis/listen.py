@@ -16,8 +16,8 @@ import torch
 import typer
 from torch import Tensor, nn
 
+from breakeven.data import file_sha256
 from breakeven.errors import UserError
-from breakeven.files import file_sha256
 
 from .._spectra import griffin_lim
 from .._syllables import RATE

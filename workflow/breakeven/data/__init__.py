@@ -7,5 +7,17 @@ public data sets.
 
 from breakeven.data.archives import Debian, DebianIndexes, PyPI, Source
 from breakeven.data.store import Prepared, Unavailable, cache, obtain, prepared
+from breakeven.files import file_sha256
 
-__all__ = ["Debian", "DebianIndexes", "Prepared", "PyPI", "Source", "Unavailable", "cache", "obtain", "prepared"]
+__all__ = [
+    "Debian",
+    "DebianIndexes",
+    "Prepared",
+    "PyPI",
+    "Source",
+    "Unavailable",
+    "cache",
+    "file_sha256",
+    "obtain",
+    "prepared",
+]

@@ -1,0 +1,63 @@
+"""The generated documents say what the code says: `make docs` writes them."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+REMEDY = "run 'make docs'"
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The scripts that write them."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+
+
+def made(script: str) -> tuple[str, str]:
+    """The page that a script would write, and the page that is there."""
+    module = importlib.import_module(script)
+    return module.page(), module.PAGE.read_text()
+
+
+@pytest.mark.parametrize("script", ["architecture", "api", "rows"])
+def test_the_page_is_not_stale(script: str) -> None:
+    new, there = made(script)
+    assert new == there, REMEDY
+
+
+def test_the_picture_has_every_import_or_a_longer_way_for_it() -> None:
+    import architecture
+
+    imports = architecture.boxes("breakeven")
+    drawn = {
+        tuple(line.split(" --> "))
+        for line in map(str.strip, architecture.picture(imports).splitlines())
+        if "-->" in line
+    }
+    reached = {box: {below for above, below in drawn if above == box} for box in imports}
+    for box in architecture.heights(imports):  # from the bottom
+        reached[box] |= {far for near in reached[box] for far in reached[near]}
+    assert all(imported <= reached[box] for box, imported in imports.items())
+
+
+def test_floors_rise_with_the_imports_and_circles_are_counted() -> None:
+    import architecture
+
+    line = {"a": {"b"}, "b": {"c"}, "c": set()}
+    assert architecture.figures(line) == {"boxes": "3", "floors": "3", "arrows": "2", "circles": "no circle"}
+    assert architecture.figures({**line, "c": {"a"}})["circles"] == "one circle"
+
+
+def test_every_stage_has_a_rule_a_verb_and_a_room_of_its_name() -> None:
+    import architecture
+
+    rules = {path.stem for path in (ROOT / "workflow/rules").glob("*.smk")} - {"common", "bundles"}
+    verbs = ast.parse((ROOT / "workflow/breakeven/cli/stages.py").read_text())
+    named = {each.name for each in verbs.body if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")}
+    assert rules == named == set(architecture.STAGES)
+    for stage in rules:
+        text = (ROOT / "workflow/rules" / f"{stage}.smk").read_text()
+        assert f"rule {stage}:" in text and f"python -m breakeven {stage}" in text
