@@ -16,7 +16,7 @@ import psutil
 import pytest
 import yaml
 from checkout import ROOT, make_checkout
-from cluster import CPUS, Cluster
+from cluster import CPUS, PATIENCE_S, Cluster
 
 from breakeven.errors import Status
 from breakeven.files import read_json, write_json
@@ -90,6 +90,10 @@ class Login:
     def jobs(self) -> list[dict[str, str]]:
         """SLURM's jobs of the runs from here."""
         return self.cluster.jobs()[self.earlier :]
+
+    def ended_well(self) -> bool:
+        """Whether one of these jobs has."""
+        return any(job["JobState"] == "COMPLETED" for job in self.jobs())
 
     def at_work(self, task: str) -> dict[int, dict[str, str]]:
         """The trainings that are under way, by seed."""
@@ -207,13 +211,16 @@ def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> Non
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING], "seeds": [0, 1, 2, 3]})
     for name in "abc":
         (here.waits / name).touch()
-    with here.started("--set-resources", "train:runtime=1") as first:
-        cluster.until(lambda: len(here.at_work(WAITING)) == 2, "two jobs at work", 180)
+    with here.started() as first:
+        cluster.until(lambda: len(here.at_work(WAITING)) == 2, "two jobs at work")
         cancelled, bereft = here.at_work(WAITING).values()
         cluster.ask("scancel", cancelled["JobId"])
         cluster.crash(bereft["NodeList"])
         cluster.repair(bereft["NodeList"])
-        assert first.wait(300) == 1
+        cluster.until(lambda: here.ended_well() and here.at_work(WAITING), "job that ended well and one at work")
+        (late,) = here.at_work(WAITING).values()
+        cluster.ask("scontrol", "update", f"JobId={late['JobId']}", "TimeLimit=1")  # a minute
+        assert first.wait(PATIENCE_S) == 1
     states = {seed_of(job): job["JobState"] for job in here.jobs()}
     said = (here.path / "driver.log").read_text()
     assert states.pop(seed_of(cancelled)) == "CANCELLED"
@@ -245,10 +252,10 @@ def test_a_member_of_a_bundle_that_is_killed_takes_no_other_along(cluster: Clust
     write_json({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:03+00:00"}, earlier)
     (here.waits / "a").touch()
     with here.started() as first:
-        cluster.until(here.pids_at_work, "member at work", 180)
+        cluster.until(here.pids_at_work, "member at work")
         ((killed, pid),) = here.pids_at_work().items()
         psutil.Process(pid).parent().kill()
-        assert first.wait(300) == 1
+        assert first.wait(PATIENCE_S) == 1
     assert "1 failed" in (here.path / "driver.log").read_text()
     assert not here.model(WAITING, killed).exists()
     kept = {seed: here.model(WAITING, seed).stat().st_mtime_ns for seed in {1, 2, 3} - {killed}}
@@ -265,7 +272,7 @@ def test_jobs_of_a_run_whose_driver_was_killed_are_gone_before_the_next_submits(
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING]})
     (here.waits / "a").touch()
     with here.started() as run:
-        cluster.until(lambda: here.at_work(WAITING), "job at work", 180)
+        cluster.until(lambda: here.at_work(WAITING), "job at work")
         run.kill()
         run.wait()
     again = here.snakemake()
@@ -282,9 +289,9 @@ def test_an_interrupted_run_takes_its_jobs_along(cluster: Cluster, tmp_path: Pat
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING]})
     (here.waits / "a").touch()
     with here.started() as run:
-        cluster.until(lambda: here.at_work(WAITING), "job at work", 180)
+        cluster.until(lambda: here.at_work(WAITING), "job at work")
         run.send_signal(signal.SIGINT)
-        assert run.wait(120) == 1
+        assert run.wait(PATIENCE_S) == 1
     cluster.until(cluster.idle, "idle nodes")
     assert [job["JobState"] for job in here.jobs()] == ["CANCELLED"]
 

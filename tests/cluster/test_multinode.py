@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from cluster import Cluster
+from cluster import PATIENCE_S, Cluster
 from test_cluster import TASK, TRAININGS, login
 
 from breakeven.errors import Status
@@ -54,9 +54,9 @@ def test_a_rank_that_dies_ends_its_job_and_one_that_fails_is_a_row(cluster: Clus
     log = here.results / f"logs/train/{WAITING}/{TWO_NODES}/seed=0.log"
     (here.waits / "a").touch()
     with here.started() as first:
-        cluster.until(lambda: not list(here.waits.iterdir()), "rank that waits", 240)
+        cluster.until(lambda: not list(here.waits.iterdir()), "rank that waits")
         os.kill(int(re.search(r"^1: at work (\d+)$", log.read_text(), re.MULTILINE)[1]), signal.SIGKILL)
-        assert first.wait(300) == 1
+        assert first.wait(PATIENCE_S) == 1
     assert f"log: {log.relative_to(here.path)}\n" in (here.path / "driver.log").read_text()
     assert "the process of rank 1 on n2 was ended from outside (SIGKILL)" in log.read_text()
     assert re.search(r"error: n2: task 1: (Exited with exit code 1|Terminated)", log.read_text())

@@ -22,7 +22,7 @@ PAGES = {
     "Protocol": "views/protocol.py",
 }
 READING = [title for title in PAGES if title != "Protocol"]  # those that read rows
-TIMEOUT = 60  # s; a hanging page fails the test
+TIMEOUT = 600  # s; a hanging page fails the test, and none on a slow machine
 
 
 def page(title: str, **address: str) -> AppTest:

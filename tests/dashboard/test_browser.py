@@ -28,7 +28,7 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_S = 60
+PATIENCE_S = 600
 expect.set_options(timeout=1e3 * PATIENCE_S)  # of a page that other tests run beside
 pytestmark = [
     pytest.mark.browser,

@@ -74,7 +74,7 @@ class Jobs:
         return self.folder / f"job{next(self.numbers)}"
 
     def finish(self, job: subprocess.Popen, output: Path) -> Finished:
-        log, _ = job.communicate(timeout=300)
+        log, _ = job.communicate(timeout=3000)
         assert job.returncode == 0, log
         rows = read_json(output / "rows.json") if (output / "rows.json").exists() else []
         kind = TrainingRow if "training_method" in (rows or [{}])[0] else InferenceRow
@@ -86,11 +86,13 @@ class Jobs:
         where = ["--hardware", hardware, "--seed", "0", "--data", str(data), "--output", str(output)]
         return ["train", "--task", task, "--method", method, *where, "--timeout-min", str(minutes)]
 
-    def train(self, cause: str, method: str = "single_device", hardware: str = "cpu_1", minutes: float = 5) -> Finished:
+    def train(
+        self, cause: str, method: str = "single_device", hardware: str = "cpu_1", minutes: float = 60
+    ) -> Finished:
         output, task = self.new(), cause if "=" in cause else f"{TASK}-cause={cause}"
         return self.finish(self.start(*self.training(output, task, method, hardware, minutes)), output)
 
-    def compress(self, source: Path, step: str, hardware: str = "cpu_1", minutes: float = 5) -> tuple[Path, Finished]:
+    def compress(self, source: Path, step: str, hardware: str = "cpu_1", minutes: float = 60) -> tuple[Path, Finished]:
         output = self.new()
         of = ["--task", TASK, "--step", step, "--seed", "0", "--hardware", hardware, "--source", str(source)]
         job = self.start("compress", *of, "--output", str(output), "--timeout-min", str(minutes))
@@ -102,7 +104,9 @@ class Jobs:
         self.finish(self.start("evaluate", *of, "--output", str(output)), output)
         return output
 
-    def measure(self, model: Path, artifact: Path, chain: str, hardware: str = "cpu_1", minutes: float = 5) -> Finished:
+    def measure(
+        self, model: Path, artifact: Path, chain: str, hardware: str = "cpu_1", minutes: float = 60
+    ) -> Finished:
         """The rows of a cell; where its artifact is sound, of its evaluation too."""
         sound = read_json(artifact / "artifact.json")["status"] == "ok"
         evaluations = [self.evaluate(*of) for of in ((artifact, chain), (model, "fp32"))] if sound else [artifact] * 2

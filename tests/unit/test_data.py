@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from processes import PATIENCE_S
 
 from breakeven.data import Debian, PyPI, Source, Unavailable, obtain, prepared
 from breakeven.data import store as data
@@ -226,7 +227,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: py
 ASK = """
 import os, sys
 from pathlib import Path
-from breakeven import data
+from breakeven.data import store as data
 sys.path.insert(0, sys.argv[1])
 import test_data
 log, gate = Path(sys.argv[2]), Path(sys.argv[3])
@@ -262,7 +263,7 @@ def test_processes_that_ask_together_are_served_by_one(tmp_path: Path, what: str
     assert [process.stdout.readline() for process in asking] == ["asking\n"] * 4
     try:
         gate.write_text("go")  # returns once one reads; a second reader would wait for ever, and time out below
-        answers = {process.communicate(timeout=60)[0] for process in asking}
+        answers = {process.communicate(timeout=PATIENCE_S)[0] for process in asking}
     finally:
         for process in asking:
             process.kill()

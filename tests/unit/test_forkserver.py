@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import gone
+from processes import PATIENCE_S, gone
 
 from breakeven.environment import FORKSERVER
 from breakeven.jobs import forkserver
@@ -83,8 +83,8 @@ def test_jobs_and_server_die_with_the_run(server: subprocess.Popen, tmp_path: Pa
     waiting, pid = blocked(server, tmp_path)
     server.stdin.close()
     assert gone(pid)
-    assert server.wait(60) == 0
-    assert waiting.wait(60) != 0
+    assert server.wait(PATIENCE_S) == 0
+    assert waiting.wait(PATIENCE_S) != 0
 
 
 def test_the_server_imports_what_it_should_and_starts_no_thread() -> None:

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from processes import PATIENCE_S
 from torch import Tensor, nn
 
 from breakeven.errors import CellFailure
@@ -224,7 +225,7 @@ print(json.dumps({"ranks": found, "all": [name for name, _ in Tagger().named_par
 @pytest.mark.parametrize("schedule", ["gpipe", "1f1b"])
 def test_stages_learn_what_the_whole_network_would_of_micro_batches(schedule: str) -> None:
     text = f"pipeline_parallel-micro_batches=3-schedule={schedule}"
-    done = subprocess.run([sys.executable, "-c", SCRIPT, text], capture_output=True, text=True, timeout=300)
+    done = subprocess.run([sys.executable, "-c", SCRIPT, text], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     first, second = found["ranks"]

@@ -15,13 +15,14 @@ from pathlib import Path
 
 import pytest
 from jobs import TASK, Jobs, left_of, served
-from processes import gone
+from processes import PATIENCE_S, gone
 
 from breakeven.environment import FORKSERVER
 from breakeven.errors import Status
 from breakeven.files import read_json, write_json
 
 pytestmark = pytest.mark.slow
+SHORT = 1  # minutes: no machine is so slow that its jobs are not at work by then
 
 
 @pytest.fixture(scope="module")
@@ -147,15 +148,15 @@ def test_a_training_that_diverges(jobs: Jobs) -> None:
 
 
 def test_a_training_that_takes_too_long(jobs: Jobs) -> None:
-    done = jobs.train("wait", minutes=0.05)
-    done.ended_as(Status.TIMEOUT, "not done after 0.05 minutes: raise timeout_min")
+    done = jobs.train("wait", minutes=SHORT)
+    done.ended_as(Status.TIMEOUT, "not done after 1 minutes: raise timeout_min")
     assert done.attempts == 1
     assert not left_of(done)
 
 
 def test_ranks_that_take_too_long_are_gone(jobs: Jobs) -> None:
-    done = jobs.train("rank_wait", method="ddp", hardware="cpu_2x1", minutes=0.2)
-    done.ended_as(Status.TIMEOUT, "0.2 minutes")
+    done = jobs.train("rank_wait", method="ddp", hardware="cpu_2x1", minutes=SHORT)
+    done.ended_as(Status.TIMEOUT, "1 minutes")
     assert len(re.findall(r"^rank \d+$", done.log, re.MULTILINE)) == 2
     assert not left_of(done)
 
@@ -163,15 +164,15 @@ def test_ranks_that_take_too_long_are_gone(jobs: Jobs) -> None:
 def test_serving_that_takes_too_long_is_gone(jobs: Jobs, model: Path) -> None:
     chain = "planted_runtime-cause=wait"
     artifact, _ = jobs.compress(model, chain)
-    done = jobs.measure(model, artifact, chain, minutes=0.1)
-    done.ended_as(Status.TIMEOUT, "0.1 minutes")
+    done = jobs.measure(model, artifact, chain, minutes=SHORT)
+    done.ended_as(Status.TIMEOUT, "1 minutes")
     assert done.attempts == 1
     assert not left_of(done)
 
 
 def test_a_compression_that_takes_too_long(by_hand: Jobs, model: Path) -> None:
     step = "planted_step-cause=wait"
-    artifact, compressed = by_hand.compress(model, step, minutes=0.05)
+    artifact, compressed = by_hand.compress(model, step, minutes=SHORT)
     assert compressed.attempts == 1
     assert not left_of(compressed)
     assert read_json(artifact / "artifact.json")["status"] == "timeout"
@@ -299,7 +300,7 @@ def test_a_job_that_is_ended_leaves_nothing_running(
     job = jobs.start(*jobs.training(output, task, "single_device", "cpu_1", 5))
     line = next(line for line in job.stdout if line.startswith("at work "))
     job.send_signal(number)
-    job.communicate(timeout=60)  # until the last holder of its output has ended
+    job.communicate(timeout=PATIENCE_S)  # until the last holder of its output has ended
     assert job.returncode != 0
     assert gone(int(line.split()[-1]))
     assert not output.exists()
@@ -311,5 +312,5 @@ def test_ranks_do_not_outlive_a_job_that_is_killed_by_hand(by_hand: Jobs) -> Non
     ranks = (line for line in job.stdout if line.startswith("rank "))
     pids = [int(next(ranks).split()[-1]) for _ in range(2)]
     job.kill()
-    assert job.wait(60) == -signal.SIGKILL
+    assert job.wait(PATIENCE_S) == -signal.SIGKILL
     assert all(gone(pid) for pid in pids)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from processes import gone
+from processes import PATIENCE_S, gone
 
 from breakeven.errors import CellFailure, FinalFailure, UserError
 from breakeven.jobs.supervision import ATTEMPTS, Attempt, Limits, supervise
@@ -24,8 +24,8 @@ from breakeven.machine import memory
 from breakeven.machine.limits import CGROUP
 from breakeven.machine.processes import die_with_parent
 
-FOREVER = Limits(seconds=60)  # longer than any of these takes
-SOON = Limits(seconds=0.2)
+FOREVER = Limits(seconds=PATIENCE_S)
+SOON = Limits(seconds=10)  # no machine is so slow that a stage is not at work by then
 
 
 class Stage:
@@ -229,7 +229,7 @@ def test_memory_is_limited_also_in_what_the_stage_starts(forked: bool, tmp_path:
         assert child.exitcode == 1
         raise MemoryError("so said the child")
 
-    stage = ended(tmp_path, work, limits=Limits(60, memory_bytes=2**27))
+    stage = ended(tmp_path, work, limits=Limits(PATIENCE_S, memory_bytes=2**27))
     assert stage.recorded.failure.status == "out_of_memory"
     assert ("so said the child" if forked else "allocate") in stage.recorded.failure.reason
 
@@ -257,7 +257,7 @@ def test_nothing_is_left_behind(way: str, tmp_path: Path) -> None:
         last()
 
     beside = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    limits = Limits(2) if status == "timeout" else FOREVER
+    limits = SOON if status == "timeout" else FOREVER
     stage = ended(tmp_path, work, limits=limits)
     assert (stage.recorded and stage.recorded.failure.status) == status
     started = [int(pid) for pid in pids.read_text().split()]
@@ -308,7 +308,7 @@ def test_a_job_that_is_ended_takes_its_processes_along(number: signal.Signals) -
     job = subprocess.Popen([sys.executable, "-c", BY_HAND], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     pids = [int(job.stdout.readline()) for _ in range(2)]
     job.send_signal(number)
-    assert job.wait(60) != 0
+    assert job.wait(PATIENCE_S) != 0
     assert all(gone(pid) for pid in pids)
 
 
@@ -322,6 +322,6 @@ def test_an_orphan_does_not_start(tmp_path: Path) -> None:
 
     process = multiprocessing.get_context("fork").Process(target=child)
     process.start()
-    process.join(60)
+    process.join(PATIENCE_S)
     assert process.exitcode == -signal.SIGKILL
     assert not (tmp_path / "alive").exists()

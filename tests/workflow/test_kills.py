@@ -27,7 +27,7 @@ GRID = {
     "results": "results",
 }
 STEP_S = 0.05  # at least, of the slow training
-PATIENCE_S = 60  # for processes to end whose parent is gone
+PATIENCE_S = 600  # for processes to end whose parent is gone
 
 
 @dataclass
