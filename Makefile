@@ -8,7 +8,7 @@ RESULTS = $(shell sed -n 's/^results: *\([^ \#]*\).*/\1/p' $(CONFIG))
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run smoke dashboard test lint docs pictures lock clean
+.PHONY: help setup run smoke dashboard check test lint docs pictures lock clean
 
 help: ## List the targets
 	@echo "make TARGET [CONFIG=$(CONFIG)] [CORES=$(CORES)]"
@@ -30,6 +30,12 @@ smoke: run ## Run the small grid: minutes
 
 dashboard: setup ## Open the dashboard on the results
 	streamlit run dashboard/app.py
+
+check: setup ## Check style and types, and run the unit tests
+	ruff check .
+	ruff format --check .
+	mypy
+	python -m pytest --numprocesses logical -m "not slow and not browser" tests/unit tests/dashboard $(ARGS)
 
 test: setup ## Run the tests; ARGS go to pytest, as in make test ARGS="-m 'not slow' -k chain"
 	@bash .ci/test-packages
