@@ -47,7 +47,7 @@ def fine(share: float) -> str:
 
 
 def badge_line(row: pd.Series) -> None:
-    """Show a row's labels side by side; hovering a label shows its reason."""
+    """Show a row's labels side by side; hovering over a label shows its reason."""
     with st.container(horizontal=True, gap="small"):
         for label in labels(row):
             st.badge(label.text, color=label.colour, help=plain(label.why))  # type: ignore[arg-type]

@@ -16,8 +16,8 @@ def show() -> None:
     shared.heading(
         "Leaderboard",
         "Methods that make a model cheaper without losing quality. Ranks hold within one task, one machine and one"
-        " scenario. A rank with = is shared, because the measurement cannot tell its rows apart. Hover a badge or a"
-        " flag for its reason. Click a method for all that is recorded about it.",
+        " scenario. A rank with = is shared, because the measurement cannot tell its rows apart. Hover over a badge or"
+        " a flag for its reason. Click a method for all that is recorded about it.",
     )
     inference, training = shared.rows()
     picked = controls.filters(inference, training)

@@ -177,7 +177,7 @@ def ranks() -> None:
 - **Order**: by the chosen cost, among rows of the closed board that were measured without foreign load. A budget
   removes the rows that exceed it or lack its figure from the closed board. The other rows are then ranked anew.
 - **Ties**: the cheapest row leads. Another row shares its rank, written as `2=`, unless it costs over {tie} more
-  *and* the 95 % interval of the ratio of the two costs excludes 1 ({protocol.DRAWS:,} seeded draws). The first row that
+  *and* the 95 % interval of the ratio of the two costs excludes 1 (Cochran and Cox 1950). The first row that
   does not share the rank leads the next rank. For a cost without an interval, the {tie} alone decide.
 - **Ratios** are the reference's cost divided by the row's, so above 1 is better. They are computed and never stored.
 - **Pareto front**: the rows that no other row beats in both quality and cost. Contended rows are left out.

@@ -52,7 +52,7 @@ def show() -> None:
     show_memory_and_bytes(board, by, look)
     st.subheader("All runs of this board")
     table.show(training_board.COLUMNS, board, "scaling_rows", pale=lambda row: pd.isna(row["rank"]))
-    st.caption("Pale rows are not compared. Hover a flag for its reason.")
+    st.caption("Pale rows are not compared. Hover over a flag for its reason.")
     show_gaps(board, "training")
 
 

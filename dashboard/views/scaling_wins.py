@@ -57,7 +57,7 @@ def show(training: pd.DataFrame, by: str) -> None:
     st.caption(
         f"The training method with the shortest {TIMES[by].lower()}, small models first. = marks a tie: the times"
         f" differ by less than {shared.exact(protocol.SAME)}. Below: the speed-up over one device, and the next"
-        f" training method with its time divided by the winner's. {COMPARED} One run has no interval. Hover a gap"
+        f" training method with its time divided by the winner's. {COMPARED} One run has no interval. Hover over a gap"
         " for its reason."
     )
 

@@ -177,7 +177,6 @@ CONSTANTS = {
     "GATE": (0.9875, "keeps 98.75 %"),
     "BADGE": (0.9985, "keeps 99.85 %"),
     "SAME": (0.035, "costs over 3.5 % more"),
-    "DRAWS": (54_321, "54,321 seeded draws"),
     "R_MAX": (5.5, "r_max = 5.5"),
     "RAPL": ("joulemeter", "`joulemeter`"),
 }

@@ -417,7 +417,7 @@ def test_remedies_stand_on_lines_of_their_own_the_worst_first(width: int) -> Non
     assert max(map(len, lines[:-4])) <= min(width, 120)
 
 
-def test_what_cannot_be_looked_at_is_a_note_and_bad_input_a_problem() -> None:
+def test_what_cannot_be_checked_is_a_note_and_bad_input_a_problem() -> None:
     def unreadable() -> Finding:
         raise PermissionError(13, "Permission denied")
 
@@ -428,7 +428,7 @@ def test_what_cannot_be_looked_at_is_a_note_and_bad_input_a_problem() -> None:
         raise psutil.NoSuchProcess(1)
 
     is_(doctor.look(unreadable), Level.NOTE, "Permission denied")
-    is_(doctor.look(gone), Level.NOTE, "cannot be looked at")
+    is_(doctor.look(gone), Level.NOTE, "cannot be checked here")
     is_(doctor.look(wrong), Level.PROBLEM, "unknown key 'cores'")
 
 

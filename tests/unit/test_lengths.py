@@ -8,7 +8,7 @@ from torch import nn
 
 from breakeven.components import lengths
 from breakeven.components.exporting import Examples, open_shape, same_outputs, two_samples, varying
-from breakeven.task import Lengths
+from breakeven.task import Lengths, Task
 from breakeven.units import registry
 
 IDS = torch.tensor([[5, 6, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0], [8, 9, 4, 0, 0, 0]])
@@ -16,11 +16,18 @@ IDS = torch.tensor([[5, 6, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0], [8, 9, 4, 0, 0, 0]])
 
 def task(multiple: int = 1, dimensions: tuple = (1, None)) -> SimpleNamespace:
     """Ids padded by zeros, and something of a fixed size."""
-    return SimpleNamespace(
+    return trimming(
         lengths=Lengths("tokens", dimensions, multiple),
         length_of=lambda ids, _: (ids != 0).sum(1),
         example_inputs=lambda n: (IDS[:n], torch.ones(min(n, 3), 4)),
     )
+
+
+def trimming(**attributes: object) -> SimpleNamespace:
+    """What a task has of these, and its way to trim a batch."""
+    made = SimpleNamespace(**attributes)
+    made.trimmed = lambda *inputs: Task.trimmed(made, *inputs)  # type: ignore[arg-type]
+    return made
 
 
 @pytest.mark.parametrize(("multiple", "length"), [(1, 3), (2, 4), (4, 4), (5, 5), (7, 6)])
@@ -31,7 +38,7 @@ def test_a_batch_is_cut_to_its_longest_sample(multiple: int, length: int) -> Non
 
 
 def test_inputs_of_different_lengths_are_cut_each_to_its_own() -> None:
-    both = SimpleNamespace(lengths=Lengths("tokens", (1, 1)), length_of=lambda *x: torch.tensor([[2, 5], [3, 1]]))
+    both = trimming(lengths=Lengths("tokens", (1, 1)), length_of=lambda *x: torch.tensor([[2, 5], [3, 1]]))
     assert [x.shape[1] for x in lengths.trimmed(both, IDS[:2], IDS[:2])] == [3, 5]
     assert lengths.first_length(both, IDS[:2], IDS[:2]).tolist() == [2, 3]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import soundfile
@@ -24,6 +24,7 @@ LAYOUT = f"a folder that holds {', '.join(PARTS.values())} as LibriSpeech's arch
 AGAIN = "unpack the archive of its part anew, from openslr.org/12"
 SYMBOLS = (" ", "'", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ")  # class 0 is the blank; SYMBOLS[i] is class i + 1
 PADDING = -1  # of a target
+Content = TypeVar("Content")
 
 
 def build() -> dict[str, np.ndarray]:
@@ -87,7 +88,7 @@ def transcripts(folder: Path) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in lines if " " in line)
 
 
-def read(how: Callable[..., Any], file: Path, **options: str) -> Any:
+def read(how: Callable[..., Content], file: Path, **options: str) -> Content:
     """Read a file by a function of soundfile.
 
     Raises:

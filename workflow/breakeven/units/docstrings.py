@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
 from breakeven.units.registry import Unit
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 BOUNDS = {"gt": "above", "ge": "at least", "lt": "below", "le": "at most"}
 
@@ -60,7 +63,7 @@ def choices(name: str, cls: type) -> Iterator[str]:
         yield from (f"{name}-{field}={value}" for value in values)
 
 
-def value(of: Any) -> str:
+def value(of: object) -> str:
     """A parameter's value as a user types it."""
     return f"{of:g}" if isinstance(of, float) else str(of)
 
@@ -71,11 +74,11 @@ def _parameters(cls: type) -> Iterator[Parameter]:
         yield Parameter(name, _type(info.annotation), _range(info.metadata), default, info.description or "")
 
 
-def _fields(cls: type) -> dict[str, Any]:
+def _fields(cls: type) -> dict[str, FieldInfo]:
     return getattr(cls, "__pydantic_fields__", {})
 
 
-def _type(annotation: Any) -> str:
+def _type(annotation: object) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(map(value, get_args(annotation)))
     if annotation is bool:
@@ -84,7 +87,7 @@ def _type(annotation: Any) -> str:
     return " | ".join("None" if option == "NoneType" else option for option in options)
 
 
-def _range(constraints: list[Any]) -> str:
+def _range(constraints: list[object]) -> str:
     bounds = ((words, getattr(each, bound, None)) for each in constraints for bound, words in BOUNDS.items())
     return ", ".join(f"{words} {value(limit)}" for words, limit in bounds if limit is not None)
 

@@ -162,7 +162,7 @@ def identify(kind: str, text: str) -> str:
     return "-".join([name, *(f"{f.name}={getattr(instance, f.name)}" for f in fields)])
 
 
-def parameters(instance: Any) -> dict[str, Any]:
+def parameters(instance: object) -> dict[str, Any]:
     """All parameters of a unit with their values, including defaults."""
     return dataclasses.asdict(instance) if dataclasses.is_dataclass(instance) else {}  # type: ignore[arg-type]
 
