@@ -79,7 +79,7 @@ def controls_of(rows: pd.DataFrame) -> Demand:
         "Count in",
         list(COUNTED_IN),
         default="hours" if default is None else "usd",
-        format_func=COUNTED_IN.get,
+        format_func=COUNTED_IN.__getitem__,
         required=True,
         key="calculator_unit",
     )

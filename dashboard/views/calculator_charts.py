@@ -81,4 +81,4 @@ def chart(
         x=alt.X("low:Q"), x2="high:Q", y=y, color=base["color"]
     )
     chosen = alt.Chart(pd.DataFrame({"n": [demand.inferences]})).mark_rule(strokeDash=[3, 3], color=charts.GREY)
-    return alt.layer(chosen.encode(x="n:Q"), line, whisker, point).properties(height=400, usermeta=charts.SVG)
+    return charts.layered(400, chosen.encode(x="n:Q"), line, whisker, point)

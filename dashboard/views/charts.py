@@ -79,6 +79,11 @@ def swatches(items: list[str]) -> None:
     st.html(f"<div style='display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;font-size:.85rem'>{spans}</div>")
 
 
+def layered(height: float, *layers: alt.Chart) -> alt.LayerChart:
+    """Return charts laid over each other, the first one at the bottom."""
+    return alt.LayerChart(layer=list(layers)).properties(height=height, usermeta=SVG)
+
+
 def names(field: str, order: list[str]) -> alt.Y:
     """Return the axis of methods; a long chain wraps at its plus signs."""
     broken = "split(replace(datum.label, /\\+/g, '\\n+'), '\\n')"

@@ -18,6 +18,7 @@ from breakeven.scoring.curves import Curve
 from breakeven.scoring.wording import span, times
 
 MEASURED, THEORY = "measured", "by arithmetic"
+HEIGHT = 360  # px
 DASHES = alt.Scale(domain=[MEASURED, THEORY], range=[[1, 0], [5, 4]])
 
 
@@ -164,8 +165,7 @@ def quality_chart(points: pd.DataFrame, amount: Amount, colour: alt.Color) -> al
     ends = {"y": alt.Y("quality_kept_ci_low:Q", title="Quality kept"), "y2": "quality_kept_ci_high:Q"}
     point = base.mark_point(size=70, filled=True, opacity=1).encode(y=y, tooltip=tooltip)
     gate = alt.Chart(pd.DataFrame({"gate": [protocol.GATE]})).mark_rule(strokeDash=[5, 4], color=charts.GREY)
-    layers = alt.layer(gate.encode(y="gate:Q"), line, whisker.encode(**ends), point)
-    return layers.properties(height=360, usermeta=charts.SVG)
+    return charts.layered(HEIGHT, gate.encode(y="gate:Q"), line, whisker.encode(**ends), point)
 
 
 def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour: alt.Color) -> alt.LayerChart:
@@ -197,8 +197,8 @@ def speed_chart(points: pd.DataFrame, amount: Amount, baseline: Baseline, colour
     full = alt.condition(f"datum.kind == '{MEASURED}'", colour, alt.value("transparent"))
     point = base.mark_point(size=70, filled=False, strokeWidth=2, opacity=1).encode(y=y, fill=full, tooltip=tooltip)
     one = alt.Chart(pd.DataFrame({"y": [1.0]})).mark_rule(strokeDash=[4, 3], color=charts.GREY).encode(y="y:Q")
-    layers = alt.layer(one, line, whisker.encode(y=alt.Y("y_low:Q", title=heading), y2="y_high:Q"), point)
-    return layers.properties(height=360, usermeta=charts.SVG)
+    bars = whisker.encode(y=alt.Y("y_low:Q", title=heading), y2="y_high:Q")
+    return charts.layered(HEIGHT, one, line, bars, point)
 
 
 def tips(amount: Amount) -> list[alt.Tooltip]:

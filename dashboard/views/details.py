@@ -115,7 +115,7 @@ def text(value: object) -> str:
 
 SHOWN: dict[str, Callable[..., str]] = {"break_even": inferences, "other_metrics": named}
 OF_LENGTHS = "{} of the lengths of the test samples from which the timed inputs are drawn, in length_unit"
-EXPLAINED = {
+EXPLAINED: dict[str, str] = {
     "other_metrics": "further metrics that the field reports for this task: shown beside the quality, never ranked",
     "length_unit": "samples of this task differ in length: each batch is cut to its longest sample, to avoid needless"
     " padding",

@@ -233,5 +233,4 @@ def bar_chart(data: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
         for end in ("low", "high")
     ]
     one = alt.Chart(pd.DataFrame({"x": [1.0]})).mark_rule(strokeDash=[4, 3], color=charts.GREY).encode(x="x:Q")
-    layers = alt.layer(bar, arithmetic, whisker, *caps, one)
-    return layers.properties(height=32 * len(data) + 62, usermeta=charts.SVG)
+    return charts.layered(32 * len(data) + 62, bar, arithmetic, whisker, *caps, one)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 from views.shared import plain
-from views.table import Label
+from views.table import Colour, Label
 
 from breakeven.scoring import ratios
 from breakeven.scoring.wording import LABELS, STAR, badges, notes, number, percent, span
 
-COLOURS = {
+COLOURS: dict[str, Colour] = {
     STAR: "green",
     "verified": "green",
     "gate uncertain": "orange",
@@ -50,7 +50,7 @@ def badge_line(row: pd.Series) -> None:
     """Show a row's labels side by side; hovering over a label shows its reason."""
     with st.container(horizontal=True, gap="small"):
         for label in labels(row):
-            st.badge(label.text, color=label.colour, help=plain(label.why))  # type: ignore[arg-type]
+            st.badge(label.text, color=label.colour, help=plain(label.why))
 
 
 def show_gaps(rows: pd.DataFrame, name: str) -> None:

@@ -6,11 +6,11 @@ import pandas as pd
 import streamlit as st
 from views import curve_charts, shared, table, training_board
 from views.inference_board import IN_ITS_RUNTIME, KEPT, PACKED, SIZE, SPEEDUP, TASK, link_to
-from views.table import Cell, Column, Label
+from views.table import Cell, Colour, Column, Label
 
 from breakeven import protocol
 from breakeven.scoring import leaderboard
-from breakeven.scoring.curves import curves
+from breakeven.scoring.curves import Curve, curves
 from breakeven.scoring.wording import GAP, HELPED, verdict
 from breakeven.units.catalogue import DescribedMethod
 
@@ -19,7 +19,11 @@ WHEN_IT_HELPED = (
     " runtime with a 95 % interval above 1, or its file is smaller, as it is or packed. A runtime alone is compared"
     " with fp32 in eager torch. Hover over a verdict for its figures."
 )
-COLOURS = {"no gain": "gray", "the reference": "gray", "failed": "red"}  # of a verdict; below the gate is orange
+COLOURS: dict[str, Colour] = {
+    "no gain": "gray",
+    "the reference": "gray",
+    "failed": "red",
+}  # of a verdict; below the gate is orange
 
 
 def with_verdicts(inference: pd.DataFrame) -> pd.DataFrame:
@@ -94,12 +98,12 @@ def show_curves(found: DescribedMethod, rows: pd.DataFrame) -> None:
     if not own:
         return
     st.markdown("**At several strengths**")
-    keys = {board_of(curve.rows.iloc[0]): [] for curve in own}
+    boards: dict[str, list[Curve]] = {}
     for curve in own:
-        keys[board_of(curve.rows.iloc[0])].append(curve)
-    board = st.selectbox("Board", list(keys), key=f"board_{found.name}")
+        boards.setdefault(board_of(curve.rows.iloc[0]), []).append(curve)
+    board = st.selectbox("Board", list(boards), key=f"board_{found.name}")
     amount, baseline = curve_charts.choose("method")
-    curve_charts.show(keys[board], amount, baseline, curve_charts.colours(every), f"method_{found.name}")
+    curve_charts.show(boards[board], amount, baseline, curve_charts.colours(every), f"method_{found.name}")
 
 
 def board_of(row: pd.Series) -> str:

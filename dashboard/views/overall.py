@@ -164,14 +164,16 @@ def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: ratios.Cost, inf
     x = x.axis(format=".6~g", values=charts.ticks(data["gain"].min(), data["gain"].max()))
     base = alt.Chart(data).encode(y=charts.names("chain:N", order), yOffset=alt.YOffset("task:N", sort=tasks))
     tooltip = ["chain", "task", *(alt.Tooltip(name, format=".3f") for name in ("gain", "low", "high"))]
-    shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=alt.Legend(orient="top", title=None, columns=2))
+    grey = {"symbolFillColor": charts.GREY, "symbolStrokeColor": charts.GREY}  # seen in light and in dark
+    legend = alt.Legend(orient="top", title=None, columns=2, **grey)
+    shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=legend)
     point = base.mark_point(size=45, filled=True, opacity=1).encode(
         x=x, color=charts.colours(inference), shape=shape, tooltip=tooltip
     )
     whisker = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=1.5, color=charts.GREY)
-    layers = alt.layer(whisker.encode(x=alt.X("low:Q"), x2="high:Q"), point)
     height = max(200, 16 * len(data) + 90)
-    st.altair_chart(layers.properties(height=height, usermeta=charts.SVG), width="stretch")
+    layers = charts.layered(height, whisker.encode(x=alt.X("low:Q"), x2="high:Q"), point)
+    st.altair_chart(layers, width="stretch")
     st.caption("Where no bar shows, the interval is narrower than the point, or there is none. The reference has none.")
     missing = ranked[ranked["rank"].isna()]
     if len(missing):

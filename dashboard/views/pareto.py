@@ -114,12 +114,13 @@ def chart(points: pd.DataFrame, cost: Cost, log: bool, inference: pd.DataFrame) 
     base = alt.Chart(points[SHOWN]).encode(x=x)
     line = base.transform_filter("datum.front").mark_line(strokeWidth=2, color=charts.GREY, opacity=0.8)
     gate = alt.Chart(pd.DataFrame({"gate": gates(points)})).mark_rule(strokeDash=[5, 4], color=charts.GREY, opacity=0.7)
-    return alt.layer(
+    return charts.layered(
+        440,
         gate.encode(y="gate:Q"),
         line.encode(y=y, order="x:Q", detail="group:N"),
         *whiskers(base, y, y_title, inference),
         circles(base, y, cost, inference),
-    ).properties(height=440, usermeta=charts.SVG)
+    )
 
 
 def whiskers(base: alt.Chart, y: alt.Y, y_title: str, inference: pd.DataFrame) -> list[alt.Chart]:

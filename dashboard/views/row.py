@@ -67,7 +67,12 @@ def choose(rows: pd.DataFrame) -> pd.Series | None:
     names = dict(zip(rows.index, map(named, (row for _, row in rows.iterrows())), strict=True))
     start = list(rows.index).index(found[0]) if len(found) else None
     picked = st.selectbox(
-        "Row", list(rows.index), index=start, format_func=names.get, placeholder="Pick a row", key=f"row_{wanted}"
+        "Row",
+        list(rows.index),
+        index=start,
+        format_func=names.__getitem__,
+        placeholder="Pick a row",
+        key=f"row_{wanted}",
     )
     if picked is None:
         st.info("Pick a row here, or click a method on the leaderboard.", icon=":material/ads_click:")
@@ -205,8 +210,7 @@ def latency_chart(data: pd.DataFrame, who: list[str]) -> alt.LayerChart:
     at = {"y": alt.Y("percentile:N", title=None), "yOffset": alt.YOffset("who:N", sort=who), "color": colour}
     bar = alt.Chart(data.dropna()).mark_bar().encode(**at, x=x, tooltip=tooltip)
     gap = alt.Chart(data[data["ms"].isna()]).mark_text(text=GAP, align="left", dx=4, fontSize=16)
-    layers = alt.layer(bar, gap.encode(**at, x=alt.datum(0)))
-    return layers.properties(height=230, usermeta=charts.SVG)
+    return charts.layered(230, bar, gap.encode(**at, x=alt.datum(0)))
 
 
 def show_commands(row: pd.Series) -> None:

@@ -36,7 +36,7 @@ def show() -> None:
         "Judged by",
         list(TIMES),
         default="train_time_s",
-        format_func=TIMES.get,
+        format_func=TIMES.__getitem__,
         required=True,
         key="scaling_by",
         help="Every training method trains for the same fixed budget. The time to target ends at the task's quality"

@@ -136,7 +136,7 @@ def _by_devices(
     line = alt.Chart(drawn.dropna(subset=field)).mark_line(strokeWidth=2, opacity=0.85)
     line = line.encode(x=x, y=y, color=look.colour(), strokeDash=look.dash(), detail="line:N")
     dots = points(alt.Chart(rows.dropna(subset=field)), look, x=x, y=y, tooltip=tooltips(by))
-    return alt.layer(*below, line, dots).properties(height=340, usermeta=charts.SVG)
+    return charts.layered(340, *below, line, dots)
 
 
 def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
@@ -170,8 +170,7 @@ def link_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
     )
     dots = points(alt.Chart(several), look, x=x, y=y, tooltip=tooltips(by))
     below = [single.encode(y=y, tooltip=tooltips(by))] if (rows["method"] == SINGLE_DEVICE).any() else []
-    layers = alt.layer(*below, *lines, dots)
-    return layers.properties(height=360, usermeta=charts.SVG)
+    return charts.layered(360, *below, *lines, dots)
 
 
 def cost_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
@@ -189,7 +188,7 @@ def cost_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
         .encode(x=x, y=y, text="training:N")
         for place in range(len(front))
     ]
-    return alt.layer(line, dots, *names).properties(height=380, usermeta=charts.SVG)
+    return charts.layered(380, line, dots, *names)
 
 
 def _log(padding: int) -> alt.Scale:
@@ -218,4 +217,4 @@ def bars(board: pd.DataFrame, field: str, title: str, by: str, look: Look) -> al
     single = rows[rows["method"] == SINGLE_DEVICE]
     one = alt.Chart(single).mark_rule(strokeDash=[4, 3], color=charts.GREY).encode(x=x)
     height = max(160, len(order) * (len(places) * BAR + 8) + 60)
-    return alt.layer(*([one] if len(single) else []), bar, name).properties(height=height, usermeta=charts.SVG)
+    return charts.layered(height, *([one] if len(single) else []), bar, name)

@@ -138,7 +138,7 @@ def choose_board(
                 LABELS.get(field, field.replace("_", " ").capitalize()),
                 options,
                 default=options[0],
-                format_func=machines(chosen).get if field == "hardware_fingerprint" else str,
+                format_func=machines(chosen).__getitem__ if field == "hardware_fingerprint" else str,
                 required=True,
                 key=f"{page}_{field}",
             )
@@ -149,7 +149,7 @@ def choose_board(
 LABELS = {"task": "Task", "hardware": "Hardware", "scenario": "Scenario", "hardware_fingerprint": "Machine"}
 
 
-def machines(rows: pd.DataFrame) -> dict[str, str]:
+def machines(rows: pd.DataFrame) -> dict[object, str]:
     """Return the names of the rows' machines by fingerprint."""
     names = rows["gpu_model"].fillna(rows["cpu_model"]).fillna("unknown")
     pairs = dict(zip(rows["hardware_fingerprint"], names, strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import pandas as pd
 import streamlit as st
@@ -23,12 +24,15 @@ PAGES = {ROW_URL: ROW_PAGE, METHOD_URL: METHOD_PAGE, TASK_URL: TASK_PAGE}  # tha
 LARGEST = 1e300  # stands for infinity, which JSON does not have
 
 
+Colour = Literal["gray", "green", "orange", "red"]
+
+
 @dataclass(frozen=True)
 class Label:
     """A word in a coloured pill, and its reason."""
 
     text: str
-    colour: str  # gray, green, orange or red
+    colour: Colour
     why: str
 
 
@@ -44,6 +48,13 @@ class Cell:
     labels: tuple[Label, ...] = ()
     link: dict[str, str] | None = None  # the query parameters that name the row, the method or the task
     page: str = ROW_URL
+
+
+class Opened(TypedDict):
+    """A link that was clicked."""
+
+    page: str
+    link: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -79,11 +90,11 @@ def show(columns: list[Column], rows: pd.DataFrame, key: str, pale: Callable[[pd
         st.switch_page(PAGES[opened["page"]], query_params=opened["link"])
 
 
-def number(value: float, show: Callable[[float], str], below: str | None = None, why: str | None = None) -> Cell:
+def number(value: float | None, show: Callable[[float], str], below: str | None = None, why: str | None = None) -> Cell:
     """Return the cell of a number; a gap where it is unknown."""
-    known = not pd.isna(value)
-    sort = min(float(value), LARGEST) if known else None
-    return Cell(show(value) if known else GAP, sort, below if known else None, why)
+    if value is None or pd.isna(value):
+        return Cell(GAP, why=why)
+    return Cell(show(value), min(float(value), LARGEST), below, why)
 
 
 def _filled(cell: Cell) -> dict[str, object]:
@@ -93,7 +104,7 @@ def _filled(cell: Cell) -> dict[str, object]:
 
 
 @st.cache_resource
-def _component() -> Callable[..., dict[str, object]]:
+def _component() -> Callable[..., dict[str, Opened | None]]:
     css, js = ((FOLDER / f"table.{kind}").read_text() for kind in ("css", "js"))
     html = "<div class='place'></div><div class='tip' role='tooltip'></div>"
     return st.components.v2.component("breakeven_table", html=html, css=css, js=js)

@@ -162,8 +162,7 @@ def chart(points: pd.DataFrame, inference: pd.DataFrame) -> alt.LayerChart:
         alt.Chart(pd.DataFrame({"at": [at]})).mark_rule(strokeDash=[5, 4], color=charts.GREY, opacity=0.7)
         for at in (protocol.GATE, 1.0)
     )
-    layers = alt.layer(gate.encode(y="at:Q"), one.encode(x="at:Q"), upright, across, point)
-    return layers.properties(height=420, usermeta=charts.SVG)
+    return charts.layered(420, gate.encode(y="at:Q"), one.encode(x="at:Q"), upright, across, point)
 
 
 TOOLTIP = [

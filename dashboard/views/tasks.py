@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from views import shared, table, task_rows, units
 from views.method_rows import helped, with_verdicts
-from views.table import TASK_URL, Cell, Column, Label
+from views.table import TASK_URL, Cell, Colour, Column, Label
 from views.units import linked
 
 from breakeven import protocol
@@ -17,7 +17,7 @@ from breakeven.scoring.wording import GAP, quality
 from breakeven.units import catalogue
 from breakeven.units.catalogue import DATA_KINDS, DescribedTask, Training, metric_of, target_of
 
-COLOURS = {"recorded": "green", "composed": "orange", "synthetic": "red"}  # of a kind of data
+COLOURS: dict[str, Colour] = {"recorded": "green", "composed": "orange", "synthetic": "red"}  # of a kind of data
 
 
 def show() -> None:
@@ -103,7 +103,7 @@ def show_one(found: DescribedTask) -> None:
     st.subheader(shared.plain(found.title))
     st.markdown(linked(found.asks))
     with st.container(horizontal=True, gap="small"):
-        st.badge(DATA_KINDS[found.data_kind], color=COLOURS[found.data_kind])  # type: ignore[arg-type]
+        st.badge(DATA_KINDS[found.data_kind], color=COLOURS[found.data_kind])
         st.badge(found.domain, color="gray")
         if found.domain == "medical":
             st.badge(
