@@ -5,7 +5,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
 
-from breakeven.rows import Column, InferenceRow, Provenance, Row, TrainingRow, columns
+from breakeven.rows import InferenceRow, Meaning, Provenance, Row, TrainingRow, columns
 from breakeven.scoring.ratios import DERIVED
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -36,16 +36,16 @@ def page() -> str:
         stored = {name: column for name, column in columns(own).items() if name not in others}
         parts.append(f"## {title}\n\n{table(HEADINGS, (line(name, *column) for name, column in stored.items()))}")
     for title, row_type in (("Training board", TrainingRow), ("Inference board", InferenceRow)):
-        derived = ((f"`{n}`", c.unit, c.meaning, c.null) for n, c in DERIVED[row_type].items())
+        derived = ((f"`{n}`", m.unit, m.text, m.null) for n, m in DERIVED[row_type].items())
         parts.append(f"## {title}: computed from the rows, never stored\n\n{table(('column', *HEADINGS[2:]), derived)}")
     return "\n\n".join(parts) + "\n"
 
 
-def line(name: str, hint: Any, column: Column) -> tuple[str, ...]:
+def line(name: str, hint: Any, meaning: Meaning) -> tuple[str, ...]:
     """The cells of a stored column's line."""
     optional = isinstance(hint, UnionType)
     kind = get_args(hint)[0] if optional else hint
-    return f"`{name}`", TYPES.get(kind, "text"), column.unit, column.meaning, column.null if optional else "never"
+    return f"`{name}`", TYPES.get(kind, "text"), meaning.unit, meaning.text, meaning.null if optional else "never"
 
 
 def table(headings: Iterable[str], lines: Iterable[Iterable[str]]) -> str:

@@ -59,7 +59,7 @@ def test_every_field_is_a_column(row_type: type[Row]) -> None:
 
 @pytest.mark.parametrize("row_type", [TrainingRow, InferenceRow])
 def test_every_column_says_what_it_holds(row_type: type[Row]) -> None:
-    assert all(column.meaning.endswith(".") and column.null for _, column in columns(row_type).values())
+    assert all(meaning.text.endswith(".") and meaning.null for _, meaning in columns(row_type).values())
 
 
 @pytest.mark.parametrize(("row", "derive"), [(TRAINING, with_scaling), (INFERENCE, with_ratios)])

@@ -14,7 +14,7 @@ import pandas as pd
 from breakeven import statistics
 from breakeven.errors import Status
 from breakeven.protocol import REFERENCE, REFERENCE_RUNTIME, SINGLE_DEVICE
-from breakeven.rows import Column, InferenceRow, Row, TrainingRow
+from breakeven.rows import InferenceRow, Meaning, Row, TrainingRow
 from breakeven.scoring import cost
 
 # Rows of one board are shown together. Only rows with an equal key are ranked together. Each seed has its own board,
@@ -74,36 +74,36 @@ UNPAID = "the profile states no price, or a time is unknown"
 NOTHING_TO_PAY = "the row is the reference, or an input is unknown"
 QUALITY_RATIO = "Quality over the reference's; for error metrics the inverse, so that above 1 is better."
 # Columns that are computed from the rows of a board and never stored. Ratios are the reference's value over the row's.
-DERIVED: dict[type[Row], dict[str, Column]] = {
+DERIVED: dict[type[Row], dict[str, Meaning]] = {
     InferenceRow: {
-        "seconds_per_inference": Column("`latency_mean_ms`, or offline 1 / `throughput_samples_per_s`.", "s"),
-        "reference_seconds_per_inference": Column("The same of the reference.", "s", NO_REFERENCE),
-        "quality_ratio": Column(QUALITY_RATIO, null=NO_REFERENCE),
-        "size_ratio": Column("Ratio of `disk_bytes`.", null=NO_REFERENCE),
-        "packed_ratio": Column("Ratio of `packed_bytes`.", null=NO_REFERENCE),
-        "memory_ratio": Column("Ratio of `memory_above_baseline_bytes`.", null=NO_REFERENCE),
-        "theoretical_speedup": Column("The reference's `flops` over the row's `nonzero_flops`.", null=NO_REFERENCE),
-        "compression_ratio": Column("Ratio of `nonzero_parameters`.", null=NO_REFERENCE),
-        "runtime_speedup": Column("`speedup` of the uncompressed model in the row's runtime.", null=NOT_IN_RUNTIME),
-        "compression_speedup": Column("`speedup` over `runtime_speedup`.", null=NOT_IN_RUNTIME),
-        "compression_speedup_ci_low": Column("Lower end of its 95 % interval (Cochran's).", null=NOT_IN_RUNTIME),
-        "compression_speedup_ci_high": Column("Upper end of that interval.", null=NOT_IN_RUNTIME),
-        "compression_size_ratio": Column("Ratio of `disk_bytes` within the row's runtime.", null=NOT_IN_RUNTIME),
-        "compression_packed_ratio": Column("Ratio of `packed_bytes` within the row's runtime.", null=NOT_IN_RUNTIME),
-        "verified": Column("Another kind of machine measured the same cell, with a speed-up within this interval."),
-        "making_s": Column("`compress_time_s` + `export_time_s`.", "s"),
-        "usd_per_million": Column("Price of a million inferences, from the paired speed-up.", "US$", UNPAID),
-        "break_even": Column(
+        "seconds_per_inference": Meaning("`latency_mean_ms`, or offline 1 / `throughput_samples_per_s`.", "s"),
+        "reference_seconds_per_inference": Meaning("The same of the reference.", "s", NO_REFERENCE),
+        "quality_ratio": Meaning(QUALITY_RATIO, null=NO_REFERENCE),
+        "size_ratio": Meaning("Ratio of `disk_bytes`.", null=NO_REFERENCE),
+        "packed_ratio": Meaning("Ratio of `packed_bytes`.", null=NO_REFERENCE),
+        "memory_ratio": Meaning("Ratio of `memory_above_baseline_bytes`.", null=NO_REFERENCE),
+        "theoretical_speedup": Meaning("The reference's `flops` over the row's `nonzero_flops`.", null=NO_REFERENCE),
+        "compression_ratio": Meaning("Ratio of `nonzero_parameters`.", null=NO_REFERENCE),
+        "runtime_speedup": Meaning("`speedup` of the uncompressed model in the row's runtime.", null=NOT_IN_RUNTIME),
+        "compression_speedup": Meaning("`speedup` over `runtime_speedup`.", null=NOT_IN_RUNTIME),
+        "compression_speedup_ci_low": Meaning("Lower end of its 95 % interval (Cochran's).", null=NOT_IN_RUNTIME),
+        "compression_speedup_ci_high": Meaning("Upper end of that interval.", null=NOT_IN_RUNTIME),
+        "compression_size_ratio": Meaning("Ratio of `disk_bytes` within the row's runtime.", null=NOT_IN_RUNTIME),
+        "compression_packed_ratio": Meaning("Ratio of `packed_bytes` within the row's runtime.", null=NOT_IN_RUNTIME),
+        "verified": Meaning("Another kind of machine measured the same cell, with a speed-up within this interval."),
+        "making_s": Meaning("`compress_time_s` + `export_time_s`.", "s"),
+        "usd_per_million": Meaning("Price of a million inferences, from the paired speed-up.", "US$", UNPAID),
+        "break_even": Meaning(
             "Inferences after which compressing has paid for itself (docs/cost.md).", null=NOTHING_TO_PAY
         ),
-        "break_even_low": Column("The same at `speedup_ci_high`.", null=NOTHING_TO_PAY),
-        "break_even_high": Column("The same at `speedup_ci_low`.", null=NOTHING_TO_PAY),
+        "break_even_low": Meaning("The same at `speedup_ci_high`.", null=NOTHING_TO_PAY),
+        "break_even_high": Meaning("The same at `speedup_ci_low`.", null=NOTHING_TO_PAY),
     },
     TrainingRow: {
-        "train_usd": Column("Price of `train_time_s` on the profile.", "US$", UNPAID),
-        "speedup": Column("`train_time_s` of the single-device run over the row's.", null="there is no such run"),
-        "scaling_efficiency": Column("`speedup` over `world_size`.", null="there is no single-device run"),
-        "quality_ratio": Column(QUALITY_RATIO, null="there is no single-device run"),
+        "train_usd": Meaning("Price of `train_time_s` on the profile.", "US$", UNPAID),
+        "speedup": Meaning("`train_time_s` of the single-device run over the row's.", null="there is no such run"),
+        "scaling_efficiency": Meaning("`speedup` over `world_size`.", null="there is no single-device run"),
+        "quality_ratio": Meaning(QUALITY_RATIO, null="there is no single-device run"),
     },
 }
 

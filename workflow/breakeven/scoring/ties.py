@@ -13,7 +13,7 @@ import pandas as pd
 from breakeven import statistics
 from breakeven.protocol import ROUNDING, SAME
 
-Row = tuple[int, float, float, float]  # number of its group, log of the burden, the log's error, and Student's quantile
+Entry = tuple[int, float, float, float]  # a row: its group, the log of its burden, that log's error, Student's quantile
 
 
 def shared_ranks(
@@ -49,9 +49,9 @@ def shared_ranks(
     return pd.Series(ranks, index=rows.index, dtype="Int64")
 
 
-def _ranks(members: Iterable[Row]) -> Iterator[int]:
+def _ranks(members: Iterable[Entry]) -> Iterator[int]:
     """The ranks of one group's rows, the cheapest first."""
-    leader: Row | None = None
+    leader: Entry | None = None
     rank = 1
     for position, row in enumerate(members, 1):
         if leader is None or _apart(row, leader):
@@ -59,7 +59,7 @@ def _ranks(members: Iterable[Row]) -> Iterator[int]:
         yield rank
 
 
-def _apart(row: Row, leader: Row) -> bool:
+def _apart(row: Entry, leader: Entry) -> bool:
     """Tell whether a row costs more than its leader beyond doubt."""
     (_, burden, *error), (_, leading, *its_error) = row, leader
     costlier = burden - leading
