@@ -16,7 +16,7 @@ from breakeven.cli import main
 from breakeven.results import BOARD_FILES
 from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
 from breakeven.scoring import leaderboard
-from breakeven.trust.merging import Source, merge, unite
+from breakeven.trust.merging import SourceBoard, merge, unite
 
 LATER = {"started_at": "2026-11-25T09:00:00Z", "finished_at": "2026-11-25T09:01:00Z"}
 QUIET = Console(quiet=True)
@@ -112,7 +112,8 @@ def test_times_are_compared_as_times(tmp_path: Path) -> None:
 
 
 def test_the_same_rows_are_united_silently(tmp_path: Path) -> None:
-    sources = [Source(Path(name), InferenceRow, table(sound.inference(), sound.inference("fp32"))) for name in "ab"]
+    board = table(sound.inference(), sound.inference("fp32"))
+    sources = [SourceBoard(Path(name), InferenceRow, board) for name in "ab"]
     assert len(unite(sources, InferenceRow)) == 2
     assert [(source.kept, source.superseded) for source in sources] == [(2, 0), (0, 0)]
 
@@ -120,14 +121,14 @@ def test_the_same_rows_are_united_silently(tmp_path: Path) -> None:
 def test_a_measurement_collected_at_two_prices_has_the_later_one(tmp_path: Path) -> None:
     prices = [sound.inference(usd_per_hour=0.09, price_date="2026-12-01"), sound.inference()]
     for order in permutations(prices):
-        sources = [Source(Path("x"), InferenceRow, table(row)) for row in order]
+        sources = [SourceBoard(Path("x"), InferenceRow, table(row)) for row in order]
         assert unite(sources, InferenceRow)["usd_per_hour"].to_pylist() == [0.09]
         assert sorted(source.superseded for source in sources) == [0, 1]
 
 
 def test_trainings_timed_alone_and_not_are_two_measurements(tmp_path: Path) -> None:
     tables = [table(sound.training(timed_alone=alone)) for alone in (True, False)]
-    assert len(unite([Source(Path("x"), TrainingRow, each) for each in tables], TrainingRow)) == 2
+    assert len(unite([SourceBoard(Path("x"), TrainingRow, each) for each in tables], TrainingRow)) == 2
 
 
 def table(*given: Row) -> pa.Table:
@@ -149,7 +150,7 @@ ROWS = st.builds(
 @given(st.lists(st.lists(ROWS, max_size=4), min_size=1, max_size=4), st.randoms())
 def test_the_order_does_not_matter_and_merging_again_changes_nothing(boards: list[list[Row]], random: object) -> None:
     def united(*tables: pa.Table) -> pa.Table:
-        return unite([Source(Path("x"), InferenceRow, each) for each in tables], InferenceRow)
+        return unite([SourceBoard(Path("x"), InferenceRow, each) for each in tables], InferenceRow)
 
     tables = [table(*board) for board in boards if board]
     expected = united(*tables)

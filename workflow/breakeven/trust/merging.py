@@ -28,7 +28,7 @@ from breakeven.trust.validation import counted
 from breakeven.trust.violations import IDENTITY, NAMED_BY_ID, ambiguous
 
 AGE = ["measured", "finished_at", "price_date", "content"]  # sorted by these columns, the last row is kept
-OF_MACHINE = ["hardware_fingerprint", "hardware", "cpu_model", "gpu_model", "executor"]
+MACHINE = ["hardware_fingerprint", "hardware", "cpu_model", "gpu_model", "executor"]
 
 
 @dataclass
@@ -57,7 +57,7 @@ def merge(folders: Sequence[Path], output: Path, console: Console) -> None:
         for row_type, table in merged.items():
             if any(source.row_type is row_type for source in sources):
                 pq.write_table(table, stack.enter_context(aside(output / BOARD_FILES[row_type])))
-    console.print(_of_files(sources), _of_machines(merged))
+    console.print(_file_table(sources), _machine_table(merged))
     counts = " and ".join(f"{len(table):,} {BOARDS[row_type]}" for row_type, table in merged.items())
     validation.say(f"{output}: {counts} rows", console)
 
@@ -144,7 +144,7 @@ def _require_kept(path: Path, table: pa.Table, row_type: type[Row]) -> None:
         raise UserError(f"{loss}: name {path.parent} among the folders too, or another --output")
 
 
-def _of_files(sources: Sequence[SourceBoard]) -> Table:
+def _file_table(sources: Sequence[SourceBoard]) -> Table:
     table = _table("file", "rows", "kept", "older", "again")
     table.caption = (
         "older: a newer measurement exists, or the cell failed and another run did not. again: repeated rows."
@@ -156,10 +156,10 @@ def _of_files(sources: Sequence[SourceBoard]) -> Table:
     return table
 
 
-def _of_machines(merged: dict[type[Row], pa.Table]) -> Table:
+def _machine_table(merged: dict[type[Row], pa.Table]) -> Table:
     """The number of rows of each fingerprint, which is one machine with one profile."""
-    frames = [table.select(OF_MACHINE).to_pandas().assign(board=BOARDS[row_type]) for row_type, table in merged.items()]
-    counts = pd.concat(frames).groupby([*OF_MACHINE, "board"], dropna=False).size().unstack(fill_value=0)
+    frames = [table.select(MACHINE).to_pandas().assign(board=BOARDS[row_type]) for row_type, table in merged.items()]
+    counts = pd.concat(frames).groupby([*MACHINE, "board"], dropna=False).size().unstack(fill_value=0)
     table = _table("fingerprint", "profile", "processor", "executor", *BOARDS.values(), words=4)
     for (fingerprint, profile, cpu, gpu, executor), row in counts.iterrows():
         named = (fingerprint, profile, cpu if pd.isna(gpu) else gpu, executor)
