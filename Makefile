@@ -58,8 +58,8 @@ pictures: setup ## Draw the README's pictures anew from results/reference
 
 lock: setup ## Solve requirements.lock anew from pyproject.toml; what it pins stays unless ARGS="--upgrade"
 	python -m pip install --quiet pip-tools==7.6.2
-	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --strip-extras --allow-unsafe --extra run --extra dev --extra datasets \
-		--extra deepspeed --extra executorch --extra openvino --extra slurm $(ARGS) \
+	CUSTOM_COMPILE_COMMAND="make lock" pip-compile --quiet --strip-extras --allow-unsafe --extra run --extra dev \
+		--extra datasets --extra deepspeed --extra executorch --extra openvino --extra slurm $(ARGS) \
 		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
 
 clean: ## Remove .venv and caches; results stay

@@ -103,6 +103,11 @@ def test_no_interval_and_one_process_have_no_standard_error() -> None:
     assert np.isnan(margin_of(0.1, 5, np.nan, 5))
 
 
+def test_students_quantile_is_that_of_scipy() -> None:
+    n = np.array([np.nan, 1, 2, 3, 4, 7, 7, 10, 100, 10_000])
+    np.testing.assert_allclose(student(n), stats.t.ppf(0.975, n - 1), rtol=1e-10)
+
+
 @pytest.mark.parametrize("n", range(2, 10))
 def test_beside_a_cost_without_error_the_margin_is_students(n: int) -> None:
     assert margin_of(0.1, n, 0.0, 2) == pytest.approx(0.1 * stats.t.ppf(0.975, n - 1), rel=1e-9)

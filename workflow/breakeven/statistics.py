@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from breakeven.protocol import CONFIDENCE
 
 TINY = float(np.finfo(float).tiny)  # keeps two errors of zero from dividing zero by zero, and changes no other sum
+QUADRATURE, STEPS = 40, 20  # points and iterations that give a quantile to ten digits
 Values = NDArray[np.float64]
 Number = TypeVar("Number", float, Values)
 
@@ -26,6 +28,8 @@ def percentile_estimate(latencies: np.ndarray, percentile: float) -> float | Non
         latencies: any unit, one per call.
         percentile: in 0..1.
     """
+    from scipy import stats  # for measuring only: a light install reads boards without it
+
     n = len(latencies)
     over = np.arange(1, n)
     supported = over[stats.binom.cdf(over, n, 1 - percentile) <= 1 - CONFIDENCE]
@@ -35,7 +39,7 @@ def percentile_estimate(latencies: np.ndarray, percentile: float) -> float | Non
 def calls_needed(percentile: float) -> int:
     """The fewest calls for which `percentile_estimate` is not None."""
     n = 2
-    while stats.binom.cdf(1, n, 1 - percentile) > 1 - CONFIDENCE:
+    while percentile**n + n * (1 - percentile) * percentile ** (n - 1) > 1 - CONFIDENCE:  # P(Binomial(n, 1 − p) ≤ 1)
         n += 1
     return n
 
@@ -49,13 +53,9 @@ def ratio_interval(ratios: Sequence[float]) -> tuple[float, float | None, float 
     mean = float(np.exp(logs.mean()))
     if len(logs) < 2:
         return mean, None, None, None
-    half = stats.t.ppf(0.975, len(logs) - 1) * stats.sem(logs)
-    return (
-        mean,
-        float(mean * np.exp(-half)),
-        float(mean * np.exp(half)),
-        float(stats.variation(ratios, ddof=1)),
-    )
+    half = _half_width(logs)
+    spread = float(np.std(ratios, ddof=1) / np.mean(ratios))
+    return mean, float(mean * np.exp(-half)), float(mean * np.exp(half)), spread
 
 
 def kept_interval(
@@ -76,15 +76,39 @@ def kept_interval(
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """The mean of values from independent processes, and Student's 95 % interval."""
-    interval = stats.ttest_1samp(values, 0).confidence_interval(0.95)
-    return float(np.mean(values)), float(interval.low), float(interval.high)
+    """The mean of values from independent processes and its 95 % interval, Student's."""
+    mean, half = float(np.mean(values)), _half_width(values)
+    return mean, mean - half, mean + half
+
+
+def _half_width(values: Sequence[float] | Values) -> float:
+    """Half the width of Student's 95 % interval of a mean."""
+    return float(_student(len(values)) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 def student(n: Values) -> Values:
     """Student's t at 97.5 % for means of `n` values, which bound their 95 % intervals; NaN below two values."""
     counts, which = np.unique(n, return_inverse=True)  # a quantile takes long, and the counts are few
-    return stats.t.ppf(0.975, counts - 1)[which]
+    return np.array([_student(count) for count in counts.tolist()])[which]
+
+
+@cache
+def _student(n: float) -> float:
+    """Student's t at 97.5 % for a mean of `n` values, as `scipy.stats.t.ppf(0.975, n - 1)` gives it.
+
+    It is the only function of scipy that boards need, and scipy would be a quarter of a light install. With
+    t = √(n − 1) · tan(angle), the probability within ±t is the share of cosⁿ⁻²'s integral up to 90° that lies below the
+    angle. Newton's method finds the angle, and Gauss's quadrature the integral.
+    """
+    if not n >= 2:
+        return math.nan
+    nodes, weights = np.polynomial.legendre.leggauss(QUADRATURE)
+    whole = math.sqrt(math.pi) / 2 * math.exp(math.lgamma((n - 1) / 2) - math.lgamma(n / 2))
+    angle = 0.0
+    for _ in range(STEPS):
+        below = angle / 2 * float(weights @ np.cos(angle / 2 * (1 + nodes)) ** (n - 2))
+        angle += (0.95 * whole - below) / math.cos(angle) ** (n - 2)
+    return math.sqrt(n - 1) * math.tan(angle)
 
 
 def standard_error(low: Values, high: Values, n: Values) -> Values:
