@@ -1,4 +1,4 @@
-"""Rows that keep every rule, as two machines would make them; a test changes what it is about."""
+"""Rows that keep every rule, as two machines would make them. A test changes the fields that it checks."""
 
 import hashlib
 from pathlib import Path

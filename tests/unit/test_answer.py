@@ -1,4 +1,4 @@
-"""What `breakeven cheapest` says, and what it refuses."""
+"""The answers of `breakeven cheapest`, and the input that it refuses."""
 
 import io
 from pathlib import Path
@@ -27,7 +27,7 @@ def said(folder: Path, demand: Demand, gate: float = 0.99, width: int = 200, **l
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The original at US$ 10 a million, `half` at 5, `noisy` close to it, and what may not be chosen."""
+    """The original at US$ 10 a million, `half` at 5, `noisy` close to it, and methods that are not eligible."""
     made = {"train_time_s": 100.0}
     board(
         tmp_path,

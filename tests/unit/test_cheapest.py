@@ -19,7 +19,7 @@ from breakeven.scoring.cheapest import Demand, cheapest, with_totals
 TRAINED: dict[str, Any] = {"train_time_s": 100.0}
 MADE_AT_ONCE: dict[str, Any] = {**TRAINED, "compress_time_s": 0.0}
 FP32 = cell("fp32", 10.0, 1.0, **MADE_AT_ONCE)
-HALF = cell("half", 9.0, 2.0, **TRAINED)  # 9 ms, of another hour: what counts is the paired speed-up
+HALF = cell("half", 9.0, 2.0, **TRAINED)  # 9 ms, measured in another hour: only the paired speed-up counts
 
 
 def rows_of(folder: Path, *rows: InferenceRow, **changes: Any) -> pd.DataFrame:
@@ -57,7 +57,7 @@ def test_totals_in_hours_of_the_device(rows: pd.DataFrame) -> None:
 
 
 def test_totals_in_joules_that_are_estimated(tmp_path: Path) -> None:
-    estimated = {"energy_method": "tdp_estimate", "watts": 4.0, "energy_gain": 9.9}  # the gain is time by another name
+    estimated = {"energy_method": "tdp_estimate", "watts": 4.0, "energy_gain": 9.9}  # an estimated gain is one of time
     found = with_totals(rows_of(tmp_path, HALF, **estimated), Demand(inferences=1e4, unit="joules"))
     assert found["total"].to_dict() == pytest.approx({"fp32": 4 * 200, "half": 4 * 160})
 

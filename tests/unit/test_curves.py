@@ -1,4 +1,4 @@
-"""Chains that differ in one value are a curve; anything else is none."""
+"""Chains that differ in one value make a curve; other chains make none."""
 
 import json
 from pathlib import Path

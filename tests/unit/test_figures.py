@@ -1,4 +1,4 @@
-"""The verdict on a row: what a method gained, and that a runtime's gain is not a compression's."""
+"""The verdict on a row: the gain of a method, without the gain of its runtime."""
 
 from pathlib import Path
 from typing import Any

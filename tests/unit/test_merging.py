@@ -1,4 +1,4 @@
-"""Boards of several machines become one: whatever the order, nothing lost, the newest of each measurement once."""
+"""Boards of several machines become one, in any order: no row is lost, and the newest of each measurement stays."""
 
 import math
 from dataclasses import asdict
@@ -33,7 +33,7 @@ def rows(folder: Path) -> list[InferenceRow]:
 
 
 def machine(folder: Path, name: str, speedup: float = 2.0, **changes: object) -> Path:
-    """What one machine finds: a reference, a chain and a training."""
+    """The rows of one machine: a reference, a chain and a training."""
     chain = sound.inference(
         machine=name, speedup=speedup, speedup_ci_low=speedup * 0.95, speedup_ci_high=speedup * 1.05, **changes
     )
@@ -80,7 +80,7 @@ def test_a_speedup_within_the_interval_of_another_machine_verifies_it(
 
 
 def test_trainings_keep_the_reference_of_their_own_machine(tmp_path: Path) -> None:
-    """Two machines of one CPU model, that differ in cores alone."""
+    """Two machines with the same CPU model and different numbers of cores."""
     for name, cores in (("a", 8), ("b", 16)):
         same = {"cpu_model": "CPU", "cores": cores}
         ddp = sound.training(name, "ddp", "cpu_2x1", train_time_s=40.0 / cores, time_to_target_s=math.inf, **same)
@@ -192,7 +192,7 @@ def test_what_is_merged_is_valid(tmp_path: Path) -> None:
 
 
 def refused(capsys: pytest.CaptureFixture, output: Path, *folders: Path) -> tuple[str, str]:
-    """What is said of folders that cannot be merged."""
+    """The messages about folders that cannot be merged."""
     before = {path: path.read_bytes() for path in output.glob("*")}
     assert main.run(["merge", *map(str, folders), "--output", str(output)]) == 2
     assert {path: path.read_bytes() for path in output.glob("*")} == before

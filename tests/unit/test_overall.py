@@ -19,7 +19,7 @@ Workloads = dict[str, dict[str, float | dict[str, Any] | None]]
 
 
 def load(folder: Path, workloads: Workloads) -> pd.DataFrame:
-    """Rows by task and method: their speed-ups, or what else they are. Each task has its reference, fp32."""
+    """Rows by task and method: their speed-ups, or other fields. Each task has its reference, fp32."""
     rows = []
     for task, methods in workloads.items():
         for chain, what in {"fp32": 1.0, **methods}.items():
@@ -61,7 +61,10 @@ def test_what_has_no_rank_is_infinitely_far(tmp_path: Path, lost: dict[str, Any]
     assert found.loc["x", "score"] == pytest.approx(1 / 2)
     assert (found.loc["x", "covered"], found.loc["x", "workloads"]) == (1, 2)
     assert overall.performance_ratios(rows).loc["y"].isna().sum() == 1
-    assert overall.performance_ratios(rows).loc["fp32"].tolist() == [4.0, 2.0]  # what is lost is not the cheapest there
+    assert overall.performance_ratios(rows).loc["fp32"].tolist() == [
+        4.0,
+        2.0,
+    ]  # a row below the gate is not the cheapest
 
 
 def test_without_a_common_workload_there_is_no_mean_speed_up(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Shared ranks: by hand, against the rule written out plainly, and by what must hold for every table."""
+"""Shared ranks: examples by hand, the rule written out plainly, and properties of all tables."""
 
 import math
 from typing import Any
@@ -28,7 +28,7 @@ INTERVALS = st.sampled_from([INTERVAL, None])
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """A frame to rank; `width` is half of the interval's on the logarithm, None where there is no interval."""
+    """A frame to rank; `width` is half of the interval's on the logarithm, None without an interval."""
     found = pd.DataFrame(rows)
     width = found["width"].astype(float)
     found["burden"] = STEP ** found["step"].astype(float)
@@ -180,4 +180,6 @@ def test_a_rank_is_the_place_of_its_first_row(rows: list[dict[str, Any]], interv
         counts = group["rank"].value_counts().sort_index()
         assert list(counts.index) == [1, *(1 + counts.cumsum()).tolist()[:-1]]
         of_burden = group.groupby("burden")["rank"].agg(["min", "max"])
-        assert (of_burden["max"].shift(fill_value=0) <= of_burden["min"]).all()  # what costs more never ranks before
+        assert (
+            of_burden["max"].shift(fill_value=0) <= of_burden["min"]
+        ).all()  # a row that costs more never ranks before a cheaper one

@@ -1,4 +1,4 @@
-"""Which way of training wins where, on tables made by hand."""
+"""The fastest training methods, on tables made by hand."""
 
 import math
 from pathlib import Path

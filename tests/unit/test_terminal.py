@@ -23,7 +23,7 @@ def shown(folder: Path, *rows: InferenceRow, width: int = 300) -> list[str]:
 
 
 def words(lines: list[str], chain: str) -> list[str]:
-    """What the first table says of a method, blank by blank."""
+    """The words of a method's line in the first table."""
     return next(line.split() for line in lines if f" {chain} " in line)
 
 

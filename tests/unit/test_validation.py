@@ -1,4 +1,4 @@
-"""Files that are what they should be pass; every fault is named, with its place and what to do."""
+"""Valid files pass. Every fault is named, with its place and the remedy."""
 
 import json
 import math
@@ -181,7 +181,7 @@ COMPLETE_TRAINING = ["train_time_s", "time_to_target_s", "steps", "world_size", 
 
 @pytest.mark.parametrize(("make", "name"), NUMBERS)
 def test_no_figure_is_below_0(make: Callable[..., Row], name: str) -> None:
-    """Of every column, also one that is still to come."""
+    """Every column, also a future one."""
     assert [fault for fault in faults(make(**{name: -1})) if fault.startswith(f"{name}: ")]
 
 
@@ -217,7 +217,7 @@ def test_every_rule_is_about_a_field_and_says_what_to_do(row_type: type[Row]) ->
     for rule in [*SHARED, *OWN[row_type]]:
         assert rule.field in row_type.__dataclass_fields__
         assert rule.remedy
-        assert rule.explain(dict.fromkeys(row_type.__dataclass_fields__))  # also of a row of which nothing is known
+        assert rule.explain(dict.fromkeys(row_type.__dataclass_fields__))  # also for a row without any known field
 
 
 def test_boards_that_are_valid_say_what_they_hold(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:

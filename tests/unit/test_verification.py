@@ -1,4 +1,4 @@
-"""What of a published board is measured again, and when that agrees with it."""
+"""The rows of a published board that are measured again, and their agreement."""
 
 from __future__ import annotations
 
