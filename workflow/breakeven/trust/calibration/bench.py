@@ -22,7 +22,8 @@ from breakeven.units import registry
 TASK = "mandarin_initials"  # real data, and a model so small that the harness's own overhead would show
 ONE = {"single_stream": 1}
 TRIES = 3  # attempts to time without foreign load
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
