@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/bundles.smk"
+include: "workflow/rules/prepare.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/compress.smk"
 include: "workflow/rules/evaluate.smk"
@@ -24,7 +25,7 @@ rule all:
     default_target: True
     input:
         report(
-            expand(f"{RESULTS}/{{board}}.parquet", board=["training", "inference"]),
+            [below(results.board(board)) for board in CELLS],
             category="Boards",
             caption="workflow/report/boards.rst",
         ),

@@ -25,11 +25,11 @@ from checkout import make_checkout  # noqa: E402
 
 GRID = {
     "tasks": ["planted_initials"],
-    "training": ["single_device@planted_node"],
-    "trained_by": "single_device@planted_node",
+    "training_cells": ["single_device@planted_node"],
+    "trained_as": "single_device@planted_node",
     "chains": [],
     "hardware": [],
-    "timing": "brief",
+    "mode": "brief",
 }
 
 

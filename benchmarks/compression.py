@@ -66,7 +66,7 @@ def main() -> None:
     console = Console(width=150)
     console.print(best(rows, tasks))
     forkserver.preload()  # timed processes are forked from here
-    console.print(beside(rows, tasks, results, protocol.MODES[config["timing"]]))
+    console.print(beside(rows, tasks, results, protocol.MODES[config["mode"]]))
 
 
 def best(rows: pd.DataFrame, tasks: list[str]) -> Table:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import yaml
 
+from breakeven import results
 from breakeven.grid import cells as grid
 
 ROOT = Path(__file__).parents[1]
@@ -25,14 +26,14 @@ SNAKEMAKE = [sys.executable, "-m", "snakemake", "--cores", "1"]
 DRY = {"snakemake -n": ["-n"], "snakemake -n --quiet": ["-n", "--quiet"]}
 LIST = [sys.executable, "-m", "breakeven", "list"]
 BARE = """
-MODEL = "{{task}}/{{training}}@{{train_hardware}}/seed={{seed}}"
+MODEL = "{{task}}/{{training_method}}@{{train_hardware}}/seed={{seed}}"
 
 wildcard_constraints: chain="[^/@]+", accelerator="cpu|cuda"
 
 rule all:
     input: "training", "inference"
 
-rule data:
+rule prepare:
     input: "Snakefile"
     output: "data/{{task}}"
     shell: "touch {{output}}"
@@ -62,14 +63,9 @@ rule measure:
     output: directory("cells/" + MODEL + "/{{chain}}@{{accelerator}}_{{number}}")
     shell: "mkdir {{output}}"
 
-rule collect_training:
-    input: expand("models/{{key}}", key={trainings})
-    output: "training"
-    shell: "touch {{output}}"
-
-rule collect_inference:
-    input: expand("cells/{{key}}", key={cells})
-    output: "inference"
+rule collect:
+    input: lambda w: {rows}[w.board]
+    output: "{{board,training|inference}}"
     shell: "touch {{output}}"
 """
 
@@ -103,7 +99,7 @@ def config_of(cells: int) -> dict:
     """Return a config with about this many cells of full.yaml."""
     full = grid.read_config(ROOT / "workflow" / "config" / "full.yaml")
     some = {**full, "tasks": full["tasks"][::4], "seeds": [0]}
-    return {**some, "seeds": list(range(max(1, round(cells / len(grid.expand(some).cells)))))}
+    return {**some, "seeds": list(range(max(1, round(cells / len(grid.expand(some).inference_cells)))))}
 
 
 def main() -> None:
@@ -122,10 +118,11 @@ def compare(config: dict, folder: Path, repetitions: int) -> None:
     """Plan a grid and its bare Snakefile in turns, and print their times."""
     found = grid.expand(config)
     (folder / "grid.yaml").write_text(yaml.safe_dump(config))
-    keys = {"trainings": [each.key for each in found.trainings], "cells": [each.key for each in found.cells]}
-    (folder / "Snakefile").write_text(BARE.format(**keys))
+    models = [results.model(cell.key) for cell in found.training_cells]
+    rows = {"training": models, "inference": [cell.folder for cell in found.inference_cells]}
+    (folder / "Snakefile").write_text(BARE.format(rows=rows))
     ours = ["--configfile", str(folder / "grid.yaml"), "--config", f"results={folder / 'results'}"]
-    print(f"{len(found.cells):,} cells")
+    print(f"{len(found.inference_cells):,} cells")
     jobs = {}
     for _ in range(repetitions):
         for name, dry in DRY.items():

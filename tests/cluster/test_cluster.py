@@ -26,11 +26,11 @@ TASK = "planted_initials"
 GRID = {
     "tasks": [TASK],
     "seeds": [0],
-    "training": ["single_device@planted_node"],
-    "trained_by": "single_device@planted_node",
+    "training_cells": ["single_device@planted_node"],
+    "trained_as": "single_device@planted_node",
     "chains": ["planted_step"],
     "hardware": ["planted_node"],
-    "timing": "brief",
+    "mode": "brief",
     "results": "results",
 }
 WAITING = f"{TASK}-cause=wait_if_told"
@@ -298,7 +298,7 @@ def test_an_interrupted_run_takes_its_jobs_along(cluster: Cluster, tmp_path: Pat
 
 def test_a_job_out_of_the_memory_it_was_given_is_named_and_made_up_for(cluster: Cluster, tmp_path: Path) -> None:
     """And one that fails by itself, with memory enough, is a row: nothing is left to be tried again."""
-    trainings = {"training": ["single_device@planted_starved"], "trained_by": "single_device@planted_starved"}
+    trainings = {"training_cells": ["single_device@planted_starved"], "trained_as": "single_device@planted_starved"}
     tasks = [TASK, f"{TASK}-cause=raise"]
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, **trainings, "tasks": tasks})
     starved = here.snakemake()

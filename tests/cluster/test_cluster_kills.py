@@ -46,7 +46,7 @@ class ClusterKiller(Killer):
 
 @pytest.mark.exhaustive
 def test_a_board_is_complete_whatever_was_killed(cluster: Cluster, tmp_path: Path) -> None:
-    grid = {**TRAININGS, "tasks": [f"{TASK}-cause=slow"], "seeds": SEEDS, "training": TRAINED_BY}
+    grid = {**TRAININGS, "tasks": [f"{TASK}-cause=slow"], "seeds": SEEDS, "training_cells": TRAINED_BY}
     here = login(cluster, tmp_path / "checkout", grid)
     killer = ClusterKiller(here.path, here.command(), here.environment, random.Random(4))
     killer.run(KILLS)

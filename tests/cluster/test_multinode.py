@@ -27,7 +27,7 @@ def both_nodes_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_two_nodes_train_what_one_node_does(cluster: Cluster, tmp_path: Path) -> None:
-    grid = {**TRAININGS, "training": [TWO_NODES, ONE_NODE], "trained_by": TWO_NODES}
+    grid = {**TRAININGS, "training_cells": [TWO_NODES, ONE_NODE], "trained_as": TWO_NODES}
     here = login(cluster, tmp_path / "checkout", grid)
     model = here.results / f"models/{TASK}"
     step = here.results / f"artifacts/{TASK}/{TWO_NODES}/seed=0/planted_step"
@@ -49,7 +49,7 @@ def test_two_nodes_train_what_one_node_does(cluster: Cluster, tmp_path: Path) ->
 
 
 def test_a_rank_that_dies_ends_its_job_and_one_that_fails_is_a_row(cluster: Cluster, tmp_path: Path) -> None:
-    grid = {**TRAININGS, "tasks": [WAITING, STARVED], "training": [TWO_NODES], "trained_by": TWO_NODES}
+    grid = {**TRAININGS, "tasks": [WAITING, STARVED], "training_cells": [TWO_NODES], "trained_as": TWO_NODES}
     here = login(cluster, tmp_path / "checkout", grid)
     log = here.results / f"logs/train/{WAITING}/{TWO_NODES}/seed=0.log"
     (here.waits / "a").touch()

@@ -64,11 +64,11 @@ def test_a_row_carries_the_commands_that_measure_it_again(results: Path) -> None
     assert config == {
         "tasks": "[fashion_mnist]",
         "seeds": "[0]",
-        "training": "[]",
-        "trained_by": "single_device@cpu_1",
+        "training_cells": "[]",
+        "trained_as": "single_device@cpu_1",
         "chains": "[int8_static]",
         "hardware": "[cpu_1]",
-        "timing": "quick",
+        "mode": "quick",
         "results": "results/again",
     }
 
@@ -87,8 +87,8 @@ def test_the_command_makes_the_one_cell_and_its_references() -> None:
     found = cells.expand(config, "the command")
     # With them the uncompressed model in its runtime, which tells what the compression adds.
     expected = ["fp32", "channel_pruning-ratio=0.25+int8_static", "onnxruntime"]
-    assert [str(cell.chain) for cell in found.cells] == expected
-    assert not found.trainings
+    assert [str(cell.chain) for cell in found.inference_cells] == expected
+    assert not found.training_cells
 
 
 def test_a_row_says_what_the_compression_adds_in_its_runtime(results: Path) -> None:
@@ -102,7 +102,7 @@ def test_a_row_says_what_the_compression_adds_in_its_runtime(results: Path) -> N
 
 def test_a_training_row_is_run_by_the_workflow(results: Path) -> None:
     (again,) = (code.value for code in page("Row", cell="training/ddp@cpu_2x1").code)
-    assert "'training=[ddp@cpu_2x1]' 'chains=[]'" in again
+    assert "'training_cells=[ddp@cpu_2x1]' 'chains=[]'" in again
 
 
 def test_a_failed_row_shows_its_status_and_reason(results: Path) -> None:

@@ -32,7 +32,7 @@ def test_without_a_distributed_training_the_page_says_how_to_make_one(no_results
     assert "ddp@cpu_2x1" in texts(app.info)
     (command,) = (code.value for code in app.code)
     config = ROOT / command.split()[-1]
-    assert {"single_device@cpu_1", "fsdp@cpu_2x1_200mbit"} <= set(grid.read_config(config)["training"])
+    assert {"single_device@cpu_1", "fsdp@cpu_2x1_200mbit"} <= set(grid.read_config(config)["training_cells"])
 
 
 def test_what_wins_is_told_by_size_and_profile(with_scaling: Path) -> None:

@@ -105,7 +105,9 @@ def test_a_task_without_rows_says_how_to_get_some(results: Path) -> None:
     (command,) = (code.value for code in app.code)
     assert command == "snakemake --cores all --config 'tasks=[mandarin_initials]' results=results/mandarin_initials"
     default = grid.read_config(ROOT / "workflow" / "config" / "default.yaml")
-    assert grid.expand(default | {"tasks": ["mandarin_initials"], "results": "results/mandarin_initials"}, "it").cells
+    assert grid.expand(
+        default | {"tasks": ["mandarin_initials"], "results": "results/mandarin_initials"}, "it"
+    ).inference_cells
 
 
 def test_without_results_a_task_is_still_described(no_results: Path) -> None:

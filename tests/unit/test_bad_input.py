@@ -10,11 +10,11 @@ from breakeven.cli import main
 GOOD = {
     "tasks": ["mandarin_initials"],
     "seeds": [0],
-    "training": ["single_device@cpu_1"],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": ["single_device@cpu_1"],
+    "trained_as": "single_device@cpu_1",
     "chains": ["int8_dynamic"],
     "hardware": ["cpu_1"],
-    "timing": "quick",
+    "mode": "quick",
 }
 MISTAKES = {
     "unknown task": ({"tasks": ["mandarin_initial"]}, ["mandarin_initial", "did you mean 'mandarin_initials'"]),
@@ -25,10 +25,11 @@ MISTAKES = {
     "parameter out of range": ({"chains": ["magnitude_pruning-sparsity=1.5"]}, ["sparsity", "less than 1"]),
     "parameter that leaves the folder": ({"tasks": ["fashion_mnist-network=../x"]}, ["only letters"]),
     "extra key": ({"tsks": []}, ["unknown key 'tsks'", "did you mean 'tasks'"]),
+    "a key that was renamed": ({"timing": "quick"}, ["timing: is now called mode"]),
     "wrong type of a key": ({"seeds": "0"}, ["seeds", "whole numbers"]),
     "value of a list": ({"seeds": [-1]}, ["seeds[0]", "minimum of 0"]),
     "a name where a list belongs": ({"tasks": "mandarin_initials"}, ["tasks", "such as [fashion_mnist]"]),
-    "choice": ({"timing": "slow"}, ["timing", "brief, quick or full"]),
+    "choice": ({"mode": "slow"}, ["mode", "brief, quick or full"]),
     "time that is no number": ({"timeout_min": "long"}, ["timeout_min", "minutes after which a job is ended"]),
     "part of a minute": ({"timeout_min": 0.5}, ["timeout_min", "is not of type 'integer'"]),
     "no time at all": ({"timeout_min": 0}, ["timeout_min", "minimum of 1"]),
@@ -36,8 +37,8 @@ MISTAKES = {
     "module step after a runtime": ({"chains": ["onnxruntime+low_rank"]}, ["put it before"]),
     "steps in an order that undoes": ({"chains": ["magnitude_pruning+low_rank"]}, ["undoes", "put 'low_rank' before"]),
     "training method as a step": ({"chains": ["ddp"]}, ["training method"]),
-    "step as a training method": ({"training": ["low_rank@cpu_1"]}, ["does not train"]),
-    "training without a place": ({"training": ["ddp"]}, ["method@hardware"]),
+    "step as a training method": ({"training_cells": ["low_rank@cpu_1"]}, ["does not train"]),
+    "training without a place": ({"training_cells": ["ddp"]}, ["method@hardware"]),
     "the reference in a chain": ({"chains": ["fp32+onnxruntime"]}, ["'fp32' cannot be a step"]),
 }
 
@@ -161,7 +162,7 @@ def test_unknown_kind(capsys: pytest.CaptureFixture) -> None:
 
 
 def test_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
-    assert main.run(["collect", "--kind", "trainings", "--output", str(tmp_path / "x.parquet"), str(tmp_path)]) == 2
+    assert main.run(["collect", "--board", "trainings", "--output", str(tmp_path / "x.parquet"), str(tmp_path)]) == 2
     assert "did you mean 'training'" in capsys.readouterr().err
 
 

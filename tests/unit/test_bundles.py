@@ -14,16 +14,16 @@ from breakeven.jobs.bundles import LARGEST, TURN, Bundles, longest, packed
 CONFIG = {
     "tasks": ["fashion_mnist"],
     "seeds": list(range(30)),
-    "training": ["single_device@cpu_1"],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": ["single_device@cpu_1"],
+    "trained_as": "single_device@cpu_1",
     "chains": [],
     "hardware": ["cpu_1"],
-    "timing": "quick",
+    "mode": "quick",
 }
 
 
 def training(seed: int, **changed: str) -> SimpleNamespace:
-    given = {"task": "fashion_mnist", "training": "single_device", "train_hardware": "cpu_1", "seed": str(seed)}
+    given = {"task": "fashion_mnist", "training_method": "single_device", "train_hardware": "cpu_1", "seed": str(seed)}
     return SimpleNamespace(**{**given, **changed})
 
 
@@ -64,7 +64,7 @@ def test_cells_never_measured_are_guessed_and_fill_a_bundle(tmp_path: Path) -> N
 
 
 def test_trainings_nobody_has_seen_get_a_job_each_until_their_like_was_short(tmp_path: Path) -> None:
-    jobs = [("train", training(seed)) for seed in range(4)] + [("train", training(0, training="ddp"))]
+    jobs = [("train", training(seed)) for seed in range(4)] + [("train", training(0, training_method="ddp"))]
     assert groups(bundles(tmp_path, jobs), jobs) == [None] * 5
     assert bundles(tmp_path, jobs).runtime("train")(training(0)) == 75
     took(tmp_path, "models/fashion_mnist/single_device@cpu_1/seed=9", 3)

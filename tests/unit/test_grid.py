@@ -16,16 +16,16 @@ from breakeven.units import registry
 CONFIG = {
     "tasks": ["mandarin_initials"],
     "seeds": [0],
-    "training": [],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": [],
+    "trained_as": "single_device@cpu_1",
     "chains": [],
     "hardware": ["cpu_1"],
-    "timing": "quick",
+    "mode": "quick",
 }
 
 
 def chains(**change: object) -> list[str]:
-    return [cell.chain for cell in cells.expand({**CONFIG, **change}).cells]
+    return [cell.chain for cell in cells.expand({**CONFIG, **change}).inference_cells]
 
 
 def test_the_reference_is_always_there_and_nothing_twice() -> None:
@@ -85,7 +85,7 @@ def asked(content_root: Path) -> Callable[..., dict[str, object]]:
     def ask(change: dict, **options: object) -> dict[str, object]:
         registry.forget()
         (content_root / "hardware" / "mine.yaml").write_text(yaml.safe_dump({**PROFILE, **change}))
-        used = {"training": ["ddp@mine"]} if "nodes" in change else {"hardware": ["cpu_1", "mine"]}
+        used = {"training_cells": ["ddp@mine"]} if "nodes" in change else {"hardware": ["cpu_1", "mine"]}
         found = slurm.resources(cells.expand({**CONFIG, **used}), lambda name: name, **options)
         return {name: resource("mine") for name, resource in found.items() if resource("mine") is not None}
 

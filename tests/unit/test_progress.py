@@ -16,7 +16,7 @@ from breakeven.cli.progress import GUESS_S, Display, Job, Tally, headline, label
 from snakemake_logger_plugin_breakeven import LogHandler
 
 ROOT = Path(__file__).parents[2]
-WILDCARDS = {"task": "fashion_mnist", "training": "ddp", "train_hardware": "cpu_2x1", "seed": "1"}
+WILDCARDS = {"task": "fashion_mnist", "training_method": "ddp", "train_hardware": "cpu_2x1", "seed": "1"}
 
 
 class Clock:

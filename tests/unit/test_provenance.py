@@ -74,11 +74,11 @@ def test_the_configs_hash_comes_from_the_run(monkeypatch: pytest.MonkeyPatch) ->
 GRID = {
     "tasks": ["mandarin_initials"],
     "seeds": [0],
-    "training": [],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": [],
+    "trained_as": "single_device@cpu_1",
     "chains": ["int8_dynamic"],
     "hardware": ["cpu_1"],
-    "timing": "quick",
+    "mode": "quick",
 }
 
 
@@ -88,7 +88,7 @@ GRID = {
         ({"results": "elsewhere"}, True),
         ({"seeds": ["0"]}, True),  # as Snakemake leaves the numbers of --config
         ({"seeds": [1]}, False),
-        ({"timing": "full"}, False),
+        ({"mode": "full"}, False),
         ({"chains": []}, False),
         ({"hardware": ["cpu_2"]}, False),
     ],

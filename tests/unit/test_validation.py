@@ -349,8 +349,8 @@ def test_files_that_are_something_else(
 
 def test_grids_and_profiles_are_told_apart_by_their_keys(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     profile = {"accelerator": "cpu", "devices": 2, "nodes": 1, "threads": 1, "memory_gib": 1, "device_pattern": ""}
-    grid = {"tasks": ["mandarin_initials"], "seeds": [0], "training": [], "trained_by": "single_device@cpu_1"}
-    grid |= {"chains": ["int8_dynamic"], "hardware": ["cpu_1"], "timing": "quick"}
+    grid = {"tasks": ["mandarin_initials"], "seeds": [0], "training_cells": [], "trained_as": "single_device@cpu_1"}
+    grid |= {"chains": ["int8_dynamic"], "hardware": ["cpu_1"], "mode": "quick"}
     for name, content in (("a.yaml", profile), ("b.yml", grid)):
         (tmp_path / name).write_text(yaml.safe_dump(content))
     code, out, _ = validate(capsys, tmp_path / "a.yaml", tmp_path / "b.yml")

@@ -79,7 +79,7 @@ def test_rows_of_one_model_profile_and_mode_are_one_grid() -> None:
         replace(THEN, mode="full"),
     ]
     configs = list(configurations(rows))
-    assert [(c["seeds"], c["timing"], c["chains"]) for c in configs] == [
+    assert [(c["seeds"], c["mode"], c["chains"]) for c in configs] == [
         ([0], "quick", ["int8_static", "low_rank"]),
         ([1], "quick", ["int8_static"]),
         ([0], "full", ["int8_static"]),
@@ -90,8 +90,8 @@ def test_the_grid_has_the_cell_and_no_training_of_its_own() -> None:
     row = replace(THEN, task="mandarin_initials", training="single_device@cpu_1", hardware="cpu_1")
     (config,) = configurations([row])
     found = cells.expand(config)
-    assert {cell.chain for cell in found.cells} == {"fp32", "int8_static", "onnxruntime"}
-    assert not found.trainings
+    assert {cell.chain for cell in found.inference_cells} == {"fp32", "int8_static", "onnxruntime"}
+    assert not found.training_cells
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ SURFACE = ["Snakefile", "workflow", "tasks", "methods", "hardware", "profiles", 
 GRID = {
     "tasks": ["mandarin_initials"],
     "seeds": [0],
-    "training": ["single_device@cpu_1"],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": ["single_device@cpu_1"],
+    "trained_as": "single_device@cpu_1",
     "chains": ["onnxruntime", "int8_static", "unchanged", "broken"],
     "hardware": ["cpu_1", "cuda_1"],
-    "timing": "quick",
+    "mode": "quick",
     "results": "results",
 }
 

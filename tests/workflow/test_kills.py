@@ -19,11 +19,11 @@ pytestmark = pytest.mark.slow
 SLOW = "planted_initials-cause=slow"
 GRID = {
     "tasks": [SLOW],
-    "training": ["single_device@cpu_1", "ddp@cpu_2x1"],
-    "trained_by": "single_device@cpu_1",
+    "training_cells": ["single_device@cpu_1", "ddp@cpu_2x1"],
+    "trained_as": "single_device@cpu_1",
     "chains": ["planted_step"],
     "hardware": ["cpu_1"],
-    "timing": "brief",
+    "mode": "brief",
     "results": "results",
 }
 STEP_S = 0.05  # at least, of the slow training
@@ -82,7 +82,7 @@ def test_a_board_is_complete_whatever_was_killed(seed: int, seeds: list[int], ki
     trained = read_rows(killer.results / "training.parquet", TrainingRow)
     measured = read_rows(killer.results / "inference.parquet", InferenceRow)
     assert sorted((row.training, row.seed) for row in trained) == [
-        (t, s) for t in sorted(GRID["training"]) for s in seeds
+        (t, s) for t in sorted(GRID["training_cells"]) for s in seeds
     ]
     assert sorted((row.chain, row.seed) for row in measured) == [
         (chain, s) for chain in ("fp32", "planted_step") for s in seeds for _ in ("single_stream", "offline")

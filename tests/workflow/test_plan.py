@@ -1,5 +1,6 @@
 """What a dry run plans, counted by hand from the grid."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,16 +9,26 @@ import pytest
 import yaml
 from checkout import ROOT, Checkout
 
+from breakeven.cli import stages
+
 CELLS = 5 * 2  # the reference and four chains, on two profiles
 PLANNED = {
-    "data": 1,
+    "prepare": 1,
     "train": 1,
     "compress": 4,  # onnxruntime, int8_static on top of it, unchanged, broken
     "evaluate": 5 * 2,  # each artifact on each kind of accelerator
     "measure": CELLS,
-    "collect_training": 1,
-    "collect_inference": 1,
+    "collect": 2,
 }
+
+
+def test_a_rule_a_verb_and_a_stage_have_one_name() -> None:
+    text = "".join(path.read_text() for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+    modules = {path.stem: path for path in (ROOT / "workflow/breakeven/stages").glob("*.py")}
+    modules |= {path.parent.name: path for path in (ROOT / "workflow/breakeven/stages").glob("*/stage.py")}
+    rooms = [name for name, path in modules.items() if f"\ndef {name}(" in path.read_text()]
+    verbs = [command.callback.__name__ for command in stages.app.registered_commands if command.callback]
+    assert sorted(re.findall(r"^rule (\w+):", text, re.MULTILINE)) == sorted(verbs) == sorted(rooms) == sorted(PLANNED)
 
 
 @pytest.fixture
@@ -42,14 +53,14 @@ def test_a_single_key_can_be_overridden(checkout: Checkout, fresh: tuple[str, ..
 
 def test_seeds_train_models_of_their_own(checkout: Checkout, fresh: tuple[str, ...]) -> None:
     planned = checkout.planned(*fresh, "seeds=[0,1,2]")
-    assert planned["data"] == 1
+    assert planned["prepare"] == 1
     assert planned["train"] == 3
     assert planned["measure"] == 3 * CELLS
 
 
 def test_one_model_serves_the_training_board_and_the_chains(checkout: Checkout, fresh: tuple[str, ...]) -> None:
-    assert checkout.planned(*fresh, "training=[single_device@cpu_1,ddp@cpu_2x1]")["train"] == 2
-    assert checkout.planned(*fresh, "training=[ddp@cpu_2x1]")["train"] == 2
+    assert checkout.planned(*fresh, "training_cells=[single_device@cpu_1,ddp@cpu_2x1]")["train"] == 2
+    assert checkout.planned(*fresh, "training_cells=[ddp@cpu_2x1]")["train"] == 2
 
 
 # fp32, the chains, the points of the curves, and fp32 in the runtimes that are not listed.

@@ -195,7 +195,7 @@ def test_editing_a_method_reruns_its_cells_and_nothing_else(run: Run) -> None:
     unit = run.checkout.units / "methods/compression/unchanged.py"
     unit.write_text(UNCHANGED + "# edited\n")
     try:
-        expected = {"compress": 1, "evaluate": 2, "measure": 2, "collect_inference": 1}
+        expected = {"compress": 1, "evaluate": 2, "measure": 2, "collect": 1}
         assert run.checkout.planned(*GRID) == expected
     finally:
         unit.write_text(UNCHANGED)

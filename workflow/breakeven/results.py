@@ -45,6 +45,16 @@ def training(task: str, method: str, hardware: str, seed: int | str) -> str:
     return f"{task}/{method}@{hardware}/seed={seed}"
 
 
+def board(name: str) -> str:
+    """The file of a board, `training` or `inference`."""
+    return f"{name}.parquet"
+
+
+def log(stage: str, *parts: str) -> str:
+    """The log of a stage's job; `parts` tell the job from others of the stage."""
+    return f"{LOGS}/{stage}/{'/'.join(parts)}.log"
+
+
 def data(task: str) -> str:
     """The record of a task's prepared data."""
     return f"{DATA}/{task}.json"

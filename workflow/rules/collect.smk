@@ -1,29 +1,21 @@
-# The two boards: the rows of the grid's cells, at the prices of today's hardware files.
+# A board: the rows of all its cells, at the prices that the hardware files state now.
 
 
-rule collect_training:
+CELLS = {
+    "training": [(below(results.model(cell.key)), cell.hardware) for cell in GRID.training_cells],
+    "inference": [(below(cell.folder), cell.hardware) for cell in GRID.inference_cells],
+}
+
+
+rule collect:
     input:
-        rows=expand(f"{RESULTS}/models/{{key}}", key=[training.key for training in GRID.trainings]),
-        prices=registry.hardware_sources(training.hardware for training in GRID.trainings),
+        rows=lambda w: [folder for folder, _ in CELLS[w.board]],
+        prices=lambda w: registry.hardware_sources(hardware for _, hardware in CELLS[w.board]),
     output:
-        f"{RESULTS}/training.parquet",
+        below(results.board("{board}")),
     log:
-        f"{RESULTS}/logs/collect/training.log",
+        below(results.log("collect", "{board}")),
     conda:
         "../envs/breakeven.yaml"
     shell:
-        "python -m breakeven collect --kind training --output {output:q} {input.rows:q} > {log:q} 2>&1"
-
-
-rule collect_inference:
-    input:
-        rows=expand(f"{RESULTS}/cells/{{key}}", key=[cell.key for cell in GRID.cells]),
-        prices=registry.hardware_sources(cell.hardware for cell in GRID.cells),
-    output:
-        f"{RESULTS}/inference.parquet",
-    log:
-        f"{RESULTS}/logs/collect/inference.log",
-    conda:
-        "../envs/breakeven.yaml"
-    shell:
-        "python -m breakeven collect --kind inference --output {output:q} {input.rows:q} > {log:q} 2>&1"
+        "python -m breakeven collect --board {wildcards.board} --output {output:q} {input.rows:q} > {log:q} 2>&1"

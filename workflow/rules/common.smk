@@ -1,4 +1,4 @@
-# What the rules share: the grid of the config, where results go, and what lives as long as the run does.
+# Shared by the rules: the grid of the config, the paths of results, and resources that live as long as the run does.
 import gc
 import os
 import sys
@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from breakeven.grid import cells as grid
-from breakeven import environment, protocol
+from breakeven import environment, protocol, results
 from breakeven.errors import UserError
 from breakeven.jobs import cluster_start as cluster, slurm
 from breakeven.jobs.forkserver import running
@@ -20,38 +20,48 @@ except UserError as error:
 RESULTS = config.get("results", "results")
 TIMEOUT_MIN = config.get("timeout_min", 60)
 os.environ[environment.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
-gc.disable()  # till the plan is made: its objects all stay, and to look through them for cycles takes a third of its time
-RUN = ExitStack()  # what lives as long as the run does
-# A source is an input only of the first jobs that it matters to: those after them are made again as their inputs are.
-MODEL = "{task}/{training}@{train_hardware}/seed={seed}"
-TIMED = {training.key for training in GRID.trainings}
+gc.disable()  # until the plan is made: all its objects stay, and a search for cycles among them takes a third of the time
+RUN = ExitStack()  # resources that live as long as the run does
+# A source file is an input of the first rule that uses it. Later rules run again through their own inputs.
+MODEL = results.training("{task}", "{training_method}", "{train_hardware}", "{seed}")
+TIMED = set(GRID.training_cells)
+
+
+def below(path):
+    """A path of the results tree, below the results folder of this run."""
+    return f"{RESULTS}/{path}"
+
+
+def is_timed(wildcards):
+    """Say whether a training is a cell of the training board: timed alone."""
+    return grid.trained(wildcards) in TIMED
 
 
 def all_cores(hardware):
-    """Threads of a timed job, which is alone: here it takes all cores, whatever number it needs; a cluster is asked."""
+    """Threads of a timed job: all cores of this machine, so that it runs alone; on a cluster, those of its profile."""
     return workflow.cores if workflow.local_exec else slurm.threads(hardware)
 
 
 def on_cluster():
-    """Whether jobs go to a cluster, or this is one of them there."""
+    """Say whether jobs go to a cluster, or this process is such a job."""
     return workflow.remote_exec or not workflow.local_exec
 
 
 # The login node of a cluster does these itself: its compute nodes may have no internet.
 localrules:
-    data,
-    collect_training,
-    collect_inference,
+    prepare,
+    collect,
 
 
 wildcard_constraints:
     task="[^/]+",
-    training="[^/@]+",
+    training_method="[^/@]+",
     train_hardware="[^/@]+",
     seed="[0-9]+",
     chain="[^/@]+",
     hardware="[^/@]+",
     accelerator="cpu|cuda",
+    board="training|inference",
 
 
 onstart:

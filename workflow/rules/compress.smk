@@ -1,15 +1,15 @@
-# One step of a chain, starting from the artifact of the steps before it, which other chains may share.
+# One step of a chain. It starts from the artifact of the steps before, which other chains may share.
 
 
 rule compress:
     input:
-        source=lambda w: f"{RESULTS}/{grid.prefix_artifact(grid.training_of(w).key, w.chain)}",
+        source=lambda w: below(grid.prefix_artifact(grid.trained(w).key, w.chain)),
         method=lambda w: grid.step_sources(w.chain),
         fine_tuning=registry.method_sources("single_device"),
     output:
-        directory(f"{RESULTS}/artifacts/{MODEL}/{{chain}}"),
+        directory(below(results.artifact(MODEL, "{chain}"))),
     log:
-        f"{RESULTS}/logs/compress/{MODEL}/{{chain}}.log",
+        below(results.log("compress", MODEL, "{chain}")),
     group:
         BUNDLES.group("compress")
     conda:

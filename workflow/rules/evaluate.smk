@@ -1,14 +1,14 @@
-# Quality of an artifact in the runtime that serves it, once per kind of accelerator.
+# The quality of an artifact in the runtime that serves it, once per kind of accelerator.
 
 
 rule evaluate:
     input:
-        artifact=lambda w: f"{RESULTS}/{grid.artifact(grid.training_of(w).key, w.chain)}",
+        artifact=lambda w: below(grid.artifact(grid.trained(w).key, w.chain)),
         runtime=lambda w: grid.runtime_sources(w.chain),
     output:
-        directory(f"{RESULTS}/evaluations/{MODEL}/{{chain}}@{{accelerator}}"),
+        directory(below(results.evaluation(MODEL, "{chain}", "{accelerator}"))),
     log:
-        f"{RESULTS}/logs/evaluate/{MODEL}/{{chain}}@{{accelerator}}.log",
+        below(results.log("evaluate", MODEL, "{chain}@{accelerator}")),
     group:
         BUNDLES.group("evaluate")
     conda:

@@ -3,12 +3,12 @@
 
 rule measure:
     input:
-        unpack(lambda w: grid.measured_from(RESULTS, w)),
-        data=f"{RESULTS}/data/{{task}}.json",
+        unpack(lambda w: {name: below(folder) for name, folder in grid.measured_from(w).items()}),
+        data=below(results.data("{task}")),
     output:
-        directory(f"{RESULTS}/cells/{MODEL}/{{chain}}@{{hardware}}"),
+        directory(below(results.cell(MODEL, "{chain}", "{hardware}"))),
     log:
-        f"{RESULTS}/logs/measure/{MODEL}/{{chain}}@{{hardware}}.log",
+        below(results.log("measure", MODEL, "{chain}@{hardware}")),
     group:
         BUNDLES.group("measure")
     conda:
@@ -22,10 +22,11 @@ rule measure:
     params:
         versions=protocol.VERSIONS,
         hardware=lambda w: slurm.execution(w.hardware),
-        timing=GRID.timing,
+        mode=GRID.mode,
     shell:
-        "python -m breakeven measure --task {wildcards.task:q} --training {wildcards.training:q}@{wildcards.train_hardware:q}"
-        " --seed {wildcards.seed} --chain {wildcards.chain:q} --hardware {wildcards.hardware:q} --mode {params.timing}"
+        "python -m breakeven measure --task {wildcards.task:q}"
+        " --trained-as {wildcards.training_method:q}@{wildcards.train_hardware:q} --seed {wildcards.seed}"
+        " --chain {wildcards.chain:q} --hardware {wildcards.hardware:q} --mode {params.mode}"
         " --artifact {input.artifact:q} --reference {input.reference:q} --evaluation {input.evaluation:q}"
         " --reference-evaluation {input.reference_evaluation:q} --data {input.data:q} --output {output:q}"
         " --timeout-min {resources.timeout_min} > {log:q} 2>&1"

@@ -109,7 +109,7 @@ def check(
     from breakeven.grid import cells
 
     found = cells.expand(cells.read_config(config), str(config))
-    print(f"{config}: {len(found.trainings)} training cells, {len(found.cells)} inference cells")
+    print(f"{config}: {len(found.training_cells)} training cells, {len(found.inference_cells)} inference cells")
 
 
 @app.command(rich_help_panel=LOOK)

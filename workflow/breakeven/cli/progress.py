@@ -22,7 +22,7 @@ from breakeven.results import RECORDS
 CELLS = {"train", "measure"}  # the rules whose jobs become rows of the boards
 TARGETS = {"all"}  # rules that do no work
 # Seconds of a job on two cores: a first guess, one vote beside every duration seen in the run.
-GUESS_S = {"data": 20, "train": 60, "compress": 15, "evaluate": 5, "measure": 25}
+GUESS_S = {"prepare": 20, "train": 60, "compress": 15, "evaluate": 5, "measure": 25}
 OTHER_S = 2.0
 ALONE = {"measure"}  # rules that take all cores, known before the first one starts
 LOG_LINES = 30  # of a failed job's log
@@ -198,11 +198,11 @@ class Display:
 
 
 def label(wildcards: Mapping[str, str]) -> str:
-    """What a job works on, from its wildcards: task, chain or training, hardware, seed."""
+    """The work of a job, from its wildcards: task, chain or training method, hardware, seed; or a board."""
     w = defaultdict(str, wildcards)
-    work = w["chain"] or w["training"]
+    work = w["chain"] or w["training_method"]
     place = (w["hardware"] or w["accelerator"]) if w["chain"] else w["train_hardware"]
-    parts = [w["task"], f"{work}@{place}" if place else work, f"seed {w['seed']}" if w["seed"] else ""]
+    parts = [w["task"] or w["board"], f"{work}@{place}" if place else work, f"seed {w['seed']}" if w["seed"] else ""]
     return " ".join(part for part in parts if part)
 
 

@@ -1,4 +1,4 @@
-"""The verbs that the workflow's rules call, one per stage; each line of a run can be pasted into a shell."""
+"""The verbs that the workflow's rules call: one per stage, of the same name. A rule's command also runs by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 app = typer.Typer()
 STAGES = "Stages, called by the workflow's rules"
-LATER_MIN = 1  # of a training's other ranks: rank 0 is to see its own time run out, and records it
+LATER_MIN = 1  # minutes longer for the other ranks of a training: rank 0 times out first, and records it
 
 Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -19,38 +19,38 @@ Hardware = Annotated[str, typer.Option(help="A hardware profile, such as cpu_1."
 Chain = Annotated[str, typer.Option(help="A chain, such as channel_pruning-ratio=0.5+int8_static.")]
 Source = Annotated[Path, typer.Option(help="Folder of the artifact to start from.")]
 Data = Annotated[Path, typer.Option(help="Record of the task's prepared data.")]
-Output = Annotated[Path, typer.Option(help="What to write.")]
+Output = Annotated[Path, typer.Option(help="File or folder to write.")]
 Timeout = Annotated[float | None, typer.Option(help="Minutes after which the job is ended and recorded as timeout.")]
 
 
 @app.command(rich_help_panel=STAGES)
-def data(task: Task, output: Output) -> None:
+def prepare(task: Task, output: Output) -> None:
     """Obtain and prepare the data of a task."""
-    from breakeven.stages import prepare
+    from breakeven.stages.prepare import prepare as stage
 
-    prepare.prepare(task, output)
+    stage(task, output)
 
 
 @app.command(rich_help_panel=STAGES)
 def train(
     task: Task,
-    method: Annotated[str, typer.Option(help="A training method, such as single_device.")],
+    training_method: Annotated[str, typer.Option(help="A training method, such as single_device.")],
     hardware: Hardware,
     seed: Seed,
     data: Data,
     output: Output,
-    timed: Annotated[bool, typer.Option("--timed", help="Nothing else runs beside it: its times count.")] = False,
+    timed: Annotated[bool, typer.Option("--timed", help="Nothing else runs beside this job: its times count.")] = False,
     timeout_min: Timeout = None,
 ) -> None:
     """Train the model of a task."""
     from breakeven.machine.place import place, spread
-    from breakeven.stages.train import stage as training_cell
+    from breakeven.stages.train import stage
     from breakeven.units import registry
 
-    stage: Callable[..., None] = partial(training_cell.train, task, method, hardware, seed, data, timed, output)
+    work: Callable[..., None] = partial(stage.train, task, training_method, hardware, seed, data, timed, output)
     if spread(registry.hardware(hardware)) and place().rank > 0:
-        stage = partial(training_cell.assist, task, method, hardware, seed)
-    _supervised(stage, hardware, timeout_min)
+        work = partial(stage.assist, task, training_method, hardware, seed)
+    _supervised(work, hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
@@ -87,7 +87,7 @@ def evaluate(
 @app.command(rich_help_panel=STAGES)
 def measure(
     task: Task,
-    training: Annotated[str, typer.Option(help="method@hardware of the model's training.")],
+    trained_as: Annotated[str, typer.Option(help="method@hardware that has trained the model.")],
     seed: Seed,
     chain: Chain,
     hardware: Hardware,
@@ -105,25 +105,27 @@ def measure(
     from breakeven.stages.measure.stage import Inputs
     from breakeven.stages.measure.stage import measure as stage
 
-    spec = CellSpec(task_text=task, trained_as=training, seed=seed, chain_text=chain, hardware_name=hardware, mode=mode)
+    spec = CellSpec(
+        task_text=task, trained_as=trained_as, seed=seed, chain_text=chain, hardware_name=hardware, mode=mode
+    )
     inputs = Inputs(artifact, reference, evaluation, reference_evaluation, data)
     _supervised(partial(stage, spec, inputs, output), hardware, timeout_min)
 
 
 @app.command(rich_help_panel=STAGES)
 def collect(
-    kind: Annotated[str, typer.Option(help="training or inference.")],
+    board: Annotated[str, typer.Option(help="training or inference.")],
     output: Output,
     sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
 ) -> None:
     """Unite the rows of all cells into one board."""
-    from breakeven.stages import collect as collection
+    from breakeven.stages.collect import collect as stage
 
-    collection.collect(kind, sources or [], output)
+    stage(board, sources or [], output)
 
 
 def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: float | None) -> None:
-    """Run a stage under the memory of its profile, where that is a CPU's, and the time of its job."""
+    """Run a stage under the time limit of its job and, on a CPU, under the memory limit of its profile."""
     from breakeven.jobs import forkserver as server
     from breakeven.jobs import supervision
     from breakeven.machine.place import place, spread
@@ -131,7 +133,7 @@ def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: f
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
-    server.preload()  # in a run it is there; by hand, it would count against the memory
+    server.preload()  # a fork has the libraries already; run by hand, they would count against the memory limit
     here = place() if profile and spread(profile) else None
     later = LATER_MIN if here and here.rank else 0
     limits = supervision.Limits(

@@ -1,4 +1,4 @@
-"""From a config to cells, and from cells to the paths of their results. All the Snakefile knows of the engine."""
+"""The grid: from a config to cells, and from a job's wildcards to the files that the job reads."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ from breakeven.units import registry, schema
 
 
 @dataclass(frozen=True)
-class Training:
-    """One trained model: a cell of the training board, and what the chains of the inference board start from."""
+class TrainingCell:
+    """One trained model: a cell of the training board, or the start of chains of the inference board."""
 
     task: str
-    method: str
+    training_method: str
     hardware: str
     seed: int
 
     @property
     def key(self) -> str:
-        """Its folder below each stage's: `fashion_mnist/single_device@cpu_1/seed=0`."""
-        return results.training(self.task, self.method, self.hardware, self.seed)
+        """The folder of the cell below the folder of each stage: `fashion_mnist/single_device@cpu_1/seed=0`."""
+        return results.training(self.task, self.training_method, self.hardware, self.seed)
 
 
 @dataclass(frozen=True)
-class Cell:
+class InferenceCell:
     """One cell of the inference board: a chain applied to a trained model, measured on one hardware profile."""
 
-    training: Training
+    trained: TrainingCell
     chain: str
     hardware: str
 
     @property
-    def key(self) -> str:
-        """Its folder below `cells/`."""
-        return f"{self.training.key}/{self.chain}@{self.hardware}"
+    def folder(self) -> str:
+        """The folder of the cell below the results folder."""
+        return results.cell(self.trained.key, self.chain, self.hardware)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Everything a config asks for."""
+    """All cells that a config asks for."""
 
-    trainings: list[Training]  # of the training board: timed alone
-    cells: list[Cell]
-    timing: str  # brief, quick or full
-    config_sha256: str  # of what is to be measured, wherever the results go and however a cluster is asked
+    training_cells: list[TrainingCell]  # of the training board: timed alone
+    inference_cells: list[InferenceCell]
+    mode: str  # brief, quick or full
+    config_sha256: str  # of the keys that change a result: not of `results` and `bundle_min`
 
 
 def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
@@ -65,31 +65,32 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
     config = schema.check(_numbers(config), "config", where)
     tasks = [registry.identify("tasks", text) for text in config["tasks"]]
     seeds = config["seeds"]
-    source = _placed(config["trained_by"])
-    trainings = [
-        Training(task, method, hardware, seed)
+    source = _placed(config["trained_as"])
+    training_cells = [
+        TrainingCell(task, method, hardware, seed)
         for task in tasks
-        for method, hardware in map(_placed, config["training"])
+        for method, hardware in map(_placed, config["training_cells"])
         for seed in seeds
     ]
     asked = [chains.served(text) for text in (*config["chains"], *_points(config.get("curve", {})))]
-    # In each runtime the uncompressed model too: what the runtime gives is told from what the compression gives.
+    # The uncompressed model is measured in each runtime too, to tell the runtime's gain from the compression's.
     names = dict.fromkeys([protocol.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
     for hardware in config["hardware"]:
         if (nodes := registry.hardware(hardware).nodes) > 1:
             raise UserError(
-                f"hardware '{hardware}': has {nodes} nodes, a model is served on one: list it by 'training'"
+                f"hardware '{hardware}': has {nodes} nodes, a model is served on one: list it under 'training_cells'"
             )
-    cells = [
-        Cell(Training(task, *source, seed), chain, hardware)
+    inference_cells = [
+        InferenceCell(TrainingCell(task, *source, seed), chain, hardware)
         for task in tasks
         for seed in seeds
         for hardware in config["hardware"]
         for chain in names
     ]
-    what = {key: value for key, value in config.items() if key not in ("results", "bundle_min")}
-    config_sha256 = hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()
-    return Grid(list(dict.fromkeys(trainings)), list(dict.fromkeys(cells)), config["timing"], config_sha256)
+    measured = {key: value for key, value in config.items() if key not in ("results", "bundle_min")}
+    config_sha256 = hashlib.sha256(json.dumps(measured, sort_keys=True).encode()).hexdigest()
+    unique = list(dict.fromkeys(training_cells)), list(dict.fromkeys(inference_cells))
+    return Grid(*unique, config["mode"], config_sha256)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -112,9 +113,10 @@ def last_step(chain: str) -> str:
     return chains.parse(chain).steps[-1]
 
 
-def training_of(wildcards: Any) -> Training:
-    """The training that a job's wildcards name."""
-    return Training(wildcards.task, wildcards.training, wildcards.train_hardware, int(wildcards.seed))
+def trained(wildcards: Any) -> TrainingCell:
+    """The trained model that a job's wildcards name."""
+    w = wildcards
+    return TrainingCell(w.task, w.training_method, w.train_hardware, int(w.seed))
 
 
 def artifact(key: str, chain: str) -> str:
@@ -131,14 +133,14 @@ def _artifact(key: str, chain: Chain) -> str:
     return results.artifact(key, str(chain)) if chain.steps else results.model(key)
 
 
-def measured_from(folder: str, wildcards: Any) -> dict[str, str]:
-    """The folders that a cell is measured from: artifact and evaluation, of its own and of its reference."""
-    key, kind = training_of(wildcards).key, registry.accelerator(wildcards.hardware)
+def measured_from(wildcards: Any) -> dict[str, str]:
+    """The folders that a cell is measured from: artifact and evaluation of the cell, and of its reference."""
+    key, kind = trained(wildcards).key, registry.accelerator(wildcards.hardware)
     return {
-        "artifact": f"{folder}/{artifact(key, wildcards.chain)}",
-        "reference": f"{folder}/{artifact(key, protocol.REFERENCE)}",
-        "evaluation": f"{folder}/{results.evaluation(key, wildcards.chain, kind)}",
-        "reference_evaluation": f"{folder}/{results.evaluation(key, protocol.REFERENCE, kind)}",
+        "artifact": artifact(key, wildcards.chain),
+        "reference": artifact(key, protocol.REFERENCE),
+        "evaluation": results.evaluation(key, wildcards.chain, kind),
+        "reference_evaluation": results.evaluation(key, protocol.REFERENCE, kind),
     }
 
 

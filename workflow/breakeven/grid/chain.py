@@ -112,7 +112,7 @@ class _Building:
         elif isinstance(method, CompressionMethod):
             self._compress(step, method)
         else:
-            raise self._error(f"'{step}' is a training method: list it under 'training'")
+            raise self._error(f"'{step}' is a training method: list it under 'training_cells'")
 
     def _export(self, step: str) -> None:
         if self.runtime not in (None, step):

@@ -26,7 +26,7 @@ PLACES = {"evaluate": "accelerator", "measure": "hardware"}  # the wildcard that
 EVALUATE_S = 30.0
 MEASURE_S = {"brief": 15.0, "quick": 30.0, "full": 400.0}
 LARGEST = 100  # members of a bundle: all of them stand on one command line
-WILDCARDS = ("task", "training", "train_hardware", "seed", "chain", "hardware", "accelerator")
+WILDCARDS = ("task", "training_method", "train_hardware", "seed", "chain", "hardware", "accelerator")
 TURN = "turn"  # the resource of which every job takes one, and a bundle has one
 
 Work = tuple[str, ...]
@@ -45,7 +45,7 @@ class Bundles:
     def __init__(self, workflow: Any, grid: Grid, results: Path, minutes: float, timeout_min: int) -> None:
         self.workflow, self.grid, self.results = workflow, grid, results
         self.minutes, self.timeout_min = minutes, timeout_min
-        self.timed = {each.key for each in grid.trainings}
+        self.timed = {each.key for each in grid.training_cells}
         self.members: dict[Work, str | None] = {}  # of every job that is to run: its bundle
         self.sizes: dict[str | None, int] = {}
 
@@ -104,12 +104,12 @@ class Bundles:
         if rule == "compress":
             return rule, place, str(wildcards.chain.count("+"))
         if rule == "train":
-            key = training(wildcards.task, wildcards.training, place, wildcards.seed)
+            key = training(wildcards.task, wildcards.training_method, place, wildcards.seed)
             return rule, place, "alone" if key in self.timed else ""
         return rule, place
 
     def _expected(self, seen: dict[Work, float], job: Work) -> float | None:
-        guess = {"evaluate": EVALUATE_S, "measure": MEASURE_S[self.grid.timing]}.get(job[0])
+        guess = {"evaluate": EVALUATE_S, "measure": MEASURE_S[self.grid.mode]}.get(job[0])
         return seen.get(job, seen.get(alike(job), guess))
 
 
@@ -144,7 +144,7 @@ def longest(results: Path) -> dict[Work, float]:
 
 def work(rule: str, wildcards: Any) -> Work:
     """What a job does and where, whatever its seed: rule, task, training or chain, place."""
-    what = wildcards.training if rule == "train" else wildcards.chain
+    what = wildcards.training_method if rule == "train" else wildcards.chain
     return rule, wildcards.task, what, getattr(wildcards, PLACES.get(rule, "train_hardware"))
 
 

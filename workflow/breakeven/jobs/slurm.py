@@ -41,15 +41,15 @@ def resources(
 
         return of
 
-    trained = {training.hardware for training in [*grid.trainings, *(cell.training for cell in grid.cells)]}
-    profiles = trained | {cell.hardware for cell in grid.cells}
+    trained = [*grid.training_cells, *(cell.trained for cell in grid.inference_cells)]
+    profiles = {cell.hardware for cell in trained} | {cell.hardware for cell in grid.inference_cells}
     every = [asked(registry.hardware(name), alone is not None, models, spread is not None) for name in profiles]
     return {name: resource(name) for name in dict.fromkeys(n for each in every for n in each if each[n] is not None)}
 
 
 def evaluated_on(grid: Grid, accelerator: str) -> str:
     """The hardware profile whose nodes evaluate on that kind of accelerator."""
-    return next(cell.hardware for cell in grid.cells if registry.accelerator(cell.hardware) == accelerator)
+    return next(cell.hardware for cell in grid.inference_cells if registry.accelerator(cell.hardware) == accelerator)
 
 
 def threads(hardware: str) -> int:

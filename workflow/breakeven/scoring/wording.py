@@ -22,7 +22,7 @@ LABELS = {
     "gate uncertain": "the 95 % interval of the quality kept includes the gate: more test samples would decide",
     "open": "below the quality gate or over a limit: shown, not ranked",
     "contended": "other programs used the machine while it was timed: shown, not ranked; measure it again alone",
-    "unstable": "the speed-up differs between processes by more than 5 %: `timing: full` times more processes",
+    "unstable": "the speed-up differs between processes by more than 5 %: `mode: full` times more processes",
     "not timed alone": "trained beside other jobs: its time is shown, not ranked",
     "no reference": "its reference is missing or failed, so the row cannot be compared",
 }

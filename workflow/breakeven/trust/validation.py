@@ -213,4 +213,5 @@ def _yaml(path: Path) -> str:
         p = registry.read_profile(path)
         return f"hardware profile: {p.accelerator}, {counted(p.devices, 'device')}, {counted(p.threads, 'thread')} each"
     grid = cells.expand(cells.read_config(path), str(path))
-    return f"grid: {counted(len(grid.trainings), 'training cell')}, {counted(len(grid.cells), 'inference cell')}"
+    training, inference = len(grid.training_cells), len(grid.inference_cells)
+    return f"grid: {counted(training, 'training cell')}, {counted(inference, 'inference cell')}"

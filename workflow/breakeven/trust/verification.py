@@ -111,11 +111,11 @@ def configurations(rows: list[InferenceRow]) -> Iterator[dict[str, Any]]:
         yield {
             "tasks": [task],
             "seeds": [seed],
-            "training": [],
-            "trained_by": training,
+            "training_cells": [],
+            "trained_as": training,
             "chains": list(dict.fromkeys(chains)),
             "hardware": [hardware],
-            "timing": mode,
+            "mode": mode,
             "timeout_min": 24 * 60,
         }
 

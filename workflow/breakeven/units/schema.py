@@ -13,6 +13,7 @@ from breakeven.errors import UserError, did_you_mean
 from breakeven.plugins import REPOSITORY
 
 SCHEMAS = REPOSITORY / "workflow" / "schemas"
+RENAMED = {"config": {"training": "training_cells", "trained_by": "trained_as", "timing": "mode"}}  # keys
 
 
 def read_yaml(path: Path, schema: str) -> dict[str, Any]:
@@ -56,6 +57,8 @@ def check(content: Any, schema: str, where: str) -> dict[str, Any]:
     definition = _schema(schema)
     if isinstance(content, dict):
         for key in content.keys() - definition["properties"].keys():
+            if new := RENAMED.get(schema, {}).get(key):
+                raise UserError(f"{where}: {key}: is now called {new}")
             raise UserError(f"{where}: unknown key '{key}': {did_you_mean(str(key), definition['properties'])}")
     error = best_match(Draft202012Validator(definition, format_checker=FormatChecker()).iter_errors(content))
     if error is None:
