@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import tomllib
 from html import escape
+from pathlib import Path
 
 import altair as alt
 import pandas as pd
@@ -13,7 +15,8 @@ from breakeven import protocol
 from breakeven.scoring import ratios
 
 GREY = "#8a94a0"  # of the reference, and of marks that are no row's
-PALETTE = st.get_option("theme.chartCategoricalColors") or []
+THEME = Path(__file__).parents[1] / ".streamlit" / "config.toml"  # found wherever the dashboard is started
+PALETTE: list[str] = tomllib.loads(THEME.read_text())["theme"]["chartCategoricalColors"]
 # A chart drawn as SVG stays sharp, and a screen reader can say the names of its points.
 SVG = {"embedOptions": {"renderer": "svg"}}
 SHAPES = [("circle", "●"), ("square", "■"), ("diamond", "◆"), ("triangle-up", "▲"), ("cross", "✚")]

@@ -164,8 +164,8 @@ def show_gains(ranked: pd.DataFrame, gains: pd.DataFrame, cost: ratios.Cost, inf
     x = x.axis(format=".6~g", values=charts.ticks(data["gain"].min(), data["gain"].max()))
     base = alt.Chart(data).encode(y=charts.names("chain:N", order), yOffset=alt.YOffset("task:N", sort=tasks))
     tooltip = ["chain", "task", *(alt.Tooltip(name, format=".3f") for name in ("gain", "low", "high"))]
-    grey = {"symbolFillColor": charts.GREY, "symbolStrokeColor": charts.GREY}  # seen in light and in dark
-    legend = alt.Legend(orient="top", title=None, columns=2, **grey)
+    grey = charts.GREY  # is seen in light and in dark; Vega's black is not
+    legend = alt.Legend(orient="top", title=None, columns=2, symbolFillColor=grey, symbolStrokeColor=grey)
     shape = alt.Shape("task:N", scale=alt.Scale(domain=tasks), legend=legend)
     point = base.mark_point(size=45, filled=True, opacity=1).encode(
         x=x, color=charts.colours(inference), shape=shape, tooltip=tooltip
