@@ -19,10 +19,10 @@ def rerun(row: pd.Series) -> str:
     """Return the command that runs the workflow on the cell of a row, in a results folder of its own."""
     if "chain" in row:
         chains = [] if row["chain"] == protocol.REFERENCE else [row["chain"]]  # the reference is always measured
-        axes = {"training_cells": [], "trained_as": row["training"], "chains": chains, "hardware": [row["hardware"]]}
+        axes = {"training_cells": [], "trained_as": row["trained_as"], "chains": chains, "hardware": [row["hardware"]]}
         axes["mode"] = row["mode"]
     else:
-        axes = {"training_cells": [row["training"]], "chains": [], "hardware": []}
+        axes = {"training_cells": [row["trained_as"]], "chains": [], "hardware": []}
     config = {"tasks": [row["task"]], "seeds": [row["seed"]]} | axes | {"results": "results/again"}
     words = [shlex.quote(f"{key}={spelled(value)}") for key, value in config.items()]
     return " ".join(["snakemake --cores all --config", *words, "--forceall"])

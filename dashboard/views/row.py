@@ -33,7 +33,7 @@ def show() -> None:
     served = pd.notna(chosen.get("chain"))
     board = ranked(inference if served else training, chosen)
     row = board[is_row(board, link_to(chosen))].iloc[0]
-    st.subheader(shared.plain(row["chain"] if served else row["training"]))
+    st.subheader(shared.plain(row["chain"] if served else row["trained_as"]))
     st.markdown(f":gray[{shared.plain(described(row))}]")
     badge_line(row)
     link_units(row)
@@ -94,7 +94,7 @@ def is_row(rows: pd.DataFrame, address: dict[str, str]) -> pd.Series:
 
 def named(row: pd.Series) -> str:
     """Return a row's name for the list of all rows."""
-    parts = [row["task"], row.get("chain") if pd.notna(row.get("chain")) else f"trained as {row['training']}"]
+    parts = [row["task"], row.get("chain") if pd.notna(row.get("chain")) else f"trained as {row['trained_as']}"]
     parts += [row["hardware"], row.get("scenario"), f"seed {row['seed']}"]
     parts += [row["source"]] if row["source"] != shared.HERE else []
     return " · ".join(str(part) for part in parts if pd.notna(part))

@@ -53,7 +53,7 @@ def show() -> None:
     st.subheader("All runs of this board")
     table.show(training_board.COLUMNS, board, "scaling_rows", pale=lambda row: pd.isna(row["rank"]))
     st.caption("Pale rows are not compared. Hover over a flag for its reason.")
-    show_gaps(board, "training")
+    show_gaps(board, "trained_as")
 
 
 def choose(training: pd.DataFrame) -> pd.DataFrame:
@@ -101,10 +101,9 @@ def say_missing(board: pd.DataFrame, by: str) -> None:
     """Name the runs that a chart lacks: those that missed the target, and those without the time."""
     missed = board[board[by] == math.inf]
     if len(missed):
-        st.caption(
-            f"Missed the target, and therefore in no chart of the time: {shared.plain(', '.join(missed['training']))}."
-        )
-    not_drawn(board[ratios.succeeded(board)], by, "training")
+        names = shared.plain(", ".join(missed["trained_as"]))
+        st.caption(f"Missed the target, and therefore in no chart of the time: {names}.")
+    not_drawn(board[ratios.succeeded(board)], by, "trained_as")
 
 
 def show_links(board: pd.DataFrame, by: str, look: Look) -> None:

@@ -71,7 +71,7 @@ def prepared(rows: pd.DataFrame, by: str) -> pd.DataFrame:
     numbers |= {"seconds": seconds, "usd": pd.Series(cost.work(seconds, rows["usd_per_hour"]))}
     numbers["memory"] = rows["rank_memory_above_baseline_bytes"].astype(float) / 1e6
     numbers["sent"] = scaling.bytes_per_step(rows) / 1e6
-    texts = rows[["training", "hardware"]].assign(
+    texts = rows[["trained_as", "hardware"]].assign(
         method=rows["training_method"],
         link=[scaling.link(row) for _, row in rows.iterrows()],
         ranked=scaling.comparable(rows, by),
@@ -185,7 +185,7 @@ def cost_chart(board: pd.DataFrame, by: str, look: Look) -> alt.LayerChart:
     names = [  # below the line, where there are no points, and one below the other
         alt.Chart(front.iloc[[place]])
         .mark_text(align="left", dx=-4, dy=16 + 13 * (place % 3), fontSize=11, color=charts.GREY)
-        .encode(x=x, y=y, text="training:N")
+        .encode(x=x, y=y, text="trained_as:N")
         for place in range(len(front))
     ]
     return charts.layered(380, line, dots, *names)

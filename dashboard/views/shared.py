@@ -12,8 +12,7 @@ import streamlit as st
 
 from breakeven import environment
 from breakeven.errors import UserError
-from breakeven.results import BOARD_FILES
-from breakeven.rows import InferenceRow, read_parquet
+from breakeven.rows import BOARD_FILES, InferenceRow, read_parquet
 from breakeven.scoring import leaderboard, ratios
 from breakeven.scoring.wording import GAP
 

@@ -88,7 +88,7 @@ def show_reference(board: pd.DataFrame) -> None:
         [
             ("Quality of the reference", quality(row["quality"]), f"{metric} · {exact or 'no interval'}"),
             ("Test samples", GAP if pd.isna(row["n_eval"]) else f"{row['n_eval']:,.0f}", f"split: {row['split']}"),
-            ("Training time", f"{number(row['train_time_s'])} s", f"trained as {row['training']}"),
+            ("Training time", f"{number(row['train_time_s'])} s", f"trained as {row['trained_as']}"),
             (
                 "Latency of a call, p50",
                 f"{number(row['latency_p50_ms'])} ms",

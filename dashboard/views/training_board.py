@@ -35,7 +35,7 @@ def show(training: pd.DataFrame, picked: dict[str, list[str]]) -> None:
         st.subheader(shared.heading_of(key, board, training))
         name = "training_" + "_".join(map(str, key.values()))
         table.show(COLUMNS, board, name, pale=lambda row: pd.isna(row["rank"]))
-        show_gaps(board, "training")
+        show_gaps(board, "trained_as")
 
 
 def show_rows(own: pd.DataFrame, training: pd.DataFrame, key: str) -> None:
@@ -73,7 +73,7 @@ COLUMNS = [
         lambda row: table.number(row["rank"], lambda _: place(row)),
         f"= marks times that differ by less than {shared.exact(protocol.SAME)}.",
     ),
-    Column("Trained as", lambda row: Cell(row["training"], row["training"], link=link_to(row)), right=False),
+    Column("Trained as", lambda row: Cell(row["trained_as"], row["trained_as"], link=link_to(row)), right=False),
     Column("Flags", lambda row: Cell(labels=labels(row), sort=len(labels(row))), right=False, wrap=True),
     Column(
         "Quality",

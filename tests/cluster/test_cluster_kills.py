@@ -57,7 +57,7 @@ def test_a_board_is_complete_whatever_was_killed(cluster: Cluster, tmp_path: Pat
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     rows = here.trained()
     print("parts", [row.resumed_parts for row in rows], "attempts", [row.attempt for row in rows])
-    assert sorted((row.training, row.seed) for row in rows) == [(t, s) for t in sorted(TRAINED_BY) for s in SEEDS]
+    assert sorted((row.trained_as, row.seed) for row in rows) == [(t, s) for t in sorted(TRAINED_BY) for s in SEEDS]
     assert {row.status for row in rows} == {Status.OK}
     assert max(row.resumed_parts for row in rows) > 1
     assert not here.leftovers()

@@ -76,7 +76,7 @@ def test_a_row_carries_the_commands_that_measure_it_again(results: Path) -> None
 def test_the_command_makes_the_one_cell_and_its_references() -> None:
     from views import commands
 
-    row = pd.Series({"task": "fashion_mnist", "seed": 3, "training": "single_device@cpu_1", "hardware": "cpu_1"})
+    row = pd.Series({"task": "fashion_mnist", "seed": 3, "trained_as": "single_device@cpu_1", "hardware": "cpu_1"})
     row = pd.concat([row, pd.Series({"chain": "channel_pruning-ratio=0.25+int8_static", "mode": "full"})])
     words = shlex.split(commands.rerun(row))
     config = {}

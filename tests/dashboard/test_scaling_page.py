@@ -71,7 +71,7 @@ def test_a_missed_target_is_named_and_not_drawn(with_scaling: Path) -> None:
     assert "Missed the target, and therefore in no chart of the time: ddp@cpu\\_2x1" in texts(app.caption)
     _, rows = tables(app)
     assert rows.set_index("Trained as").loc["ddp@cpu_2x1", "To target"] == "missed"
-    seconds = [float(point["seconds"]) for point in points(app, 1) if point["training"].startswith("diloco")]
+    seconds = [float(point["seconds"]) for point in points(app, 1) if point["trained_as"].startswith("diloco")]
     assert not seconds
 
 

@@ -15,7 +15,7 @@ COMMON: dict[str, Any] = {
     "dataset_sha256": "d",
     "hardware_fingerprint": "h",
     "hardware": "cpu_1",
-    "training": "single_device@cpu_1",
+    "trained_as": "single_device@cpu_1",
     "seed": 0,
     "metric": "accuracy",
     "metric_unit": "ratio",

@@ -4,8 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from breakeven.results import BOARD_FILES
-from breakeven.rows import InferenceRow, Row, TrainingRow, write_parquet
+from breakeven.rows import BOARD_FILES, InferenceRow, Row, TrainingRow, write_parquet
 
 
 def digest(name: str) -> str:
@@ -23,7 +22,7 @@ def common(machine: str) -> dict[str, Any]:
         "started_at": "2026-11-25T08:00:00.000+00:00", "finished_at": "2026-11-25T08:01:00.000+00:00",
         "lock_sha256": sha256("lock"), "git_commit": "0" * 40, "libraries": "{}",
         "task": "digits-width=8", "task_version": 1, "dataset_sha256": sha256("data"), "hardware": "cpu_1",
-        "training": "single_device@cpu_1", "accelerator": "cpu", "threads": 1, "seed": 0,
+        "trained_as": "single_device@cpu_1", "accelerator": "cpu", "threads": 1, "seed": 0,
         "hardware_fingerprint": digest(f"{machine} cpu_1"), "metric": "top1_accuracy", "metric_unit": "ratio",
         "higher_is_better": True, "quality": 0.9, "quality_ci_low": 0.88, "quality_ci_high": 0.92, "n_eval": 500,
         "parameters": 1000, "peak_memory_bytes": 10**8, "memory_above_baseline_bytes": 10**7,
@@ -56,7 +55,7 @@ def training(machine: str = "a", method: str = "single_device", hardware: str = 
     """A training of 10 s that reached its target after 5."""
     placed = f"{method}@{hardware}"
     own = {
-        "cell_id": digest(placed), "training": placed, "training_method": method, "hardware": hardware,
+        "cell_id": digest(placed), "trained_as": placed, "training_method": method, "hardware": hardware,
         "hardware_fingerprint": digest(f"{machine} {hardware}"), "method_params": "{}", "timed_alone": True,
         "epochs": 2, "global_batch_size": 64, "steps": 100, "world_size": 1, "train_time_s": 10.0,
         "time_to_target_s": 5.0, "quality_target": 0.85, "samples_per_s": 640.0, "train_energy_j": 40.0,

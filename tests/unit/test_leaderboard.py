@@ -182,7 +182,7 @@ def test_in_eager_torch_all_of_the_speed_up_is_the_compressions(tmp_path: Path) 
     [
         {"runtime": "torchscript"},
         {"scenario": "offline"},
-        {"training": "ddp@cpu_2x1"},
+        {"trained_as": "ddp@cpu_2x1"},
         {"seed": 1},
         {"hardware_fingerprint": "another"},
         {"contended": True},

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from breakeven.cli import main
-from breakeven.results import BOARD_FILES
-from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
+from breakeven.rows import BOARD_FILES, InferenceRow, Row, TrainingRow, arrow_schema, read_rows, write_parquet
 from breakeven.scoring import leaderboard
 from breakeven.trust.merging import SourceBoard, merge, unite
 

@@ -12,6 +12,9 @@ import pytest
 from breakeven.errors import Status, UserError
 from breakeven.files import aside, read_json, write_json
 from breakeven.rows import (
+    OLDER_SCHEMA,
+    RENAMED,
+    VERSION,
     InferenceRow,
     Row,
     TrainingRow,
@@ -25,7 +28,7 @@ from breakeven.rows import (
 from breakeven.scoring.ratios import DERIVED, with_ratios, with_scaling
 
 COMMON = {
-    "cell_id": "a", "task": "t", "task_version": 1, "training": "single_device@cpu_1", "hardware": "cpu_1", "seed": 0,
+    "cell_id": "a", "task": "t", "task_version": 1, "trained_as": "single_device@cpu_1", "hardware": "cpu_1", "seed": 0,
     "accelerator": "cpu", "threads": 1,
     "metric": "top1_accuracy", "metric_unit": "ratio", "higher_is_better": True, "method_params": "{}",
 }  # fmt: skip
@@ -101,6 +104,20 @@ def test_an_older_schema_is_refused(tmp_path: Path) -> None:
     pq.write_table(older.empty_table(), path)
     with pytest.raises(UserError, match="has schema 0"):
         read_parquet(path, InferenceRow)
+
+
+def test_the_schema_before_is_read_under_todays_names(tmp_path: Path) -> None:
+    path, before = tmp_path / "inference.parquet", {new: old for old, new in RENAMED.items()}
+    write_parquet([INFERENCE], InferenceRow, path)
+    table = pq.read_table(path)
+    older = table.rename_columns([before.get(name, name) for name in table.column_names])
+    at = older.schema.get_field_index("schema_version")
+    older = older.set_column(at, older.schema.field(at), pa.array([OLDER_SCHEMA]))
+    older = older.replace_schema_metadata({**older.schema.metadata, VERSION: str(OLDER_SCHEMA)})
+    pq.write_table(older, path)
+    assert "trained_as" not in older.column_names
+    assert read_rows(path, InferenceRow) == [INFERENCE]
+    assert [from_dict(values, InferenceRow) for values in older.to_pylist()] == [INFERENCE]
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ INFERENCE_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "end before the start": ({"started_at": "2026-11-25T09:00:00Z"}, "started_at: is 2026-11-25T09:00:00Z, after"),
     "task that is none": ({"task": "Digits of π"}, "task: is 'Digits of π', must be a task"),
     "chain with a hole": ({"chain": "low_rank++int8"}, "chain: is 'low_rank++int8', must be steps joined by +"),
-    "training without a place": ({"training": "ddp"}, "training: is 'ddp', must be method@hardware"),
+    "training without a place": ({"trained_as": "ddp"}, "trained_as: is 'ddp', must be method@hardware"),
     "parameters that are not JSON": ({"method_params": "{"}, "method_params: is not JSON"),
     "scenario unknown": ({"scenario": "server"}, "scenario: is 'server', must be one of single_stream, offline"),
     "mode unknown": ({"mode": "slow"}, "mode: is 'slow', must be one of brief, quick, full"),
@@ -98,7 +98,7 @@ TRAINING_FAULTS: dict[str, tuple[dict[str, Any], str]] = {
     "no steps": ({"steps": 0}, "steps: is 0, must be above 0"),
     "counted with others": ({"energy_method": "rapl", "timed_alone": False}, "train_energy_j: was counted while"),
     "energy by none": ({"energy_method": "none"}, "train_energy_j: is 40, though energy_method is none"),
-    "another training": ({"training": "ddp@cpu_1"}, "training: is ddp@cpu_1, which is not single_device@cpu_1"),
+    "another training": ({"trained_as": "ddp@cpu_1"}, "trained_as: is ddp@cpu_1, which is not single_device@cpu_1"),
     "price without a source": ({"price_source": None}, "price_source: is missing"),
 }
 GOOD: dict[str, list[Row]] = {

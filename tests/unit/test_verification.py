@@ -87,7 +87,7 @@ def test_rows_of_one_model_profile_and_mode_are_one_grid() -> None:
 
 
 def test_the_grid_has_the_cell_and_no_training_of_its_own() -> None:
-    row = replace(THEN, task="mandarin_initials", training="single_device@cpu_1", hardware="cpu_1")
+    row = replace(THEN, task="mandarin_initials", trained_as="single_device@cpu_1", hardware="cpu_1")
     (config,) = configurations([row])
     found = cells.expand(config)
     assert {cell.chain for cell in found.inference_cells} == {"fp32", "int8_static", "onnxruntime"}
@@ -107,7 +107,7 @@ def test_what_this_version_or_machine_cannot_give_is_refused_before_any_work(
     changes: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "_run", lambda *_: pytest.fail("work was started"))
-    real = {"task": "mandarin_initials", "training": "single_device@cpu_1", "hardware": "cpu_1", "task_version": 1}
+    real = {"task": "mandarin_initials", "trained_as": "single_device@cpu_1", "hardware": "cpu_1", "task_version": 1}
     sound.write(tmp_path, replace(THEN, **{**real, **changes}))
     assert main.run(["verify", "--published", str(tmp_path), "--results", str(tmp_path / "again")]) == 2
     error = capsys.readouterr().err

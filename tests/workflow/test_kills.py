@@ -81,7 +81,7 @@ def test_a_board_is_complete_whatever_was_killed(seed: int, seeds: list[int], ki
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
     trained = read_rows(killer.results / "training.parquet", TrainingRow)
     measured = read_rows(killer.results / "inference.parquet", InferenceRow)
-    assert sorted((row.training, row.seed) for row in trained) == [
+    assert sorted((row.trained_as, row.seed) for row in trained) == [
         (t, s) for t in sorted(GRID["training_cells"]) for s in seeds
     ]
     assert sorted((row.chain, row.seed) for row in measured) == [

@@ -77,7 +77,7 @@ def test_measured_rows_say_what_was_evaluated_and_what_it_takes(run: Run, chain:
     for row in rows(run, chain):
         assert row.quality_kept_ci_low <= row.quality / row.reference_quality <= row.quality_kept_ci_high
         evaluation = read_json(
-            run.results / f"evaluations/{row.task}/{row.training}/seed=0/{chain}@cpu/evaluation.json"
+            run.results / f"evaluations/{row.task}/{row.trained_as}/seed=0/{chain}@cpu/evaluation.json"
         )
         assert row.outputs_sha256 == evaluation["outputs_sha256"]
         assert row.artifact_sha256 == evaluation["artifact_sha256"]
@@ -137,7 +137,7 @@ def test_the_same_model_has_the_same_quality(run: Run) -> None:
 def test_a_percentile_without_the_calls_for_it_is_a_gap(run: Run) -> None:
     for row in rows(run, "fp32"):
         latencies = pq.read_table(
-            run.results / f"cells/{row.task}/{row.training}/seed=0/fp32@cpu_1/latencies.parquet"
+            run.results / f"cells/{row.task}/{row.trained_as}/seed=0/fp32@cpu_1/latencies.parquet"
         ).to_pandas()
         calls = latencies[(latencies.scenario == row.scenario) & (latencies.served == "cell")].groupby("pair").size()
         assert (row.latency_p99_ms is None) == (calls.min() < 662)

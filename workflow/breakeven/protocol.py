@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-SCHEMA_VERSION = 6  # version of the rows' columns
+SCHEMA_VERSION = 7  # version of the rows' columns
 PROTOCOL_VERSION = 4  # version of the measurement: after a change, every cell is measured again
 VERSIONS = f"schema {SCHEMA_VERSION}, protocol {PROTOCOL_VERSION}"  # results of other versions are made again
 

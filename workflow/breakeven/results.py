@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from breakeven.rows import InferenceRow, Row, TrainingRow
-
 # Folders of the stages.
 DATA, LOGS = "data", "logs"
 FOLDERS = {"train": "models", "compress": "artifacts", "evaluate": "evaluations", "measure": "cells"}
@@ -33,8 +31,6 @@ JOB = "job.json"  # of every stage: when it ran, and how long it worked
 RECORDS = (ROWS, EVALUATION, ARTIFACT)  # each says how its job ended
 
 # Files beside the stages' folders.
-BOARDS: dict[type[Row], str] = {InferenceRow: "inference", TrainingRow: "training"}
-BOARD_FILES = {row_type: f"{board}.parquet" for row_type, board in BOARDS.items()}
 LOCK = ".lock"  # held by the run that writes into the folder
 SLURM_RUN = ".slurm_run"  # the name of all SLURM jobs of the last run on a cluster
 CHECKPOINT = ".checkpoint"  # suffix of the folder with a training's checkpoint, beside the training's own

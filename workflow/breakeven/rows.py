@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from breakeven.errors import Status, UserError
 from breakeven.files import aside
 from breakeven.protocol import PROTOCOL_VERSION, SCHEMA_VERSION
+from breakeven.results import board
 
 NEVER = "never"
 FAILED = "the cell failed"
@@ -95,7 +96,7 @@ class Row(Provenance):
     split: Annotated[
         str, Meaning("The part of the data on which quality is evaluated, and from which inputs are drawn.")
     ] = "test"
-    training: Annotated[str, Meaning("How the model was trained: method@hardware.")]
+    trained_as: Annotated[str, Meaning("How the model was trained: method@hardware.")]
     hardware: Annotated[str, Meaning("The hardware profile of the cell.")]
     hardware_fingerprint: Annotated[
         str | None, Meaning("Hash of the machine's and the profile's properties that matter to speed.", null=NEVER)
@@ -340,6 +341,10 @@ class InferenceRow(Row):
 
 
 R = TypeVar("R", bound=Row)
+KIND, VERSION = b"breakeven.kind", b"breakeven.schema_version"  # metadata of a board's Parquet file
+BOARDS: dict[type[Row], str] = {InferenceRow: "inference", TrainingRow: "training"}
+BOARD_FILES = {row_type: board(name) for row_type, name in BOARDS.items()}
+OLDER_SCHEMA, RENAMED = 6, {"training": "trained_as"}  # the last schema that is still read, and its other column names
 
 
 def columns(row_type: type[Provenance]) -> dict[str, tuple[Any, Meaning]]:
@@ -351,7 +356,7 @@ def columns(row_type: type[Provenance]) -> dict[str, tuple[Any, Meaning]]:
 def arrow_schema(row_type: type[Row]) -> pa.Schema:
     """The schema of a board's Parquet file; `kind` and `schema_version` mark it as ours."""
     found = [pa.field(name, _arrow_type(hint), _optional(hint)) for name, (hint, _) in columns(row_type).items()]
-    return pa.schema(found, {"breakeven.kind": row_type.__name__, "breakeven.schema_version": str(SCHEMA_VERSION)})
+    return pa.schema(found, {KIND: row_type.__name__, VERSION: str(SCHEMA_VERSION)})
 
 
 def write_parquet(rows: Iterable[R], row_type: type[R], path: Path) -> None:
@@ -362,10 +367,10 @@ def write_parquet(rows: Iterable[R], row_type: type[R], path: Path) -> None:
 
 
 def read_parquet(path: Path, row_type: type[R]) -> pa.Table:
-    """The table of a board.
+    """The table of a board. A table of OLDER_SCHEMA gets today's column names.
 
     Raises:
-        UserError: missing, not Parquet, or not this version of ours.
+        UserError: missing, not Parquet, or not of a version that can be read.
     """
     if not path.exists():
         raise UserError(f"{path}: no results yet: run 'make run' or 'snakemake --cores all' to make some")
@@ -374,10 +379,11 @@ def read_parquet(path: Path, row_type: type[R]) -> pa.Table:
     except (pa.ArrowInvalid, OSError) as error:
         raise UserError(f"{path}: not a Parquet file ({str(error).splitlines()[0]}): name a board's file") from error
     schema = arrow_schema(row_type)
-    if (table.schema.metadata or {}).get(b"breakeven.kind") != row_type.__name__.encode():
+    if (table.schema.metadata or {}).get(KIND) != row_type.__name__.encode():
         raise UserError(f"{path}: not a file of {row_type.__name__}s made by Breakeven: name another, or move it away")
+    table = _renewed(table)
     if not table.schema.equals(schema, check_metadata=True):
-        version = table.schema.metadata.get(b"breakeven.schema_version", b"?").decode()
+        version = table.schema.metadata.get(VERSION, b"?").decode()
         how = (
             f"has schema {version}, this is {SCHEMA_VERSION}" if version != str(SCHEMA_VERSION) else "has other columns"
         )
@@ -391,16 +397,30 @@ def read_rows(path: Path, row_type: type[R]) -> list[R]:
 
 
 def from_dict(values: dict[str, Any], row_type: type[R]) -> R:
-    """A row from its JSON or Parquet values.
+    """A row from its JSON or Parquet values. Values of OLDER_SCHEMA get today's names.
 
     Raises:
-        UserError: they are not those of this version.
+        UserError: they are not of a version that can be read.
     """
+    if values.get("schema_version") == OLDER_SCHEMA:
+        values = {RENAMED.get(name, name): value for name, value in values.items()} | {"schema_version": SCHEMA_VERSION}
     try:
         return row_type(**{**values, "status": Status(values["status"])})
     except (TypeError, KeyError) as error:
         cell = values.get("cell_id")
         raise UserError(f"row {cell}: written by another version ({error}): delete its folder and run again") from error
+
+
+def _renewed(table: pa.Table) -> pa.Table:
+    """A table with today's column names and schema version, where it has those of OLDER_SCHEMA."""
+    metadata = table.schema.metadata
+    if metadata.get(VERSION) != str(OLDER_SCHEMA).encode():
+        return table
+    table = table.rename_columns([RENAMED.get(name, name) for name in table.column_names])
+    at = table.schema.get_field_index("schema_version")
+    versions = pa.repeat(pa.scalar(SCHEMA_VERSION, pa.int64()), len(table))
+    table = table.set_column(at, table.schema.field(at), versions)
+    return table.replace_schema_metadata({**metadata, VERSION: str(SCHEMA_VERSION)})
 
 
 def _arrow_type(hint: Any) -> pa.DataType:

@@ -33,7 +33,7 @@ def render(results: Path, console: Console) -> None:
         ranked = leaderboard.rank_trainings(rows)
         print_title(f"Training {key['task']}{_seed(key, seeds)}", console)
         shown = print_table(ranked, TRAINING_COLUMNS, console, ranked["board"] != "closed")
-        print_notes(ranked, "training", NOTE, shown, console)
+        print_notes(ranked, "trained_as", NOTE, shown, console)
     for key, rows in overall.boards(inference):
         _print_overall(key, rows, machine(rows, inference), console)
     console.print(LEGEND, style="dim")
@@ -122,7 +122,7 @@ RANK = Column("#", place)
 NOTE = Column("Note", lambda row: ", ".join(notes(row)), 2, right=False)
 TRAINING_COLUMNS = [
     RANK,
-    Column("Training", lambda row: row["training"], right=False),
+    Column("Training", lambda row: row["trained_as"], right=False),
     Column("Quality", lambda row: quality(row["quality"]), 1),
     Column("of single", lambda row: percent(row["quality_ratio"]), 4),
     Column("Time [s]", lambda row: number(row["train_time_s"])),

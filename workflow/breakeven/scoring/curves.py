@@ -53,7 +53,7 @@ def curves(rows: pd.DataFrame) -> list[Curve]:
 
 def _shared(rows: pd.DataFrame) -> list[str]:
     """The columns that are equal on a curve. `source` names the folder where rows come from several."""
-    return [*KEY, "training", *(["source"] if "source" in rows else [])]
+    return [*KEY, "trained_as", *(["source"] if "source" in rows else [])]
 
 
 def _places(steps: list[tuple[str, dict[str, object]]]) -> Iterator[tuple[Place, float]]:

@@ -10,8 +10,7 @@ import pandas as pd
 
 from breakeven.errors import UserError
 from breakeven.protocol import BADGE, GATE, REFERENCE, ROUNDING
-from breakeven.results import BOARD_FILES
-from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
+from breakeven.rows import BOARD_FILES, InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
 from breakeven.scoring.ratios import (
     BOARD,
     COSTS,
@@ -98,7 +97,7 @@ def rank_trainings(rows: pd.DataFrame, gate: float = GATE) -> pd.DataFrame:
     ranked = rows["board"].eq("closed") & timed & rows["burden"].notna()
     rows["rank"] = shared_ranks(rows[ranked], TRAINING_KEY, None).reindex(rows.index)
     rows["shared"] = rows["rank"].notna() & rows.duplicated([*TRAINING_KEY, "rank"], keep=False)
-    return rows.sort_values([*TRAINING_BOARD, "rank", "burden", "training"])
+    return rows.sort_values([*TRAINING_BOARD, "rank", "burden", "trained_as"])
 
 
 def boards(rows: pd.DataFrame, by: list[str] | None = None) -> Iterator[tuple[dict[str, object], pd.DataFrame]]:

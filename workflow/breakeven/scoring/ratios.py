@@ -22,7 +22,7 @@ from breakeven.scoring import cost
 BOARD = ["task", "task_version", "hardware", "scenario", "batch_size", "seed", "protocol_version"]
 KEY = [*BOARD, "dataset_sha256", "split", "hardware_fingerprint", "threads"]
 SIZES = {"disk_bytes": "compression_size_ratio", "packed_bytes": "compression_packed_ratio"}
-SAME_RUNTIME = [*KEY, "training", "runtime"]  # equal in a row and its uncompressed model
+SAME_RUNTIME = [*KEY, "trained_as", "runtime"]  # equal in a row and its uncompressed model
 TRAINING_BOARD = ["task", "task_version", "seed", "protocol_version"]
 TRAINING_KEY = [
     *TRAINING_BOARD,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from breakeven.errors import UserError, did_you_mean
 from breakeven.files import read_json
-from breakeven.results import BOARDS, ROWS
-from breakeven.rows import from_dict, write_parquet
+from breakeven.results import ROWS
+from breakeven.rows import BOARDS, from_dict, write_parquet
 from breakeven.stages.job import fill, price
 from breakeven.units import registry
 

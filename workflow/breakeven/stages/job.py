@@ -77,7 +77,7 @@ def identity(
         "cell_id": files.digest([task.version, hardware.name, *cell]),
         "task": task_text,
         "task_version": task.version,
-        "training": training,
+        "trained_as": training,
         "hardware": hardware.name,
         "accelerator": hardware.accelerator,
         "threads": hardware.threads,

@@ -21,8 +21,7 @@ from rich.text import Text
 
 from breakeven.errors import Status, UserError
 from breakeven.files import aside
-from breakeven.results import BOARD_FILES, BOARDS
-from breakeven.rows import Row, arrow_schema, read_parquet
+from breakeven.rows import BOARD_FILES, BOARDS, Row, arrow_schema, read_parquet
 from breakeven.trust import validation
 from breakeven.trust.validation import counted
 from breakeven.trust.violations import IDENTITY, NAMED_BY_ID, ambiguous

@@ -147,7 +147,7 @@ SHARED = [
     *(matches(name, DIGEST, "16 hexadecimal digits") for name in ("cell_id", "hardware_fingerprint")),
     matches("git_commit", "[0-9a-f]{40}|[0-9a-f]{64}", "a commit's full hash"),
     matches("task", UNIT, "a task, its parameters as -name=value"),
-    matches("training", f"{UNIT}@{PLACE}", "method@hardware"),
+    matches("trained_as", f"{UNIT}@{PLACE}", "method@hardware"),
     matches("hardware", PLACE, "the name of a profile"),
     *(matches(name, r"\S.*", "a name") for name in ("split", "metric", "metric_unit")),
     one_of("accelerator", ["cpu", "cuda"]),
@@ -211,8 +211,8 @@ TRAINING = [
     Rule("train_energy_j", _counted_in_company, "was counted while others ran beside it", OR_NULL),
     matches("training_method", UNIT, "a training method"),
     Rule(
-        "training",
-        lambda rows: rows["training"].ne(rows["training_method"] + "@" + rows["hardware"]),
+        "trained_as",
+        lambda rows: rows["trained_as"].ne(rows["training_method"] + "@" + rows["hardware"]),
         "is {training}, which is not {training_method}@{hardware}",
     ),
 ]

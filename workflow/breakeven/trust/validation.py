@@ -17,8 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from breakeven.errors import UserError
-from breakeven.results import BOARD_FILES, BOARDS
-from breakeven.rows import InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
+from breakeven.rows import BOARD_FILES, BOARDS, InferenceRow, Row, TrainingRow, arrow_schema, read_parquet
 from breakeven.trust import violations
 from breakeven.units import schema
 
@@ -114,7 +113,7 @@ def _consistent(table: pa.Table, row_type: type[Row], path: Path) -> pa.Table:
 
 
 def _name(row: Mapping[str, object]) -> str:
-    about = [row.get("chain") or row.get("training"), row.get("scenario")]
+    about = [row.get("chain") or row.get("trained_as"), row.get("scenario")]
     return f"row {row.get('cell_id')} ({', '.join(str(each) for each in about if each)})"
 
 
@@ -132,11 +131,11 @@ def _contents(table: pa.Table, row_type: type[Row], what: str) -> str:
     """`inference board: 6 rows (6 ok); 1 task, 3 chains, 1 machine`."""
     status = Counter(table["status"].to_pylist())
     statuses = ", ".join(f"{number:,} {name}" for name, number in status.most_common())
-    columns = {"task": "task", "chain": "chain", "training": "training", "hardware_fingerprint": "fingerprint"}
+    columns = {"task": "task", "chain": "chain", "trained_as": "training", "hardware_fingerprint": "fingerprint"}
     of = [
         counted(pc.count_distinct(table[column], mode="only_valid").as_py(), noun)
         for column, noun in columns.items()
-        if column in table.column_names and not (column == "training" and row_type is InferenceRow)
+        if column in table.column_names and not (column == "trained_as" and row_type is InferenceRow)
     ]
     return f"{BOARDS[row_type]} {what}: {counted(len(table), 'row')} ({statuses or 'empty'}); {', '.join(of)}"
 

@@ -20,8 +20,7 @@ from breakeven.grid import cells
 from breakeven.machine import limits
 from breakeven.plugins import REPOSITORY
 from breakeven.protocol import PROTOCOL_VERSION
-from breakeven.results import BOARD_FILES
-from breakeven.rows import InferenceRow, read_rows
+from breakeven.rows import BOARD_FILES, InferenceRow, read_rows
 from breakeven.units import registry
 
 INSIDE, OVERLAPS, OUTSIDE = "inside", "outside, the intervals overlap", "outside"
@@ -106,7 +105,7 @@ def configurations(rows: list[InferenceRow]) -> Iterator[dict[str, Any]]:
     """Grids that measure the rows again: one for each model, hardware profile and mode."""
     groups: dict[tuple[str, int, str, str, str], list[str]] = {}
     for row in rows:
-        groups.setdefault((row.task, row.seed, row.training, row.hardware, row.mode), []).append(row.chain)
+        groups.setdefault((row.task, row.seed, row.trained_as, row.hardware, row.mode), []).append(row.chain)
     for (task, seed, training, hardware, mode), chains in groups.items():
         yield {
             "tasks": [task],

@@ -21,8 +21,8 @@ IDENTITY: dict[type[Row], list[str]] = {
 }
 # The columns that a cell's id stands for: rows with the same id agree on them.
 NAMED_BY_ID: dict[type[Row], list[str]] = {
-    InferenceRow: ["task", "task_version", "training", "seed", "hardware", "chain", "scenario"],
-    TrainingRow: ["task", "task_version", "training", "seed", "hardware"],
+    InferenceRow: ["task", "task_version", "trained_as", "seed", "hardware", "chain", "scenario"],
+    TrainingRow: ["task", "task_version", "trained_as", "seed", "hardware"],
 }
 MAY_BE_INFINITE = {
     "time_to_target_s",  # the target was missed
