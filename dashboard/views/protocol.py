@@ -151,6 +151,7 @@ them.
         " work. It is *never* where the compression saves nothing:"
     )
     st.latex(
+        r"\rule[-1em]{0pt}{2.6em}"  # height for the fraction, whose upper edge the page cuts off otherwise
         r"N^* = \frac{T_\text{train,comp} R_\text{train,comp}}{c_0 - c_\text{comp}} \quad\text{where } c_\text{comp} <"
         r" c_0, \qquad c = \text{cost of one inference}"
     )
