@@ -148,6 +148,12 @@ MATTERS_NOT: dict[str, Change] = {
 }
 
 
+def test_the_commit_is_that_of_the_engine_and_not_of_a_repository_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert provenance._git("rev-parse", "HEAD")
+    monkeypatch.setattr(provenance, "REPOSITORY", provenance.REPOSITORY / "workflow")
+    assert provenance._git("rev-parse", "HEAD") is None
+
+
 @pytest.mark.parametrize("name", MATTERS)
 def test_the_fingerprint_changes_with(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     before = hardware_fingerprint(CPU)

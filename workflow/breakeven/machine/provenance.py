@@ -94,6 +94,8 @@ def _gpu() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
+    if not (REPOSITORY / ".git").exists():  # a wheel; a repository around its environment is another one
+        return None
     try:
         done = subprocess.run(["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
