@@ -21,13 +21,13 @@ MOST = 4  # processes that compute
 WAITS = (
     "tests/cluster",
     "tests/workflow/test_kills.py",
-    "tests/unit/test_statuses.py",
-    "tests/unit/test_supervision.py",
+    "tests/unit/stages/test_statuses.py",
+    "tests/unit/jobs/test_supervision.py",
 )
 LONG = (
     *("tests/calibration/*", "tests/workflow/run", "tests/workflow/test_walkthroughs.py"),
     *("tests/contract/test_methods.py *", "tests/contract/test_resume.py", "tests/contract/test_training.py *"),
-    *("tests/contract/*", "tests/dashboard/test_browser.py", "tests/unit/test_methods_*", "tests/unit/test_task_*"),
+    *("tests/contract/*", "tests/dashboard/test_browser.py", "tests/unit/methods/*", "tests/unit/tasks/*"),
     *("tests/workflow/*", "tests/dashboard/*"),
 )
 

@@ -15,7 +15,7 @@ from snakemake_interface_logger_plugins.tests import MockOutputSettings
 from breakeven.cli.progress import GUESS_S, Display, Job, Tally, headline, label, span
 from snakemake_logger_plugin_breakeven import LogHandler
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 WILDCARDS = {"task": "fashion_mnist", "training_method": "ddp", "train_hardware": "cpu_2x1", "seed": "1"}
 
 

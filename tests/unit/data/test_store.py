@@ -229,7 +229,7 @@ import os, sys
 from pathlib import Path
 from breakeven.data import store as data
 sys.path.insert(0, sys.argv[1])
-import test_data
+import test_store
 log, gate = Path(sys.argv[2]), Path(sys.argv[3])
 
 def work():
@@ -275,7 +275,7 @@ def test_processes_that_ask_together_are_served_by_one(tmp_path: Path, what: str
 def test_a_process_killed_while_it_fetches_leaves_no_entry(cache: Path, tmp_path: Path) -> None:
     script = tmp_path / "die.py"
     script.write_text(
-        f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_data\n"
+        f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_store\n"
         "class Dying(test_data.Local):\n"
         "    def fetch(self, folder):\n"
         "        super().fetch(folder); os._exit(9)\n"

@@ -10,7 +10,7 @@ import pytest
 
 from breakeven.scoring import cost
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cost.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
 
 
 def table(heading: str) -> list[list[str]]:
