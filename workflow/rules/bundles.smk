@@ -1,8 +1,6 @@
-# Short jobs share one job of a cluster: which ones, and how that job does them. Nothing of this happens in a local run.
+# On a cluster, short jobs share one job, a bundle. A local run has no bundles.
 import atexit
 import os
-
-from snakemake.scheduling.job_scheduler import JobScheduler
 
 from breakeven.jobs.bundles import TURN, Bundles
 from breakeven.jobs.forkserver import serving
@@ -10,12 +8,12 @@ from breakeven.jobs.forkserver import serving
 BUNDLES = Bundles(workflow, GRID, Path(RESULTS), config.get("bundle_min", 10), TIMEOUT_MIN)
 
 
-# Of a bundle, not of the run.
+# The members of one bundle take turns, not all jobs of the run.
 resource_scopes:
     turn="local",
 
 
-# In a job on one node, Snakemake does all members itself, instead of starting once more for each.
+# In a job on one node, Snakemake does all members itself and starts no process of its own for each.
 if workflow.remote_exec and os.environ.get(environment.SLURM_NODES) == "1":
 
     localrules:
@@ -24,12 +22,6 @@ if workflow.remote_exec and os.environ.get(environment.SLURM_NODES) == "1":
         evaluate,
         measure,
 
-    def schedule_members(scheduler, schedule=JobScheduler.schedule):
-        """A member that fails takes no other along; and no planning anew every second, see onstart."""
-        scheduler.keepgoing, scheduler.job_rate_limiter = True, None
-        return schedule(scheduler)
-
-    JobScheduler.schedule = schedule_members
-    workflow.global_resources[TURN] = 1
+    adapter.run_members_here(workflow, TURN)
     RUN.enter_context(serving())
     atexit.register(RUN.close)

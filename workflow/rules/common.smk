@@ -8,7 +8,7 @@ from pathlib import Path
 from breakeven.grid import cells as grid
 from breakeven import environment, protocol, results
 from breakeven.errors import UserError
-from breakeven.jobs import cluster_start as cluster, slurm
+from breakeven.jobs import cluster_start as cluster, slurm, snakemake as adapter
 from breakeven.jobs.forkserver import running
 from breakeven.units import registry
 
@@ -73,9 +73,7 @@ onstart:
     except UserError as error:
         sys.exit(f"breakeven: {error}")
     if workflow.local_exec:
-        # To keep its rate of submissions, Snakemake plans anew every second, once more for each job that has ended:
-        # a tenth of a core after some dozens, beside timed jobs. Local jobs need no such limit.
-        workflow.scheduler.job_rate_limiter = None
+        adapter.stop_replanning(workflow.scheduler)
 
 
 onsuccess:

@@ -14,14 +14,9 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-# What Snakemake says of its own working. Anything else it says is shown.
-NOISE = re.compile(
-    r"Assuming unrestricted|Config file .* is extended|Building DAG|Using shell|Provided |Rules claiming|Select jobs"
-    r"|Conda environments: ignored|Execute \d+ jobs|Exiting because a job|Shutting down|Complete log|Elapsed time"
-    r"|WorkflowError:\nAt least one job|RuleException:\nCalledProcess|Removing output files of failed job"
-    r"|Job [\w-]+ has been submitted|No SLURM account given|No account was given|Unable to guess SLURM account"
-    r"|Cleaning up|Group jobs: inactive|--keep-incomplete mode"
-)
+from breakeven.jobs.snakemake import NOISE
+
+OWN_WORK = re.compile("|".join(NOISE))  # messages on Snakemake's own work. All others are shown.
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),
     *(LogEvent.RULEGRAPH, LogEvent.RESOURCES_INFO, LogEvent.GROUP_INFO),
@@ -75,7 +70,7 @@ class LogHandler(LogHandlerBase):
             self.display.fail(*(fields.get(name) for name in names))
         elif event == LogEvent.GROUP_ERROR:
             self.display.say(f"{record.msg}: SLURM job {fields.get('external_jobid')}", "red")
-        elif event not in SILENT and not NOISE.match(str(record.msg)):
+        elif event not in SILENT and not OWN_WORK.match(str(record.msg)):
             self._say(record)
 
     def _say(self, record: logging.LogRecord) -> None:

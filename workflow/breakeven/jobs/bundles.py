@@ -17,7 +17,7 @@ from typing import Any
 
 from breakeven.files import read_json
 from breakeven.grid.cells import Grid
-from breakeven.jobs import slurm
+from breakeven.jobs import slurm, snakemake
 from breakeven.results import FOLDERS, job_records, training
 from breakeven.units import registry
 
@@ -80,8 +80,7 @@ class Bundles:
     def _plan(self) -> None:
         """Find the bundles of all jobs that are to run and have none yet."""
         kinds = defaultdict(list)
-        for job in self.workflow.dag.needrun_jobs():
-            rule, wildcards = job.rule.name, job.wildcards
+        for rule, wildcards in snakemake.waiting(self.workflow):
             if rule in FOLDERS and _identity(rule, wildcards) not in self.members:
                 kinds[self._kind(rule, wildcards)].append((_identity(rule, wildcards), work(rule, wildcards)))
         seen = longest(self.results)
@@ -91,10 +90,7 @@ class Bundles:
                 name = f"{kind[0]}-{len(self.sizes)}" if len(bundle) > 1 and not single else None
                 self.sizes |= {name: len(bundle)} if name else {}
                 self.members |= {identity: name for identity, _ in bundle}
-        # Snakemake makes one job of that many unconnected jobs of a group. It adds up what its members ask for, but for
-        # those that cannot run at once: of turns there is one.
-        self.workflow.group_settings.group_components = self.sizes
-        self.workflow.global_resources[TURN] = 1
+        snakemake.bundle(self.workflow, self.sizes, TURN)
 
     def _kind(self, rule: str, wildcards: Any) -> Work:
         """What jobs of a bundle have in common: what they ask the cluster for, and that none waits for another."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from breakeven.errors import UserError
+from breakeven.jobs import snakemake
 from breakeven.results import SLURM_RUN
 
 PATIENCE_S = 120.0  # for jobs to be gone that were cancelled
@@ -28,13 +29,8 @@ def begin(workflow: Any, results: Path) -> None:
         cancel(record.read_text().strip(), results)
     if workflow.local_exec:
         return
-    record.write_text(getattr(workflow.scheduler._executor, "run_uuid", ""))
-    # Results are written aside and renamed: one that is there is whole. When a bundle fails, those of its members that
-    # ended well are to stay, and so none may be there that is of an earlier run, and is to be made again.
-    workflow.execution_settings.keep_incomplete = True
-    for job in workflow.dag.needrun_jobs():
-        if not job.is_local:
-            workflow.async_run(job.remove_existing_output())
+    record.write_text(snakemake.run_name(workflow))
+    snakemake.keep_results(workflow)
 
 
 def cancel(name: str, results: Path) -> None:
