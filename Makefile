@@ -45,7 +45,7 @@ lint: setup ## Check style, types and workflow
 	ruff check .
 	ruff format --check .
 	mypy
-	snakefmt --check Snakefile workflow/rules
+	snakefmt --check Snakefile workflow/Snakefile workflow/rules
 	snakemake --lint
 
 docs: setup ## Write ARCHITECTURE.md, docs/api.md and docs/rows.md anew from the code

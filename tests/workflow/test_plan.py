@@ -98,7 +98,9 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(checkout: Checkout) ->
     assert (done.stdout + done.stderr).splitlines()[-1].startswith("breakeven: /proc/results: ")
 
 
-@pytest.mark.parametrize("command", [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "workflow/rules"]])
+@pytest.mark.parametrize(
+    "command", [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules"]]
+)
 def test_style(command: list[str], checkout: Checkout) -> None:
     program = Path(sys.executable).parent / command[0]  # found also where the environment is not activated
     done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)

@@ -20,7 +20,8 @@ except UserError as error:
 RESULTS = config.get("results", "results")
 TIMEOUT_MIN = config.get("timeout_min", 60)
 os.environ[environment.CONFIG_SHA256] = GRID.config_sha256  # jobs write it into their rows
-gc.disable()  # until the plan is made: all its objects stay, and a search for cycles among them takes a third of the time
+if adapter.is_main(workflow):  # `onstart` enables it again, once the plan is made
+    gc.disable()  # all objects of the plan stay, and a search for cycles among them takes a third of the time
 RUN = ExitStack()  # resources that live as long as the run does
 # A source file is an input of the first rule that uses it. Later rules run again through their own inputs.
 MODEL = results.training("{task}", "{training_method}", "{train_hardware}", "{seed}")

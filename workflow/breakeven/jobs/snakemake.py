@@ -20,7 +20,10 @@ USES = {
         "global_resources": "takes the one turn that members of a bundle share",
         "execution_settings": "takes the order to keep the results of a failed bundle's members",
         "async_run": "removes old results",
+        "default_target": "takes the target that the top-level Snakefile includes",
+        "modifier": "tells a run of this workflow from another workflow that uses it as a module",
     },
+    "snakemake.modules:WorkflowModifier": {"is_main_snakefile": "tells the same"},
     "snakemake.dag:DAG": {"needrun_jobs": "lists the jobs that are to run"},
     "snakemake.jobs:Job": {
         "is_local": "tells the jobs that the login node does",
@@ -45,6 +48,11 @@ NOISE = (
     *("No SLURM account given", "No account was given", "Unable to guess SLURM account", "Cleaning up"),
     *("Group jobs: inactive", "--keep-incomplete mode"),
 )
+
+
+def is_main(workflow: Any) -> bool:
+    """Say whether this workflow is run by itself: another one that uses it as a module runs no `onstart` of it."""
+    return workflow.modifier.is_main_snakefile()
 
 
 def waiting(workflow: Any) -> Iterator[tuple[str, Any]]:
