@@ -29,7 +29,7 @@ smoke: CONFIG = workflow/config/smoke.yaml
 smoke: run ## Run the small grid: minutes
 
 dashboard: setup ## Open the dashboard on the results
-	streamlit run dashboard/app.py
+	breakeven dashboard $(RESULTS)
 
 check: setup ## Check style and types, and run the unit tests
 	ruff check .

@@ -26,7 +26,7 @@ import sys
 from pathlib import Path
 from breakeven.cli import main as cli
 from breakeven.jobs import forkserver, supervision
-supervision.supervise.__defaults__ = (0.0,)
+supervision.PAUSE_S = 0.0
 forkserver.serve(Path(sys.argv[1]), cli.run)
 """
 REMEDY = r"(use|raise|lower|mend|see|run|find|check|list|leave|evaluate|the runtime must) .{2,}"

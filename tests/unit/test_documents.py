@@ -1,6 +1,5 @@
 """The generated documents say what the code says: `make docs` writes them."""
 
-import ast
 import runpy
 from pathlib import Path
 
@@ -42,15 +41,3 @@ def test_floors_rise_with_the_imports_and_circles_are_counted() -> None:
     line = {"a": {"b"}, "b": {"c"}, "c": set()}
     assert architecture.figures(line) == {"boxes": "3", "floors": "3", "arrows": "2", "circles": "no circle"}
     assert architecture.figures({**line, "c": {"a"}})["circles"] == "one circle"
-
-
-def test_every_stage_has_a_rule_a_verb_and_a_room_of_its_name() -> None:
-    import architecture
-
-    rules = {path.stem for path in (ROOT / "workflow/rules").glob("*.smk")} - {"common", "bundles"}
-    verbs = ast.parse((ROOT / "workflow/breakeven/cli/stages.py").read_text())
-    named = {each.name for each in verbs.body if isinstance(each, ast.FunctionDef) and not each.name.startswith("_")}
-    assert rules == named == set(architecture.STAGES)
-    for stage in rules:
-        text = (ROOT / "workflow/rules" / f"{stage}.smk").read_text()
-        assert f"rule {stage}:" in text and f"python -m breakeven {stage}" in text

@@ -48,9 +48,15 @@ class Stage:
         return [int(line) for line in self.log.read_text().split()]
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have another attempt begin at once."""
+    monkeypatch.setattr("breakeven.jobs.supervision.PAUSE_S", 0.0)
+
+
 def ended(folder: Path, *works: Callable[[], None], limits: Limits = FOREVER) -> Stage:
     stage = Stage(folder, *works)
-    supervise(stage, limits, pause_s=0)
+    supervise(stage, limits)
     return stage
 
 

@@ -45,7 +45,7 @@ class Attempt:
             raise FinalFailure(self.failure.status, self.failure.reason)
 
 
-def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float = PAUSE_S) -> None:
+def supervise(stage: Callable[[Attempt], None], limits: Limits) -> None:
     """Run `stage` until it ends well, or record how it failed.
 
     A stage records the failures that it meets itself. It does not live to see its process killed, or its time run out,
@@ -68,7 +68,7 @@ def supervise(stage: Callable[[Attempt], None], limits: Limits, pause_s: float =
             raise SystemExit(1)
         print(f"attempt {number} of {ATTEMPTS}: {failure.reason}", file=sys.stderr, flush=True)
         if number < ATTEMPTS:
-            time.sleep(pause_s)
+            time.sleep(PAUSE_S)
         else:
             failure = CellFailure(failure.status, f"{ATTEMPTS} attempts failed; the last: {failure.reason}")
     stage(Attempt(number, failure))

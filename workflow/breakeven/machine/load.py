@@ -26,9 +26,13 @@ class ForeignLoad:
         self.processes = [psutil.Process(), *named, *(child for p in named for child in p.children(recursive=True))]
         self.percent = 0.0
 
-    def __enter__(self) -> ForeignLoad:
+    def begin(self) -> ForeignLoad:
+        """Begin to count, until `so_far` is asked for the last time."""
         self.started, self.busy, self.own = time.perf_counter(), _busy_s(), self._own_s()
         return self
+
+    def __enter__(self) -> ForeignLoad:
+        return self.begin()
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None:

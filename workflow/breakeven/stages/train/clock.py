@@ -89,7 +89,7 @@ class Clock(pl.Callback):
             self.meter = Meter(self.hardware)
             self.read = self.meter.read()
             others = psutil.Process(os.getppid()).children() if trainer.world_size > 1 else []
-            self.load = ForeignLoad([other.pid for other in others if other.pid != os.getpid()]).__enter__()
+            self.load = ForeignLoad([other.pid for other in others if other.pid != os.getpid()]).begin()
         memory.reset_peak()
         self.began, self.earlier_wall_s = time.perf_counter(), self.fit.wall_s
         self._start()
