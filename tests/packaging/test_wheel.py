@@ -34,11 +34,11 @@ for title in ("leaderboard", "methods", "tasks", "protocol"):
 """
 CELL = "--task=fashion_mnist --seed=0 --hardware=cpu_1"
 RUN_ONLY = {  # verbs with what they ask for; none gets as far as to read a file
-    "data": "--task=fashion_mnist --output=o",
-    "train": f"{CELL} --method=single_device --data=d --output=o",
+    "prepare": "--task=fashion_mnist --output=o",
+    "train": f"{CELL} --training-method=single_device --data=d --output=o",
     "compress": f"{CELL} --step=low_rank --source=s --output=o",
     "evaluate": "--task=fashion_mnist --chain=fp32 --accelerator=cpu --source=s --output=o",
-    "measure": f"{CELL} --training=single_device@cpu_1 --chain=fp32 --mode=brief --artifact=a --reference=r"
+    "measure": f"{CELL} --trained-as=single_device@cpu_1 --chain=fp32 --mode=brief --artifact=a --reference=r"
     " --evaluation=e --reference-evaluation=e --data=d --output=o",
     "calibrate": "",
     "verify": "",

@@ -84,7 +84,7 @@ class Jobs:
         data = self.folder / "data.json"
         write_json({"task": TASK, "dataset_sha256": "0" * 64}, data)
         where = ["--hardware", hardware, "--seed", "0", "--data", str(data), "--output", str(output)]
-        return ["train", "--task", task, "--method", method, *where, "--timeout-min", str(minutes)]
+        return ["train", "--task", task, "--training-method", method, *where, "--timeout-min", str(minutes)]
 
     def train(
         self, cause: str, method: str = "single_device", hardware: str = "cpu_1", minutes: float = 60
@@ -111,7 +111,7 @@ class Jobs:
         sound = read_json(artifact / "artifact.json")["status"] == "ok"
         evaluations = [self.evaluate(*of) for of in ((artifact, chain), (model, "fp32"))] if sound else [artifact] * 2
         output = self.new()
-        cell = ["--task", TASK, "--training", MODEL, "--seed", "0", "--chain", chain, "--hardware", hardware]
+        cell = ["--task", TASK, "--trained-as", MODEL, "--seed", "0", "--chain", chain, "--hardware", hardware]
         made = ["--artifact", str(artifact), "--reference", str(model), "--data", str(self.folder / "data.json")]
         quality = ["--evaluation", str(evaluations[0]), "--reference-evaluation", str(evaluations[1])]
         ends = ["--mode", "quick", "--output", str(output), "--timeout-min", str(minutes)]
