@@ -1,1 +1,1 @@
-"""The life of jobs: fork server, time and memory limits, another attempt, SLURM, bundles of short jobs."""
+"""Lifecycle of jobs: fork server, time and memory limits, retries, SLURM, bundles of short jobs."""

@@ -1,9 +1,9 @@
-"""Bundles: short jobs of a kind that share one job of a cluster, which does them one after the other.
+"""Bundles: short jobs of one kind that share one cluster job, which runs them one after the other.
 
-A job of a cluster takes some ten seconds to start, more than a short cell takes. Snakemake asks for the group of each
-job; the answer is planned for all that are to run, once it is known which these are. How long a job will take is what
-such a job took in earlier runs into the same folder. In the bundle's job Snakemake starts once, libraries are imported
-once, and each member forks from there; every member is still a job of its own, with its log, its result, its failure.
+A cluster job takes some ten seconds to start, longer than a short cell takes. Snakemake asks for the group of each job.
+We plan the groups of all waiting jobs together, once Snakemake knows these jobs. The expected duration of a job is the
+duration of such a job in earlier runs into the same folder. In the bundle's job Snakemake starts once, libraries are
+imported once, and each member is forked from there. Every member remains a job with its own log, result and failure.
 """
 
 from __future__ import annotations
@@ -21,46 +21,46 @@ from breakeven.jobs import slurm, snakemake
 from breakeven.results import FOLDERS, job_records, training
 from breakeven.units import registry
 
-PLACES = {"evaluate": "accelerator", "measure": "hardware"}  # the wildcard that says where; else train_hardware
-# Seconds of a job whose like has never run. A training or a compression may take hours: it gets a job of its own.
+PLACES = {"evaluate": "accelerator", "measure": "hardware"}  # the place's wildcard; else train_hardware
+# Expected seconds of a job without an earlier one like it. A training or a compression may take hours: it stays alone.
 EVALUATE_S = 30.0
 MEASURE_S = {"brief": 15.0, "quick": 30.0, "full": 400.0}
-LARGEST = 100  # members of a bundle: all of them stand on one command line
+LARGEST = 100  # members of a bundle at most: one command line lists them all
 WILDCARDS = ("task", "training_method", "train_hardware", "seed", "chain", "hardware", "accelerator")
-TURN = "turn"  # the resource of which every job takes one, and a bundle has one
+TURN = "turn"  # a resource: every job takes one turn, and a bundle has one turn
 
 Work = tuple[str, ...]
 
 
 class Bundles:
-    """Which jobs of a run share one job of the cluster.
+    """Plan of the bundles: it assigns jobs of a run to shared cluster jobs.
 
     Args:
-        workflow: Snakemake's, of the run or, on a node, of one of its jobs.
+        workflow: Snakemake's workflow object of the run or, on a node, of one of the run's jobs.
         results: the folder with the results of earlier runs.
-        minutes: of expected work in a bundle; 0: every job by itself.
-        timeout_min: the limit of each job.
+        minutes: the most expected work in a bundle, in minutes; 0: no bundles.
+        timeout_min: the time limit of each job, in minutes.
     """
 
     def __init__(self, workflow: Any, grid: Grid, results: Path, minutes: float, timeout_min: int) -> None:
         self.workflow, self.grid, self.results = workflow, grid, results
         self.minutes, self.timeout_min = minutes, timeout_min
         self.timed = {each.key for each in grid.training_cells}
-        self.members: dict[Work, str | None] = {}  # of every job that is to run: its bundle
+        self.members: dict[Work, str | None] = {}  # the bundle of every job that is to run; None: no bundle
         self.sizes: dict[str | None, int] = {}
 
     def group(self, rule: str) -> Callable[[Any], str | None] | None:
-        """The `group:` of a rule: names the bundle of a job, given its wildcards. None where there can be none.
+        """The `group:` of a rule: a function from a job's wildcards to the name of its bundle; None without bundles.
 
-        That is on a node, and without a limit to the jobs in a queue: in a local run no plan asks for groups in vain.
+        There are no bundles on a node, nor without a limit to the jobs in a queue. So a local run never plans groups.
         """
         none = self.workflow.remote_exec or self.workflow.nodes is None or not self.minutes
         return None if none else lambda wildcards: self._bundle(rule, wildcards)
 
     def runtime(self, rule: str) -> Callable[[Any], int]:
-        """The minutes that a cluster gives a job: Snakemake adds up those of a bundle, so each has its part.
+        """The minutes that a cluster gives a job; a member of a bundle asks for its part, as Snakemake adds them up.
 
-        Their sum is time for the expected work of all, and for one of them to reach its limit.
+        The sum is enough for the expected work of all members, and for one member to reach its limit.
         """
 
         def of(wildcards: Any) -> int:
@@ -85,7 +85,7 @@ class Bundles:
                 kinds[self._kind(rule, wildcards)].append((_identity(rule, wildcards), work(rule, wildcards)))
         seen = longest(self.results)
         for kind, jobs in kinds.items():
-            single = registry.hardware(kind[1]).nodes > 1  # its processes start in a way of their own
+            single = registry.hardware(kind[1]).nodes > 1  # srun starts the processes of a multi-node job
             for bundle in packed(sorted(jobs), lambda job: self._expected(seen, job[1]), 60 * self.minutes):
                 name = f"{kind[0]}-{len(self.sizes)}" if len(bundle) > 1 and not single else None
                 self.sizes |= {name: len(bundle)} if name else {}
@@ -93,7 +93,7 @@ class Bundles:
         snakemake.bundle(self.workflow, self.sizes, TURN)
 
     def _kind(self, rule: str, wildcards: Any) -> Work:
-        """What jobs of a bundle have in common: what they ask the cluster for, and that none waits for another."""
+        """A key that jobs of a bundle share: they request the same resources, and none depends on another."""
         place = getattr(wildcards, PLACES.get(rule, "train_hardware"))
         if rule == "evaluate":
             return rule, slurm.evaluated_on(self.grid, place)
@@ -110,7 +110,7 @@ class Bundles:
 
 
 def packed(jobs: Iterable[Any], seconds: Callable[[Any], float | None], limit_s: float) -> Iterator[list[Any]]:
-    """Jobs, in their order, in bundles of no more than `limit_s`; one that takes longer, or nobody knows, by itself."""
+    """Pack jobs, in their order, into bundles of at most `limit_s`. A longer job, or one of unknown time, is alone."""
     bundle: list[Any] = []
     filled_s = 0.0
     for job in jobs:
@@ -128,7 +128,10 @@ def packed(jobs: Iterable[Any], seconds: Callable[[Any], float | None], limit_s:
 
 
 def longest(results: Path) -> dict[Work, float]:
-    """Seconds that work took at most in earlier runs into this folder: the same work, and work like it."""
+    """The longest duration, in seconds, of each kind of work in earlier runs into this folder.
+
+    Keys are the exact work and the wider kind of work like it (`alike`).
+    """
     found: dict[Work, float] = {}
     for file, job in job_records(results):
         record = read_json(file)
@@ -139,17 +142,17 @@ def longest(results: Path) -> dict[Work, float]:
 
 
 def work(rule: str, wildcards: Any) -> Work:
-    """What a job does and where, whatever its seed: rule, task, training or chain, place."""
+    """A key for the work of a job, without its seed: rule, task, training or chain, place."""
     what = wildcards.training_method if rule == "train" else wildcards.chain
     return rule, wildcards.task, what, getattr(wildcards, PLACES.get(rule, "train_hardware"))
 
 
 def alike(job: Work) -> Work:
-    """What a job has in common with others on the same task, in the same place."""
+    """A key that a job shares with the rule's other jobs on the same task, in the same place."""
     rule, task, _, place = job
     return rule, task, place
 
 
 def _identity(rule: str, wildcards: Any) -> Work:
-    """A job of a run. Sorted by it, the jobs that start from one model are together: they get ready together."""
+    """A key for one job of a run. Sorting by it puts jobs of one model together, since they become ready together."""
     return rule, *(getattr(wildcards, name, "") for name in WILDCARDS)

@@ -1,4 +1,4 @@
-"""How a run on a cluster begins: nothing of a run before it is at work any more, and no old result is taken for new."""
+"""Start of a run on a cluster: it cancels jobs of an earlier run and removes old results, so none is taken for new."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from breakeven.errors import UserError
 from breakeven.jobs import snakemake
 from breakeven.results import SLURM_RUN
 
-PATIENCE_S = 120.0  # for jobs to be gone that were cancelled
+PATIENCE_S = 120.0  # for cancelled jobs to leave the queue
 PAUSE_S = 1.0
 
 
 def begin(workflow: Any, results: Path) -> None:
-    """Before the first job; the caller holds the lock of the results folder.
+    """Prepare the results folder before the first job; the caller holds the folder's lock.
 
     Raises:
-        UserError: jobs of an earlier run cannot be asked for, or do not end.
+        UserError: SLURM does not list the jobs of an earlier run, or these jobs do not end.
     """
     record = results / SLURM_RUN
     if record.exists() and shutil.which("squeue"):
@@ -34,10 +34,10 @@ def begin(workflow: Any, results: Path) -> None:
 
 
 def cancel(name: str, results: Path) -> None:
-    """Cancel this user's SLURM jobs of that name, if there are any, and wait until they are gone.
+    """Cancel this user's SLURM jobs of that name, if there are any, and wait until they have left the queue.
 
     Raises:
-        UserError: SLURM does not answer, or they do not end.
+        UserError: SLURM does not answer, or the jobs do not end.
     """
     found = _queued(name) if name else []
     if not found:

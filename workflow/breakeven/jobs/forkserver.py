@@ -1,10 +1,10 @@
-"""A process that has imported the heavy libraries once, and forks itself for every job of a run.
+"""Fork server: a process that imports the heavy libraries once, and forks itself for every job of a run.
 
-Importing torch, Lightning and their friends takes 6–9 s; a fork of a process that has them takes milliseconds, with
-the same latencies (the same idea as the standard library's `multiprocessing.forkserver`, but shared by processes
-that do not descend from one another). The Snakefile starts one for the length of a run on this machine, and of a job
-on one node of a cluster; a verb pasted into a shell finds none and imports for itself. Engine and units are not
-preloaded, so an edited file is always read anew.
+Importing torch, Lightning and the libraries around them takes 6–9 s. A fork of a process that has imported them takes
+milliseconds, and its latencies are the same. The standard library's `multiprocessing.forkserver` has the same idea;
+this server is shared by processes that do not descend from one another. The Snakefile starts a server for the length
+of a run on this machine, and of a job on one node of a cluster. A verb pasted into a shell finds no server and imports
+the libraries itself. Engine and units are not preloaded, so an edited file is always read anew.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ PRELOAD = [
     *("torchmetrics.classification", "pytorch_lightning", "transformers.models.bert.modeling_bert"),
     *("torchao.quantization", "onnx", "onnxruntime.quantization", "onnxscript"),
 ]
-OPTIONAL = {"openvino": "openvino", "executorch": "executorch.extension.pybindings.portable_lib"}  # where installed
-HEADER = 1 << 20  # bytes: more than any argv and environment take
+OPTIONAL = {"openvino": "openvino", "executorch": "executorch.extension.pybindings.portable_lib"}  # if installed
+HEADER = 1 << 20  # bytes: more than the size of any argv and environment
 
 
 class Server:
-    """Forks a child per request; a child lives no longer than its client, and all no longer than the server."""
+    """Forks a child per request. A child ends at the latest with its client, and all children end with the server."""
 
     def __init__(self, listener: socket.socket, run: Callable[[list[str]], int]) -> None:
         self.listener = listener
@@ -52,7 +52,7 @@ class Server:
         self.children: dict[int, int] = {}  # pid -> pidfd
 
     def serve(self) -> None:
-        """Until standard input closes, which happens when the process that started us is gone."""
+        """Serve until standard input closes, which happens when the process that started this server ends."""
         self.selector.register(self.listener, selectors.EVENT_READ, self._accept)
         self.selector.register(sys.stdin, selectors.EVENT_READ, None)
         try:
@@ -75,7 +75,7 @@ class Server:
                 code = self._become(json.loads(message), fds)
             except BaseException:
                 traceback.print_exc()
-            finally:  # never back into the server's loop, whose end would kill the other children
+            finally:  # never return to the server's loop: its end would kill the other children
                 os._exit(code)
         for fd in fds:
             os.close(fd)
@@ -84,8 +84,8 @@ class Server:
         self.selector.register(pidfd, selectors.EVENT_READ, lambda: self._reap(pid, pidfd, client))
 
     def _become(self, request: dict, fds: list[int]) -> int:
-        """In the child: take on the client's descriptors, directory and environment, and run its verb."""
-        os.setsid()  # a group of its own, so that its own children can be ended with it
+        """Take on the client's descriptors, directory and environment in the child, and run the client's verb."""
+        os.setsid()  # its own process group, so that the server can kill its children with it
         self.selector.close()
         self.listener.close()
         for target, fd in enumerate(fds):
@@ -103,7 +103,7 @@ class Server:
 
     def _reap(self, pid: int, pidfd: int, client: socket.socket) -> None:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        _kill(pid)  # what it may have left behind
+        _kill(pid)  # processes that the child may have left behind
         self.selector.unregister(pidfd)
         self.selector.unregister(client)
         os.close(pidfd)
@@ -114,15 +114,15 @@ class Server:
 
 
 def preload() -> None:
-    """Import what is to be in every fork: what a timed process imports itself would count as its model's memory."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # OpenVINO would report its use
-    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao does what torch 2.14 calls deprecated
+    """Import the libraries for every fork: an import in a timed process would count as its model's memory."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # else OpenVINO reports its use
+    logging.getLogger("torch.utils._pytree").setLevel(logging.ERROR)  # torchao uses what torch 2.14 deprecates
     for name in [*PRELOAD, *(module for package, module in OPTIONAL.items() if find_spec(package))]:
         import_module(name)
 
 
 def serve(path: Path, run: Callable[[list[str]], int]) -> None:
-    """Listen on the socket `path`: at once, so that early clients wait for the imports instead of doing their own."""
+    """Listen on the socket `path`, before the imports: early clients wait for them instead of importing themselves."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
@@ -132,7 +132,7 @@ def serve(path: Path, run: Callable[[list[str]], int]) -> None:
 
 
 def forward(arguments: list[str]) -> int | None:
-    """Have the run's fork server do this verb; its exit code, or None where there is no server."""
+    """Run this verb in the run's fork server. Returns its exit code, or None without a server."""
     with socket.socket(socket.AF_UNIX) as client:
         try:
             client.connect(os.environ[FORKSERVER])
@@ -146,9 +146,9 @@ def forward(arguments: list[str]) -> int | None:
 
 @contextmanager
 def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
-    """One run at a time in a results folder, with a fork server for its jobs, where they run on this machine.
+    """Lock a results folder for one run, and start a fork server if the run's jobs are on this machine.
 
-    The kernel releases the lock, and the server ends itself, when this process ends in whatever way.
+    However this process ends, the kernel releases the lock and the server ends itself.
 
     Raises:
         UserError: the folder cannot be written, or another run is writing there.
@@ -165,7 +165,7 @@ def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
         raise UserError(
             f"{results}: {error.strerror}: choose a folder you can write, --config results=FOLDER"
         ) from error
-    # `python` in a rule's line is the one that runs Snakemake, whether its environment was activated or not.
+    # A rule's `python` is the Python that runs Snakemake, even without an activated environment.
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with lock, serving() if jobs_here else contextlib.nullcontext():
         yield
@@ -173,10 +173,10 @@ def running(results: Path, jobs_here: bool = True) -> Iterator[None]:
 
 @contextmanager
 def serving() -> Iterator[None]:
-    """A fork server that jobs find by their environment, for the length of the block."""
+    """Start a fork server for the length of the block; jobs find it by their environment."""
     with tempfile.TemporaryDirectory(prefix="breakeven-") as folder:
         os.environ[FORKSERVER] = str(Path(folder) / "socket")
-        # One thread for libraries that would start a pool at import: a fork must find no threads.
+        # Keeps OpenBLAS from starting a thread pool at import: a process with threads must not be forked.
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
         command = [sys.executable, "-m", "breakeven", "forkserver", os.environ[FORKSERVER]]
         server = subprocess.Popen(command, stdin=subprocess.PIPE, env=environment, start_new_session=True)

@@ -1,7 +1,7 @@
-"""The one adapter to Snakemake's internals: all that Breakeven uses beyond the public interface.
+"""The only adapter to Snakemake's internals: everything that Breakeven uses beyond the public interface.
 
-`USES` lists each attribute with its purpose. A test compares the list with the installed Snakemake, and so says what
-broke when Snakemake moves. Functions take Snakemake's `workflow` object.
+`USES` lists each attribute with its purpose. A test compares the list with the installed Snakemake, and so names the
+attribute that a new Snakemake has changed. Functions take Snakemake's `workflow` object.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ USES = {
     "snakemake.settings.types:GroupSettings": {"group_components": "takes the sizes of bundles"},
     "snakemake.settings.types:ExecutionSettings": {"keep_incomplete": "keeps the results of a failed bundle's members"},
 }
-# Beginnings of Snakemake's messages on its own work, as regular expressions. The progress display leaves them out.
+# Regular expressions for the start of Snakemake's messages on its own work. The progress display omits these messages.
 NOISE = (
     *("Assuming unrestricted", "Config file .* is extended", "Building DAG", "Using shell", "Provided "),
     *("Rules claiming", "Select jobs", "Conda environments: ignored", r"Execute \d+ jobs", "Exiting because a job"),
@@ -51,23 +51,23 @@ NOISE = (
 
 
 def is_main(workflow: Any) -> bool:
-    """Say whether this workflow is run by itself: another one that uses it as a module runs no `onstart` of it."""
+    """Return True if this workflow is not a module of another workflow, which would not run this one's `onstart`."""
     return workflow.modifier.is_main_snakefile()
 
 
 def waiting(workflow: Any) -> Iterator[tuple[str, Any]]:
-    """Rule and wildcards of every job that is to run."""
+    """List the rule and the wildcards of every job that is to run."""
     return ((job.rule.name, job.wildcards) for job in workflow.dag.needrun_jobs())
 
 
 def bundle(workflow: Any, sizes: dict[str | None, int], turn: str) -> None:
-    """Have Snakemake make one job of a cluster from all jobs of a group, which run one after the other.
+    """Have Snakemake make one cluster job from all jobs of a group, and run them one after the other.
 
-    Snakemake adds up the resources of a group's jobs, but not of jobs that cannot run at once: there is one turn.
+    Snakemake adds up the resources of a group's jobs if they can run at the same time. The single turn prevents that.
 
     Args:
         sizes: number of jobs by the group's name.
-        turn: the resource of which every job takes one.
+        turn: name of the resource of which every job takes one.
     """
     workflow.group_settings.group_components = sizes
     workflow.global_resources[turn] = 1
@@ -79,9 +79,9 @@ def run_name(workflow: Any) -> str:
 
 
 def keep_results(workflow: Any) -> None:
-    """Keep the results of a failed bundle's members that ended well, and remove the old results of all jobs first.
+    """Keep the results of successful members when a bundle fails; before the first job, remove all jobs' old results.
 
-    Results are written aside and renamed, so a result that is there is whole. An old one would be taken for new.
+    A result is written aside and then renamed, so an existing result is complete. An old one would be taken for new.
     """
     workflow.execution_settings.keep_incomplete = True
     for job in workflow.dag.needrun_jobs():
@@ -90,15 +90,15 @@ def keep_results(workflow: Any) -> None:
 
 
 def stop_replanning(scheduler: Any) -> None:
-    """Take away the limit to the rate of submissions, for which Snakemake plans anew every second.
+    """Remove the limit to the rate of submissions, which makes Snakemake plan anew every second.
 
-    After some dozens of jobs the planning takes a tenth of a core, beside timed jobs.
+    After some dozens of jobs the planning takes a tenth of a core, and timed jobs run beside it.
     """
     scheduler.job_rate_limiter = None
 
 
 def run_members_here(workflow: Any, turn: str) -> None:
-    """Have this process, a job of a cluster, do all members of its bundle itself, one after the other.
+    """Run all members of a bundle in this process, a cluster job, one after the other.
 
     A member that fails does not stop the others.
     """

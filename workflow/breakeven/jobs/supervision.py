@@ -1,4 +1,4 @@
-"""Runs a stage in a process of its own, under its limits, so that however that process ends there is a record of it."""
+"""Supervision of a stage: it runs in its own process, under limits, and is recorded however that process ends."""
 
 from __future__ import annotations
 
@@ -19,43 +19,43 @@ from breakeven.errors import CellFailure, FinalFailure, UserError, death, failur
 from breakeven.machine import memory
 from breakeven.machine.processes import GRACE_S, adopt_orphans, die_with_parent
 
-ATTEMPTS = 3  # at a stage that the infrastructure fails; every other failure is final
+ATTEMPTS = 3  # at a stage that fails by its infrastructure; every other failure is final
 PAUSE_S = 5.0  # before another attempt
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a stage may take."""
+    """Limits of a stage."""
 
     seconds: float | None = None
-    memory_bytes: int | None = None  # above what its process holds after the imports
-    among: str | None = None  # who it is among others that were started together; None: alone
+    memory_bytes: int | None = None  # above the memory of its process after the imports
+    among: str | None = None  # this process's rank, for messages; None: not one of several ranks
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One go at a stage. Where `failure` is set the work is over: what is left is to record it."""
+    """One attempt at a stage. If `failure` is set, the work is over and only the failure remains to be recorded."""
 
     number: int = 1
     failure: CellFailure | None = None
 
     def begin(self) -> None:
-        """Raise the failure, if there is one: stages call it where their work would start."""
+        """Raise the failure if there is one. Stages call this method where their work starts."""
         if self.failure is not None:
             raise FinalFailure(self.failure.status, self.failure.reason)
 
 
 def supervise(stage: Callable[[Attempt], None], limits: Limits) -> None:
-    """Run `stage` until it ends well, or record how it failed.
+    """Run `stage` until it succeeds, or record its failure.
 
-    A stage records the failures that it meets itself. It does not live to see its process killed, or its time run out,
-    and a broken disk or network it leaves to be tried again: those are recorded by running it once more, with the
-    failure given. One among others cannot try again alone: it ends, and takes them along.
+    A stage records its own failures, with three exceptions. It cannot record that its process was killed or that its
+    time ran out, and it leaves a broken disk or network to a retry. To record those, this function runs the stage once
+    more and passes the failure. A multi-node rank is not retried; it exits and srun stops the rest.
 
     Raises:
         UserError: as the stage raised it.
-        SystemExit: the stage raised what no cell can be blamed for; its traceback is printed. Or the infrastructure
-            failed one among others.
+        SystemExit: the stage raised an error that is not the cell's fault; its traceback is printed. Or the
+            infrastructure failed a multi-node rank.
     """
     for number in range(1, ATTEMPTS + 1):
         failure = _attempt(stage, Attempt(number), limits)
@@ -78,7 +78,7 @@ def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits)
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     oom_kills, others = memory.oom_kills(), set(psutil.Process().children())
-    adopt_orphans()  # of the stage
+    adopt_orphans()  # of the stage's process
     process = context.Process(target=_run, args=(theirs, stage, attempt, limits))
     process.start()
     theirs.close()
@@ -98,12 +98,12 @@ def _attempt(stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits)
 
 
 def _last_word(pipe: Connection, process: Any, seconds: float | None) -> tuple[Any] | None:
-    """What the process sent before it ended, in a tuple; None where it ended without a word.
+    """The message that the process sent before it ended, in a tuple; None if it ended without a message.
 
     Raises:
-        TimeoutError: neither happened in time.
+        TimeoutError: the process neither sent a message nor ended in time.
     """
-    # Not the end of the pipe, nor the process's `sentinel`: what the process has started keeps both open.
+    # A pidfd shows the end. The pipe's end and the process's `sentinel` do not: its children keep both open.
     ended = os.pidfd_open(process.pid)
     try:
         ready = wait([pipe, ended], seconds)
@@ -124,10 +124,10 @@ def _received(pipe: Connection) -> tuple[Any] | None:
 
 
 def _end(process: Any, others: set[psutil.Process]) -> None:
-    """Kill what is left of a process and of all that it has started: every child of this one but the `others`."""
+    """Kill a process and all that it has started: every child of this process except the `others`."""
     process.kill()
     process.join()
-    while left := set(psutil.Process().children()) - others:  # whose children in turn become this one's
+    while left := set(psutil.Process().children()) - others:  # a killed child's children become this process's
         for each in left:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
@@ -135,7 +135,7 @@ def _end(process: Any, others: set[psutil.Process]) -> None:
 
 
 def _run(pipe: Connection, stage: Callable[[Attempt], None], attempt: Attempt, limits: Limits) -> None:
-    """In the process of its own."""
+    """Run the stage in its own process, and send its error, or None, through the pipe."""
     die_with_parent()
     ended: BaseException | None = None
     try:

@@ -1,1 +1,1 @@
-"""The machine that does the work: its limits, memory, energy, load, network and provenance."""
+"""The machine that runs the jobs: its limits, memory, energy, load, network and provenance."""

@@ -1,15 +1,15 @@
-"""Energy as the devices themselves count it, read by one process per node; a labelled estimate where none do.
+"""Energy from the devices' own counters, read by one process per node; a labelled estimate without counters.
 
-What the field's trackers do on a shared machine, read before choosing (zeus 0.16, codecarbon 3.3):
+The field's trackers work as follows on a shared machine (zeus 0.16 and codecarbon 3.3, read before the choice):
 
-- Zeus reads the same counters as we do at both ends of a window and gives a window all that the device drew. It
-  starts a process per CPU package that wakes every second beside what is timed.
-- codecarbon samples from a thread, by default every 15 s, and shares out the machine's power by processor load; on a
-  CPU without counters it takes a constant. A turn of 100 ms disappears between its samples.
+- Zeus reads the same counters as we do at both ends of a window, and assigns all energy of the device to the window.
+  It starts a process per CPU package that wakes every second beside the timed work.
+- codecarbon samples from a thread, by default every 15 s, and divides the machine's power by processor load. For a CPU
+  without counters it takes a constant. A turn of 100 ms disappears between its samples.
 
-Both give a window the whole device. That is right only where a timed job owns the machine, as it does here: what
-others take is detected and flagged. So the counters are read directly, GPUs by NVIDIA's own library and CPUs from the
-kernel's powercap files, and a job that shares the machine gets an estimate or nothing, never a counter's figure.
+Both assign the whole device to a window. That is right only if a timed job owns the machine, as it does here: we detect
+and flag load by others. So we read the counters directly: GPUs by NVIDIA's library, CPUs from the kernel's powercap
+files. A job that shares the machine gets an estimate or nothing, never a counter's figure.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ POWERCAP = Path("/sys/class/powercap")
 
 @dataclass(frozen=True)
 class Counter:
-    """A count of joules that only grows, but for beginning again at `wraps_at`."""
+    """A counter of joules that only grows, except that it restarts from 0 at `wraps_at` joules."""
 
     read: Callable[[], float]
     wraps_at: float = float("inf")
 
     def used(self, before: float, after: float) -> float:
-        """Joules between two readings that lie less than one round of the counter apart."""
+        """Joules between two readings that are less than one wrap of the counter apart."""
         return after - before if after >= before else after - before + self.wraps_at
 
 
 class Meter:
-    """Counts what a profile's devices on this node draw. `method` says how; readings are opaque."""
+    """Counts the energy of a profile's devices on this node. `method` names the source; readings are opaque."""
 
     def __init__(self, hardware: HardwareProfile) -> None:
         found = _nvml(hardware.devices) if hardware.accelerator == "cuda" else _rapl()
@@ -52,18 +52,18 @@ class Meter:
         self.counters = found
 
     def read(self) -> list[float]:
-        """The state of all counters now."""
+        """Read the present state of all counters."""
         return [counter.read() for counter in self.counters]
 
     def used(self, before: list[float]) -> float | None:
-        """Joules since `before`; None where nothing counts or estimates them."""
+        """Joules since the reading `before`; None without a counter or an estimate."""
         if not self.counters:
             return None
         return sum(c.used(b, a) for c, b, a in zip(self.counters, before, self.read(), strict=True))
 
 
 def _rapl() -> list[Counter]:
-    """CPU packages and their memory (`intel-rapl`, which AMD's processors have too), if this user may read them all."""
+    """Counters of CPU packages and their memory (`intel-rapl`, on AMD too); none if this user may not read them all."""
     counters = []
     try:
         for zone in sorted(POWERCAP.glob("intel-rapl:*")):
@@ -72,13 +72,13 @@ def _rapl() -> list[Counter]:
                 wraps_at = int((zone / "max_energy_range_uj").read_text()) / 1e6
                 counters.append(Counter(partial(_read_uj, zone / "energy_uj"), wraps_at))
                 counters[-1].read()
-    except (OSError, ValueError):  # root alone may read them on many machines
+    except (OSError, ValueError):  # on many machines only root may read them
         return []
     return counters
 
 
 def _nvml(devices: int) -> list[Counter]:
-    """The boards of the first `devices` GPUs (`nvmlDeviceGetTotalEnergyConsumption`, Volta and later)."""
+    """Counters of the first `devices` GPU boards (`nvmlDeviceGetTotalEnergyConsumption`, Volta and later)."""
     import pynvml
 
     try:

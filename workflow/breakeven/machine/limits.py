@@ -1,4 +1,4 @@
-"""The limits of this machine: its devices, and the cores and the memory that this process may use.
+"""Limits of this machine: its devices, and the cores and the memory that this process may use.
 
 `missing` compares them with a hardware profile.
 """
@@ -24,16 +24,16 @@ UNLIMITED = 1 << 60  # bytes: version 1 of cgroups writes a larger number where 
 
 
 def missing(hardware: HardwareProfile) -> str | None:
-    """Say why this machine cannot give the profile; None where it can. Nothing slower is ever used in its place.
+    """The reason why this machine cannot provide the profile; None if it can. Nothing slower ever replaces a profile.
 
-    A profile of several nodes is there where one `srun` has started all processes of the profile. Then this process's
-    share of it is checked.
+    A profile of several nodes is available if one `srun` has started all its processes. Then this function checks this
+    process's share of the profile.
     """
     here = spread(hardware)
     if hardware.nodes > 1 and not here:
         how = "run with --workflow-profile workflow/profiles/slurm, on a cluster that has them"
         return f"needs {hardware.nodes} nodes, and {hardware.devices} task(s) of srun on each: {how}"
-    busy = hardware.threads if here else hardware.cores  # SLURM may bind each task to its own
+    busy = hardware.threads if here else hardware.cores  # SLURM may bind each task to its own cores
     cores, memory_gib = cores_allowed(), memory_allowed_bytes() / 2**30
     if cores < busy:
         return f"needs {busy} cores, this process may use {cores:g}: run on a larger machine"
@@ -58,7 +58,7 @@ def _missing_network(hardware: HardwareProfile) -> str | None:
 
 
 def _missing_cuda(hardware: HardwareProfile) -> str | None:
-    # Not asked by torch: torch would start CUDA here, and processes forked from here could then not use it.
+    # No use of torch: it would start CUDA here, and processes forked from this one could then not use CUDA.
     gpus = gpus_found()
     if len(gpus) < hardware.devices:
         return f"needs {hardware.devices} CUDA device(s), nvidia-smi shows {len(gpus)}: check it and the driver"
@@ -87,7 +87,7 @@ class Gpu:
 
 @cache
 def gpus_found() -> list[Gpu]:
-    """List the GPUs that nvidia-smi shows; none where there is no such tool."""
+    """List the GPUs that nvidia-smi shows; an empty list without nvidia-smi."""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
@@ -99,43 +99,43 @@ def gpus_found() -> list[Gpu]:
 
 @cache
 def cpu_model() -> str:
-    """The processor's name as the kernel gives it."""
+    """The processor's name from the kernel."""
     found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     return found.group(1) if found else "unknown"
 
 
 def cores_allowed() -> float:
-    """Cores that this process may use: by its affinity and, in a container, by its quota."""
+    """Number of cores that this process may use, by its affinity and, in a container, by its quota."""
     affinity, quota = len(os.sched_getaffinity(0)), cgroup_cores()
     return affinity if quota is None else min(affinity, quota)
 
 
 def memory_allowed_bytes() -> int:
-    """Memory that this process may use: the machine's or, in a container, its limit."""
+    """Bytes of memory that this process may use: the machine's memory or, in a container, its limit."""
     machine, limit = psutil.virtual_memory().total, cgroup_memory_bytes()
     return machine if limit is None else min(machine, limit)
 
 
 def cgroup_cores() -> float | None:
-    """The tightest CPU quota of the control groups this process is in, in cores; None without one."""
+    """The tightest CPU quota, in cores, of this process's control groups; None without a quota."""
     quotas = [re.match(r"(\d+) (\d+)", _read(folder / "cpu.max")) for folder in _cgroups("")]
     found = [int(quota[1]) / int(quota[2]) for quota in quotas if quota]
     for folder in _cgroups("cpu"):
         quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
-        if quota.isdecimal() and period.isdecimal():  # -1 is no quota
+        if quota.isdecimal() and period.isdecimal():  # a quota of -1 means no quota
             found.append(int(quota) / int(period))
     return min(found, default=None)
 
 
 def cgroup_memory_bytes() -> int | None:
-    """The tightest memory limit of the control groups this process is in; None without one."""
+    """The tightest memory limit, in bytes, of this process's control groups; None without a limit."""
     files = [*(f / "memory.max" for f in _cgroups("")), *(f / "memory.limit_in_bytes" for f in _cgroups("memory"))]
     limits = [int(text) for text in map(_read, files) if text.isdecimal() and int(text) < UNLIMITED]
     return min(limits, default=None)
 
 
 def _cgroups(controller: str) -> list[Path]:
-    """This process's control group and those above it. `controller` is one of version 1; an empty one is version 2.
+    """This process's control group and the groups above it. `controller` names one of version 1; "" means version 2.
 
     `proc(5)`, /proc/[pid]/cgroup: lines of `hierarchy:controllers:path`. A container may see its own group as the root.
     """

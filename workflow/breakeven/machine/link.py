@@ -1,8 +1,8 @@
-"""A network of a training's own: what its ranks send is counted there, and held to the rate of the profile's link.
+"""A training's own network, which counts the bytes that its ranks send and limits them to the profile's link rate.
 
-Linux network namespaces (`network_namespaces(7)`): the ranks meet on the loopback device of a namespace that nothing
-else uses. A link is that device behind a token bucket filter (`tc-tbf(8)`); that needs no second machine, and every
-byte between two ranks passes it.
+Linux network namespaces (`network_namespaces(7)`): the ranks communicate over the loopback device of a namespace that
+nothing else uses. A link is that device behind a token bucket filter (`tc-tbf(8)`). It needs no second machine, and
+every byte between two ranks passes through it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from breakeven.environment import GLOO_INTERFACE
 
 CLONE_NEWNET = 0x40000000  # unshare(2)
 LOOPBACK = "lo"
-BURST_BYTES = 256 * 1024  # that may pass at once
-QUEUE_S = 0.4  # how long a byte may wait before the link drops it
+BURST_BYTES = 256 * 1024  # the most that passes at once
+QUEUE_S = 0.4  # the longest wait of a byte in the queue; then the link drops it
 
 
 @contextmanager
 def own(rate_mbit: float | None) -> Iterator[bool]:
-    """In a network of this thread's own, and of the processes that it forks; whether there is one.
+    """Give this thread, and the processes that it forks, their own network. Yields False if the machine gives none.
 
     Args:
-        rate_mbit: of its link, in 10⁶ bits a second; None: as fast as the machine is.
+        rate_mbit: the link's rate in 10⁶ bits per second; None: no limit.
     """
     if unavailable() is not None:
         yield False
@@ -46,13 +46,13 @@ def own(rate_mbit: float | None) -> Iterator[bool]:
 
 
 def sent_bytes() -> int:
-    """What was sent on this thread's loopback device: by all ranks, where they have a network of their own."""
+    """Bytes sent on this thread's loopback device; in the ranks' own network, the bytes that all ranks sent."""
     return psutil.net_io_counters(pernic=True)[LOOPBACK].bytes_sent
 
 
 @cache
 def unavailable() -> str | None:
-    """Why this machine gives no network of one's own, or None. Tried once, in a process that is thrown away."""
+    """The reason why this machine gives no own network, or None. It is tried once, in a process that then ends."""
     process = multiprocessing.get_context("fork").Process(target=_try)
     process.start()
     process.join()

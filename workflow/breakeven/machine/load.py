@@ -1,4 +1,4 @@
-"""Load of this machine by processes that are not ours."""
+"""Load of this machine by processes other than ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 
 
 def load_average() -> float:
-    """Processes that run or wait for a core, averaged over the last minute."""
+    """Number of processes that run or wait for a core, averaged over the last minute."""
     return os.getloadavg()[0]
 
 
@@ -27,7 +27,7 @@ class ForeignLoad:
         self.percent = 0.0
 
     def begin(self) -> ForeignLoad:
-        """Begin to count, until `so_far` is asked for the last time."""
+        """Begin the window. Each call of `so_far` reads it, without a need to end it."""
         self.started, self.busy, self.own = time.perf_counter(), _busy_s(), self._own_s()
         return self
 
@@ -39,7 +39,7 @@ class ForeignLoad:
             self.percent = self.so_far()
 
     def so_far(self) -> float:
-        """The share since the block began."""
+        """The share since the block began, in percent."""
         self.elapsed_s = time.perf_counter() - self.started
         foreign = (_busy_s() - self.busy) - (self._own_s() - self.own)
         return max(0.0, 100 * foreign / self.elapsed_s / (psutil.cpu_count() or 1))
@@ -47,7 +47,7 @@ class ForeignLoad:
     def _own_s(self) -> float:
         total = 0.0
         for process in self.processes:
-            with suppress(psutil.NoSuchProcess):  # it has ended: its parent, which has waited for it, counts it
+            with suppress(psutil.NoSuchProcess):  # ended: the parent that waited for it counts its time
                 total += sum(process.cpu_times()[:4])
         return total
 

@@ -1,4 +1,4 @@
-"""Memory of a process as the kernel counts it: high-water marks, not samples."""
+"""Memory of a process from the kernel's counts: high-water marks, not samples."""
 
 from __future__ import annotations
 
@@ -11,53 +11,53 @@ from pathlib import Path
 import psutil
 
 VMSTAT = Path("/proc/vmstat")
-_held: dict[int, int] = {}  # by process, see `note_held`
+_held: dict[int, int] = {}  # bytes by process id, see `note_held`
 
 
 def resident_bytes() -> int:
-    """Memory this process holds now (`VmRSS`)."""
+    """Bytes of memory that this process holds now (`VmRSS`)."""
     return _status("VmRSS")
 
 
 def peak_bytes() -> int:
-    """The most that this process has held since it began or since `reset_peak` (`VmHWM`), and those it has started."""
+    """Sum of the peak bytes of this process, since its start or `reset_peak` (`VmHWM`), and of those it has started."""
     return sum(_peaks().values())
 
 
 def peak_above_bytes(held_bytes: int) -> int:
-    """The same, above what this process held before its work, and what those it has started did: see `note_held`."""
+    """`peak_bytes` minus the memory before the work: this process's `held_bytes`, and its forks' (`note_held`)."""
     peaks = _peaks()
     return sum(peaks.values()) - held_bytes - sum(_held.get(pid, 0) for pid in peaks)
 
 
 def note_held(pid: int, held_bytes: int) -> None:
-    """Note what a process that was forked from this one held before its work: pages that it got from here."""
+    """Record a fork's memory before its work, to subtract it later: the pages that it inherited from this process."""
     _held[pid] = held_bytes
 
 
 def reset_peak() -> None:
-    """Lower the high-water mark to the present level (`proc(5)`: writing 5 to clear_refs)."""
+    """Lower the high-water mark to the present level (`proc(5)`: write 5 to clear_refs)."""
     Path("/proc/self/clear_refs").write_text("5")
 
 
 def oom_kills() -> int:
-    """Processes that the kernel has killed on this machine, since it started, for want of memory (`oom_kill`)."""
+    """Number of processes that the kernel has killed for lack of memory since the machine started (`oom_kill`)."""
     found = re.search(r"^oom_kill (\d+)$", VMSTAT.read_text(), re.MULTILINE)
     return int(found.group(1)) if found else 0
 
 
 def limit(above_bytes: int) -> None:
-    """Let this process and those it starts hold `above_bytes` more than this one holds now (`RLIMIT_DATA`)."""
+    """Limit this process, and each one it starts, to `above_bytes` more than this one holds now (`RLIMIT_DATA`)."""
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = _status("VmData") + above_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
 
 
 def _peaks() -> dict[int, int]:
-    """Of this process, and of those it has started."""
+    """Peak bytes, by process id, of this process and of those it has started."""
     found = {os.getpid(): _status("VmHWM")}
     for child in psutil.Process().children(recursive=True):
-        with suppress(OSError):  # it has ended since
+        with suppress(OSError):  # the child has ended since
             found[child.pid] = _status("VmHWM", child.pid)
     return found
 

@@ -1,4 +1,4 @@
-"""The place of this process among those that one `srun` has started."""
+"""The place of this process among the processes that one `srun` has started."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from breakeven.hardware import HardwareProfile
 class Place:
     """One process of a job step."""
 
-    nodes: int  # of the step
+    nodes: int  # nodes of the step
     ranks: int  # processes of the step
     rank: int
     local_rank: int  # among the processes of its node
@@ -21,13 +21,13 @@ class Place:
 
 
 def place() -> Place:
-    """Read the place from the variables that `srun` sets. A process that it did not start is alone."""
+    """Read the place from the variables that `srun` sets. A process without these variables is alone."""
     counts = [("STEP_NUM_NODES", 1), ("STEP_NUM_TASKS", 1), ("PROCID", 0), ("LOCALID", 0)]
     nodes, ranks, rank, local_rank = (int(os.environ.get(f"SLURM_{name}", default)) for name, default in counts)
     return Place(nodes, ranks, rank, local_rank, os.environ.get("SLURMD_NODENAME", socket.gethostname()))
 
 
 def spread(hardware: HardwareProfile) -> bool:
-    """Say whether one `srun` has started this process as one of the profile's, on all nodes of the profile."""
+    """Return True if one `srun` has started this process as one of the profile's, on all nodes of the profile."""
     here = place()
     return hardware.nodes > 1 and (here.nodes, here.ranks) == (hardware.nodes, hardware.nodes * hardware.devices)

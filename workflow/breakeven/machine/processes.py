@@ -7,20 +7,20 @@ import multiprocessing
 import os
 import signal
 
-GRACE_S = 5.0  # seconds that a process has to end, once it has reported
+GRACE_S = 5.0  # seconds that a process has to end after its report
 PDEATHSIG, CHILD_SUBREAPER = 1, 36  # prctl(2)
 
 
 def die_with_parent() -> None:
-    """Have the kernel kill this process, forked by `multiprocessing`, when the process that forked it ends."""
+    """Have the kernel kill this process, which `multiprocessing` forked, when its parent ends."""
     _prctl(PDEATHSIG, signal.SIGKILL)
     parent = multiprocessing.parent_process()
-    if parent is not None and os.getppid() != parent.pid:  # it had ended before
+    if parent is not None and os.getppid() != parent.pid:  # the parent ended before
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def adopt_orphans() -> None:
-    """Have the kernel make processes that a child leaves behind children of this process."""
+    """Become the parent of processes whose own parent, a descendant of this process, has ended."""
     _prctl(CHILD_SUBREAPER, 1)
 
 

@@ -1,4 +1,4 @@
-"""Provenance of a row: the hardware and the software it was made with, read on the machine that does the work."""
+"""Provenance of a row: the hardware and the software that made it, read on the machine that does the work."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ LIBRARIES = [
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601."""
+    """The present time in UTC, by ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def provenance(hardware: HardwareProfile) -> dict[str, Any]:
-    """The fields of `rows.Provenance` that hold for a whole job, without its times and loads."""
+    """The fields of `rows.Provenance` that are constant during a job: all but its times and loads."""
     return {**_machine(), **_software(), **(_gpu() if hardware.accelerator == "cuda" else {})}
 
 
 def hardware_fingerprint(hardware: HardwareProfile) -> str:
-    """A stable hash of the facts that matter to speed. Rows of different hashes are never compared."""
+    """A stable hash of the facts that affect speed. Rows with different hashes are never compared."""
     facts = {**_machine(), **(_gpu() if hardware.accelerator == "cuda" else {})}
     matters = ("cpu_model", "cores", "cgroup_cpu_limit", "governor", "turbo", "gpu_model", "gpu_driver")
     profile: list[Any] = [hardware.accelerator, hardware.devices, hardware.nodes, hardware.threads]
@@ -94,7 +94,7 @@ def _gpu() -> dict[str, Any]:
 
 
 def _git(*arguments: str) -> str | None:
-    if not (REPOSITORY / ".git").exists():  # a wheel; a repository around its environment is another one
+    if not (REPOSITORY / ".git").exists():  # a wheel; a repository around its environment is not ours
         return None
     try:
         done = subprocess.run(["git", "-C", str(REPOSITORY), *arguments], capture_output=True, text=True, timeout=30)
