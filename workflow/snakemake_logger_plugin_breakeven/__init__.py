@@ -1,6 +1,6 @@
-"""Snakemake's logger plugin `breakeven`: a run's events become the progress display; all other output stays as it is.
+"""Snakemake's logger plugin `breakeven`: it shows a run's events as progress, and leaves all other output unchanged.
 
-Snakemake finds the module by its name; the profile in workflow/profiles/default switches it on.
+Snakemake finds the module by its name. The profile in workflow/profiles/default enables it.
 """
 
 from __future__ import annotations
@@ -16,27 +16,27 @@ from snakemake_interface_logger_plugins.common import LogEvent
 
 from breakeven.jobs.snakemake import NOISE
 
-OWN_WORK = re.compile("|".join(NOISE))  # messages on Snakemake's own work. All others are shown.
+OWN_WORK = re.compile("|".join(NOISE))  # matches messages on Snakemake's own work; all other messages are shown
 SILENT = {
     *(LogEvent.WORKFLOW_STARTED, LogEvent.JOB_STARTED, LogEvent.PROGRESS, LogEvent.SHELLCMD),
     *(LogEvent.RULEGRAPH, LogEvent.RESOURCES_INFO, LogEvent.GROUP_INFO),
 }
 ORIGIN = re.compile(
     r'^WorkflowError in file .*:\n|\n  File ".*", line \d+, in .*$'
-)  # the Snakefile's line, no one's help
+)  # the Snakefile's line, which does not help users
 
 
 class LogHandler(LogHandlerBase):
-    """Takes Snakemake's events one by one, in the thread of its queue."""
+    """Receives Snakemake's events one by one, in the thread of Snakemake's queue."""
 
     def __post_init__(self) -> None:
         from breakeven.cli.progress import Display
 
         settings = self.common_settings
         self.stream = sys.stdout if settings.stdout else sys.stderr
-        # Who asks what would be done, or why, wants Snakemake's own words.
+        # A dry run, --verbose and --debug-dag ask for Snakemake's own messages.
         self.verbatim = settings.dryrun or settings.verbose or settings.debug_dag
-        # A dry run has no progress: `-n --quiet` would say nothing at all, not even how many jobs there are.
+        # A dry run has no progress: `-n --quiet` would print nothing, not even the number of jobs.
         quiet = set(settings.quiet or ()) - ({Quietness.PROGRESS} if settings.dryrun else set())
         shown = (settings.debug_dag, settings.verbose, settings.dryrun, settings.printshellcmds)
         self.addFilter(DefaultFilter(quiet, *shown))
@@ -79,31 +79,31 @@ class LogHandler(LogHandlerBase):
             self.display.say(text, {"ERROR": "red", "WARNING": "yellow"}.get(record.levelname, ""))
 
     def close(self) -> None:
-        """Say how the run ended, and give the terminal back."""
+        """Print the outcome of the run, and release the terminal."""
         self.display.close()
         super().close()
 
     @property
     def writes_to_stream(self) -> bool:
-        """In place of Snakemake's own output."""
+        """Replace Snakemake's own output."""
         return True
 
     @property
     def writes_to_file(self) -> bool:
-        """Snakemake keeps its own log in .snakemake/log."""
+        """Write no file: Snakemake keeps its own log in .snakemake/log."""
         return False
 
     @property
     def has_filter(self) -> bool:
-        """Snakemake's own, so --quiet works, but for one thing."""
+        """Use Snakemake's own filter, so that --quiet works, except for the number of jobs in a dry run."""
         return True
 
     @property
     def has_formatter(self) -> bool:
-        """Snakemake's own words, for what is not progress."""
+        """Leave the formatter to Snakemake, for messages that are not progress."""
         return False
 
     @property
     def needs_rulegraph(self) -> bool:
-        """Counts are enough."""
+        """Ask for no rule graph: the display needs only counts."""
         return False

@@ -1,1 +1,1 @@
-"""The command line: people's questions and the verbs that the workflow's rules call."""
+"""The command line: verbs for people, and verbs that the workflow's rules call."""

@@ -137,7 +137,7 @@ TRAINING_COLUMNS = [
 
 
 def pays_off(row: pd.Series) -> str:
-    """N* of a row, followed by ? where its interval includes never."""
+    """N* of a row, followed by ? if its interval includes "never"."""
     unsure = math.isinf(row["break_even_low"]) != math.isinf(row["break_even_high"])
     return inferences(row["break_even"]) + (" ?" if unsure else "")
 

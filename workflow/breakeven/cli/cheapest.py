@@ -1,4 +1,4 @@
-"""The answer of `breakeven cheapest` in the terminal: the method to take, and the costs of all, for each board."""
+"""Output of `breakeven cheapest` in the terminal: for each board, the method to take and the costs of all methods."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def render_cheapest(
     limits: Limits,
     console: Console,
 ) -> None:
-    """Name the cheapest method of each board of a results folder, and show all methods in order of their costs.
+    """Print the cheapest method of each board of a results folder, and all methods in order of their costs.
 
     Args:
         only: the wanted task, hardware and scenario; None for all.
-        min_quality: share of the reference's quality that a method has to keep.
+        min_quality: the least share of the reference's quality that a method must keep.
         limits: see `leaderboard.within`.
 
     Raises:
@@ -67,7 +67,7 @@ def _check(demand: Demand, min_quality: float, limits: Limits) -> None:
 
 
 def _chosen(rows: pd.DataFrame, only: Mapping[str, str | None], results: Path) -> pd.DataFrame:
-    """The rows that `only` asks for."""
+    """The rows that `only` selects."""
     if rows.empty:
         raise UserError(f"{results}: no rows of the inference board: run a grid with 'chains' first")
     for column, value in only.items():

@@ -1,4 +1,4 @@
-"""The command line: what people ask (`leaderboard`, `cheapest`, `verify`, …), beside the verbs that the rules call."""
+"""The command line: verbs for people (`leaderboard`, `cheapest`, `verify`, …), and the verbs that the rules call."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LOOK, TRUST = "Look", "Trust"
 
 
 def run(arguments: list[str]) -> int:
-    """Run a verb in this process; its exit status: 2 and one line for bad input."""
+    """Run a verb in this process. Returns its exit status: 2, with one line on standard error, for bad input."""
     try:
         app(arguments, prog_name="breakeven")
     except SystemExit as stop:
@@ -35,7 +35,7 @@ def run(arguments: list[str]) -> int:
         print(f"breakeven: {error}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as error:
-        if find_spec("torch"):  # the packages that run grids are there: this one is missing for another reason
+        if find_spec("torch"):  # the packages that run grids are installed: the cause is another
             raise
         print(f"breakeven: {arguments[0]} needs {error.name}: pip install 'breakeven[run]'", file=sys.stderr)
         return 2
@@ -79,7 +79,7 @@ def list_units(kind: Annotated[str, typer.Argument(help="tasks, methods, hardwar
 def methods(
     name: Annotated[str | None, typer.Argument(help="A method, for its parameters and limits.")] = None,
 ) -> None:
-    """Say what the methods do: what each changes, what serves it, what it refuses, and which paper it follows."""
+    """Describe the methods: each method's change to the model, its runtime, the units it refuses, and its paper."""
     from breakeven.cli import units
 
     if name is None:
@@ -92,7 +92,7 @@ def methods(
 def tasks(
     name: Annotated[str | None, typer.Argument(help="A task, for its data, its model and its parameters.")] = None,
 ) -> None:
-    """Say what the tasks are: what data each has and under which licence, its metric and the quality to reach."""
+    """Describe the tasks: each task's data and licence, its metric and its target quality."""
     from breakeven.cli import units
 
     if name is None:
@@ -105,7 +105,7 @@ def tasks(
 def check(
     config: Annotated[Path, typer.Argument(help="A grid, such as workflow/config/smoke.yaml.")],
 ) -> None:
-    """Check a grid: every key, name and parameter; say how many cells it has."""
+    """Check every key, name and parameter of a grid, and print the number of its cells."""
     from breakeven.grid import cells
 
     found = cells.expand(cells.read_config(config), str(config))
@@ -161,7 +161,7 @@ def dashboard(
 def validate(
     files: Annotated[list[Path], typer.Argument(help="Boards (.parquet), rows (.json), grids or profiles (.yaml).")],
 ) -> None:
-    """Check files: schema, types, and whether the figures of every row agree with one another."""
+    """Check files: their schema, their types, and that the figures of every row agree with one another."""
     from breakeven.trust import validation
 
     validation.report(files, Console())
@@ -172,7 +172,7 @@ def merge(
     folders: Annotated[list[Path], typer.Argument(help="Folders of results, of any machines.")],
     output: Annotated[Path, typer.Option(help="Folder for the boards that hold all of their rows.")],
 ) -> None:
-    """Unite the boards of several machines. Refuses files that are not valid, by name, and changes nothing then."""
+    """Merge the boards of several machines. If a file is not valid, the command names it and changes nothing."""
     from breakeven.trust import merging
 
     merging.merge(folders, output, Console())
@@ -186,7 +186,7 @@ def verify(
     task: Annotated[str | None, typer.Option(help="Only rows of this task.")] = None,
     cores: Annotated[str, typer.Option(help="Of snakemake.")] = "all",
 ) -> None:
-    """Measure published rows again, from what they record, and say whether each speed-up lies within its interval."""
+    """Repeat the measurement of published rows from their records, and check each speed-up against its interval."""
     from breakeven.plugins import REPOSITORY
     from breakeven.trust import verification
 
@@ -202,7 +202,7 @@ def calibrate(
     hardware: Annotated[str, typer.Option(help="A hardware profile, such as cpu_1.")] = "cpu_1",
     repetitions: Annotated[int, typer.Option(help="Of the model that is timed beside itself.", min=1)] = 20,
 ) -> None:
-    """Measure methods whose truth is known, on this machine: planted, measured, interval, pass or fail."""
+    """Check the harness on this machine by methods with known results: planted, measured, interval, pass or fail."""
     from breakeven.trust import calibration
 
     raise typer.Exit(calibration.run(hardware, repetitions, Console()))
@@ -210,7 +210,7 @@ def calibrate(
 
 @app.command(rich_help_panel=TRUST)
 def doctor() -> None:
-    """Say what on this machine will hurt measurements, and how to mend it."""
+    """List the things on this machine that will disturb measurements, and their remedies."""
     from breakeven.trust import doctor
 
     raise typer.Exit(doctor.run(Console()))
@@ -218,7 +218,7 @@ def doctor() -> None:
 
 @app.command(hidden=True)
 def forkserver(socket: Path) -> None:
-    """Serve forks of a process that has imported the heavy libraries."""
+    """Serve forks of a process that has imported the heavy libraries once."""
     from breakeven.jobs import forkserver as server
 
     server.serve(socket, run)

@@ -1,4 +1,4 @@
-"""What a person sees of a run: the steps done, those running now, and about how long is left."""
+"""Progress display of a run: finished steps, running steps, and the estimated time left."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from rich.text import Text
 
 from breakeven.results import RECORDS
 
-CELLS = {"train", "measure"}  # the rules whose jobs become rows of the boards
+CELLS = {"train", "measure"}  # rules whose jobs become rows of the boards
 TARGETS = {"all"}  # rules that do no work
-# Seconds of a job on two cores: a first guess, one vote beside every duration seen in the run.
+# Estimated seconds of a job on two cores. In the mean it counts as one duration beside those observed in the run.
 GUESS_S = {"prepare": 20, "train": 60, "compress": 15, "evaluate": 5, "measure": 25}
 OTHER_S = 2.0
-ALONE = {"measure"}  # rules that take all cores, known before the first one starts
-LOG_LINES = 30  # of a failed job's log
+ALONE = {"measure"}  # rules that take all cores, even before the first of their jobs starts
+LOG_LINES = 30  # shown of a failed job's log
 
 
 @dataclass
 class Job:
-    """A job that runs now."""
+    """A running job."""
 
     rule: str
     label: str
@@ -41,10 +41,10 @@ class Job:
 
 @dataclass
 class Tally:
-    """Counts and durations of a run, rule by rule, and the time left that follows from them."""
+    """Counts and durations of a run for each rule, and the estimated time left."""
 
     clock: Callable[[], float] = time.monotonic
-    cores: int | None = None  # of the run; None where jobs go to a cluster
+    cores: int | None = None  # cores of the run; None if jobs go to a cluster
     total: Counter[str] = field(default_factory=Counter)
     done: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
@@ -53,7 +53,7 @@ class Tally:
     threads: dict[str, int] = field(default_factory=dict)
 
     def end(self, jobid: int, well: bool) -> tuple[Job, float] | None:
-        """Count a job that ended; it and its duration [s], or None where it is none of ours."""
+        """Count a job that ended. Returns the job and its duration [s], or None for an unknown job."""
         job = self.running.pop(jobid, None)
         if job is None:
             return None
@@ -64,12 +64,12 @@ class Tally:
         return job, duration
 
     def expected(self, rule: str) -> float:
-        """Seconds that a job of this rule takes: the mean of the guess and the durations seen."""
+        """Expected seconds of a job of this rule: the mean of the first estimate and the observed durations."""
         seen = [GUESS_S.get(rule, OTHER_S), *self.seconds[rule]]
         return sum(seen) / len(seen)
 
     def left(self) -> float:
-        """Seconds until the end: each job weighs its duration times its share of the cores."""
+        """Estimated seconds until the end: the sum, over jobs, of expected duration times share of the cores."""
         now, waiting = self.clock(), self.total - self.done - self.failed
         rest = {i: max(self.expected(j.rule) - (now - j.started), 0) for i, j in self.running.items()}
         waiting -= Counter(job.rule for job in self.running.values())
@@ -85,7 +85,7 @@ class Tally:
 
 
 class Display:
-    """On a terminal a live view below the lines of finished steps, else those lines alone."""
+    """Prints a line for each finished step and, on a terminal, a live view below these lines."""
 
     def __init__(self, stream: TextIO, color: bool = True, logs: bool = True) -> None:
         self.console = Console(file=stream, no_color=not color or None, highlight=False, soft_wrap=True)
@@ -96,19 +96,19 @@ class Display:
         self.live: Live | None = None
 
     def plan(self, counts: Mapping[str, int]) -> None:
-        """Take note of the jobs to be done, by rule."""
+        """Set the number of jobs to do for each rule."""
         self.tally.total = Counter({r: n for r, n in counts.items() if r not in TARGETS | {"total"}})
         cells = sum(self.tally.total[rule] for rule in CELLS)
         self.say(f"{self.tally.total.total()} steps to do, {cells} of them cells; {self._left()}.")
 
     def start(self, jobid: int, rule: str, wildcards: Mapping[str, str], threads: int, output: Iterable[str]) -> None:
-        """A job runs from now on."""
+        """Record that a job has started."""
         if rule in TARGETS:
             return
         self.tally.threads[rule] = threads
         self.tally.running[jobid] = Job(rule, label(wildcards), threads, list(output), self.tally.clock())
         if self.interactive and self.live is None:
-            # Once a second: a display that works hard would be foreign load to the timed jobs.
+            # Once per second: frequent updates would be foreign load to the timed jobs.
             self.live = Live(
                 get_renderable=self._view,
                 console=self.console,
@@ -119,7 +119,7 @@ class Display:
             self.live.start()
 
     def finish(self, jobid: int) -> None:
-        """A job ended well: one line for it, with what it found."""
+        """Record that a job succeeded, and print one line with its result."""
         if ended := self.tally.end(jobid, well=True):
             job, duration = ended
             found, well = headline(job.output)
@@ -127,9 +127,9 @@ class Display:
             self._refresh()
 
     def fail(self, jobid: int, rule: str, logs: Iterable[str], command: str | None, message: str | None = None) -> None:
-        """A job failed: its line, what a cluster says of it, its command, and the ends of its logs.
+        """Record that a job failed. Print its line, the cluster's message, its command, and the ends of its logs.
 
-        Of a bundle that failed, Snakemake calls all members failed: those that left their record did well.
+        If a bundle fails, Snakemake reports all members as failed. Members that left their record succeeded.
         """
         running = self.tally.running.get(jobid)
         if running and any(recorded(running.output)):
@@ -148,17 +148,17 @@ class Display:
         self._refresh()
 
     def say(self, text: str, style: str = "") -> None:
-        """Print text as it is, above the live view."""
+        """Print text unchanged, above the live view."""
         if style or self.live:
             self.console.print(Text(text, style))
-        else:  # as rich would, without its work: a dry run says a lot
+        else:  # the same output without rich's work: a dry run prints a lot
             print(text, file=self.console.file, flush=True)
 
     def close(self) -> None:
-        """End the live view, and say how the run ended."""
+        """End the live view, and print the outcome of the run."""
         if self.live:
             self.live.stop()
-        tally, self.tally = self.tally, Tally()  # Snakemake may close more than once
+        tally, self.tally = self.tally, Tally()  # Snakemake may call this more than once
         done, failed, total = tally.done.total(), tally.failed.total(), tally.total.total()
         if done or failed:
             rest = "" if failed or done >= total else " The same command goes on from here."
@@ -198,7 +198,7 @@ class Display:
 
 
 def label(wildcards: Mapping[str, str]) -> str:
-    """The work of a job, from its wildcards: task, chain or training method, hardware, seed; or a board."""
+    """The label of a job, from its wildcards: task, chain or training method, hardware, seed; or a board."""
     w = defaultdict(str, wildcards)
     work = w["chain"] or w["training_method"]
     place = (w["hardware"] or w["accelerator"]) if w["chain"] else w["train_hardware"]
@@ -207,12 +207,12 @@ def label(wildcards: Mapping[str, str]) -> str:
 
 
 def recorded(outputs: Iterable[str]) -> Iterator[Path]:
-    """The records in the folders of a step."""
+    """Find the records in the output folders of a step."""
     return (path for output in outputs for name in RECORDS if (path := Path(output) / name).exists())
 
 
 def headline(outputs: Iterable[str]) -> tuple[str, bool]:
-    """What a step found, by the record in its folder, and whether it went well; nothing where there is none."""
+    """The result of a step, from its record, and False for a failed cell. Without a record the result is empty."""
     for path in recorded(outputs):
         try:
             record = json.loads(path.read_text())
@@ -236,7 +236,7 @@ def tail(log: Path) -> list[str]:
 
 
 def span(seconds: float) -> str:
-    """A duration for people: 24 s, 6 min, 1 h 20 min."""
+    """Format a duration: 24 s, 6 min, 1 h 20 min."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

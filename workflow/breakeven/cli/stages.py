@@ -1,4 +1,4 @@
-"""The verbs that the workflow's rules call: one per stage, of the same name. A rule's command also runs by hand."""
+"""Verbs that the workflow's rules call: one per stage, with the stage's name. A rule's command also runs by hand."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 app = typer.Typer()
 STAGES = "Stages, called by the workflow's rules"
-LATER_MIN = 1  # minutes longer for the other ranks of a training: rank 0 times out first, and records it
+LATER_MIN = 1  # more minutes for the other ranks of a training, so that rank 0 times out first and records it
 
 Task = Annotated[str, typer.Option(help="A task, such as fashion_mnist; parameters follow as -name=value.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
@@ -118,7 +118,7 @@ def collect(
     output: Output,
     sources: Annotated[list[Path] | None, typer.Argument(help="Folders of cells.")] = None,
 ) -> None:
-    """Unite the rows of all cells into one board."""
+    """Collect the rows of all cells in one board."""
     from breakeven.stages.collect import collect as stage
 
     stage(board, sources or [], output)
@@ -133,7 +133,7 @@ def _supervised(stage: Callable[..., None], hardware: str | None, timeout_min: f
 
     profile = registry.hardware(hardware) if hardware else None
     memory_gib = profile.memory_gib if profile and profile.accelerator == "cpu" else None
-    server.preload()  # a fork has the libraries already; run by hand, they would count against the memory limit
+    server.preload()  # no work in a fork; by hand, later imports would count against the memory limit
     here = place() if profile and spread(profile) else None
     later = LATER_MIN if here and here.rank else 0
     limits = supervision.Limits(

@@ -1,4 +1,4 @@
-"""Tables in the terminal that fit its width."""
+"""Tables that fit the width of the terminal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-BETWEEN = 3  # spaces from one column to the next
+BETWEEN = 3  # spaces between two columns
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def print_title(title: str, console: Console) -> None:
 
 
 def _fitting(rows: pd.DataFrame, columns: list[Column], width: int) -> list[Column]:
-    """As many columns as fit into the width; those with the highest priority number are dropped first."""
+    """Select the columns that fit into the width; columns with the highest priority number are dropped first."""
     while _width(rows, columns) > width and any(column.priority for column in columns):
         columns = [column for column in columns if column.priority < max(c.priority for c in columns)]
     return columns

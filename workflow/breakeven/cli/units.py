@@ -1,4 +1,4 @@
-"""Methods and tasks in the terminal: all of them in a table, or one with its parameters and limits."""
+"""Methods and tasks in the terminal: a table of all, or one of them with its parameters and limits."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def render_tasks(console: Console) -> None:
     """
     table = _table("Task", "Title", "Data", "To reach", "Licence of the data")
     table.columns[0].no_wrap = table.columns[2].no_wrap = True
-    table.columns[1].min_width = table.columns[4].min_width = 13  # a long word
+    table.columns[1].min_width = table.columns[4].min_width = 13  # fits a long word
     domain = None
     for task in map(catalogue.task, catalogue.names("tasks")):
         domain = _section(table, task.domain, domain)

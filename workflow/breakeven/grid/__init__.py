@@ -1,1 +1,1 @@
-"""From a config to cells: every name checked, every chain parsed, before any work."""
+"""Expansion of a config to cells. Every name is checked and every chain parsed before any work starts."""

@@ -1,4 +1,4 @@
-"""The grid: from a config to cells, and from a job's wildcards to the files that the job reads."""
+"""The grid: expands a config to cells, and finds the files that a job reads from the job's wildcards."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class InferenceCell:
 class Grid:
     """All cells that a config asks for."""
 
-    training_cells: list[TrainingCell]  # of the training board: timed alone
+    training_cells: list[TrainingCell]  # cells of the training board; each is timed alone
     inference_cells: list[InferenceCell]
     mode: str  # brief, quick or full
-    config_sha256: str  # of the keys that change a result: not of `results` and `bundle_min`
+    config_sha256: str  # hash of the keys that change a result: all but `results` and `bundle_min`
 
 
 def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
-    """The cells of a config, every name and parameter checked before any work starts.
+    """Expand a config to its cells, and check every name and parameter before any work starts.
 
     Raises:
         UserError: what is wrong, where, and what to do.
@@ -73,7 +73,7 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
         for seed in seeds
     ]
     asked = [chains.served(text) for text in (*config["chains"], *_points(config.get("curve", {})))]
-    # The uncompressed model is measured in each runtime too, to tell the runtime's gain from the compression's.
+    # The uncompressed model is measured in each runtime too. This separates the runtime's gain from the compression's.
     names = dict.fromkeys([protocol.REFERENCE, *map(str, asked), *(str(chains.parse(c.runtime)) for c in asked)])
     for hardware in config["hardware"]:
         if (nodes := registry.hardware(hardware).nodes) > 1:
@@ -94,12 +94,12 @@ def expand(config: Mapping[str, Any], where: str = "config") -> Grid:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """A config file, valid by its schema."""
+    """Read a config file and check it against its schema."""
     return schema.read_yaml(path, schema="config")
 
 
 def step_sources(chain: str) -> list[str]:
-    """The files of a chain's last step; those of the steps before are inputs of the jobs that ran them."""
+    """The files of a chain's last step. Files of earlier steps are inputs of the jobs that run these steps."""
     return registry.method_sources(last_step(chain))
 
 
@@ -120,7 +120,7 @@ def trained(wildcards: Any) -> TrainingCell:
 
 
 def artifact(key: str, chain: str) -> str:
-    """The folder of a chain's artifact, below the results folder: the trained model itself for the reference."""
+    """The folder of a chain's artifact below the results folder. For the reference it is the trained model's folder."""
     return _artifact(key, chains.parse(chain))
 
 
@@ -134,7 +134,7 @@ def _artifact(key: str, chain: Chain) -> str:
 
 
 def measured_from(wildcards: Any) -> dict[str, str]:
-    """The folders that a cell is measured from: artifact and evaluation of the cell, and of its reference."""
+    """The folders that the measurement of a cell reads: artifact and evaluation of the cell and of its reference."""
     key, kind = trained(wildcards).key, registry.accelerator(wildcards.hardware)
     return {
         "artifact": artifact(key, wildcards.chain),
@@ -145,7 +145,7 @@ def measured_from(wildcards: Any) -> dict[str, str]:
 
 
 def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config with whole seeds: Snakemake leaves the numbers in a list given by --config as text."""
+    """Convert the config's seeds to integers: Snakemake leaves the numbers of a list in --config as text."""
     seeds = config.get("seeds")
     if isinstance(seeds, list):
         seeds = [int(seed) if isinstance(seed, str) and seed.isdecimal() else seed for seed in seeds]
@@ -153,7 +153,7 @@ def _numbers(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _points(curves: Mapping[str, Mapping[str, list[Any]]]) -> Iterator[str]:
-    """The chains of `curve`: each chain with one parameter of one of its steps at several values."""
+    """The chains of `curve`: copies of each chain in which one parameter of one step takes several values."""
     for chain, swept in curves.items():
         for parameter, values in swept.items():
             steps = chain.split("+")
@@ -167,7 +167,7 @@ def _points(curves: Mapping[str, Mapping[str, list[Any]]]) -> Iterator[str]:
 
 
 def _placed(text: str) -> tuple[str, str]:
-    """`single_device@cpu_1` as method and hardware profile, both checked."""
+    """Split a text such as `single_device@cpu_1` into method and hardware profile, and check both."""
     method, at, hardware = text.partition("@")
     if not at:
         raise UserError(f"training '{text}': write method@hardware, such as single_device@cpu_1")

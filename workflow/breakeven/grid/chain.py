@@ -17,12 +17,12 @@ from breakeven.units import registry
 
 @dataclass(frozen=True)
 class Chain:
-    """Steps in canonical spelling: compressions of the module, then a runtime's export, then of its file."""
+    """Steps in canonical spelling: compressions of the module, a runtime's export, then compressions of its file."""
 
     steps: tuple[str, ...]
 
     def __str__(self) -> str:
-        """The shortest spelling: a runtime is not named where the next step implies it."""
+        """The shortest spelling: it omits a runtime that the next step implies."""
         shown = [
             step
             for step, following in zip_longest(self.steps, self.steps[1:])
@@ -32,7 +32,7 @@ class Chain:
 
     @property
     def prefix(self) -> Chain:
-        """The chain whose artifact the last step starts from."""
+        """The chain without its last step: that step starts from this chain's artifact."""
         return Chain(self.steps[:-1])
 
     @property
@@ -47,19 +47,19 @@ class Chain:
 
     @property
     def served_by(self) -> Runtime:
-        """That runtime, made."""
+        """An instance of that runtime."""
         return cast(Runtime, registry.method(self.runtime))
 
     @property
     def precision(self) -> str:
-        """What the weights are stored in, or what the runtime computes in where that is another."""
+        """The precision of the stored weights, or the runtime's precision if it computes in another."""
         found = [_compression(step).precision for step in self.steps if _is(step, CompressionMethod)]
         found.append(self.served_by.precision)
         return next((precision for precision in reversed(found) if precision), REFERENCE)
 
     @cached_property
     def methods(self) -> tuple[Method, ...]:
-        """The steps, made."""
+        """Instances of the steps, and of the reference runtime if no step is a runtime."""
         return tuple(registry.method(step) for step in (*self.steps, *(() if self._exported else (REFERENCE_RUNTIME,))))
 
     @property
@@ -67,17 +67,17 @@ class Chain:
         return any(_is(step, Runtime) for step in self.steps)
 
     def unsupported(self, task: Task, hardware: HardwareProfile) -> str | None:
-        """The first step's reason not to serve this pair, or None."""
+        """The reason of the first step that does not support this pair, or None."""
         reasons = ((type(m).__name__, m.unsupported(task, hardware)) for m in self.methods)
         return next((f"{name}: {reason}" for name, reason in reasons if reason), None)
 
 
 @registry.remembered
 def parse(text: str) -> Chain:
-    """The chain that `text` names, as far as it goes: a beginning of a longer chain may lack its runtime.
+    """The chain that `text` names, without additions: the prefix of a longer chain may lack a runtime.
 
     Raises:
-        UserError: an unknown step or parameter, or an order that makes no sense, with the reason.
+        UserError: an unknown step or parameter, or an invalid order, with the reason.
     """
     if text == REFERENCE:
         return Chain(())
@@ -96,12 +96,12 @@ def served(text: str) -> Chain:
 
 
 class _Building:
-    """A chain in the making, checked step by step."""
+    """Builds a chain and checks each step."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.steps: list[str] = []
-        self.runtime: str | None = None  # once the model is exported
+        self.runtime: str | None = None  # set once the model is exported
 
     def add(self, part: str) -> None:
         if part in (REFERENCE, ""):
@@ -120,7 +120,7 @@ class _Building:
         if self.runtime is None:
             needed = _compression(self.steps[-1]).runtime if self.steps else None
             calls_modules = isinstance(registry.method(step), DistributedRuntime) and needed == REFERENCE_RUNTIME
-            if needed not in (None, step.partition("-")[0]) and not calls_modules:  # whatever the runtime's parameters
+            if needed not in (None, step.partition("-")[0]) and not calls_modules:  # parameters do not matter
                 raise self._error(f"'{self.steps[-1]}' is served by '{needed}' alone: leave '{step}' out")
             if step != REFERENCE_RUNTIME:
                 self.steps.append(step)
