@@ -1,4 +1,4 @@
-"""What is planted is found: the whole calibration as a user runs it, and the checks can fail."""
+"""The calibration finds planted effects when it runs as for a user, and its checks can fail."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from breakeven.trust.calibration.bench import Bench
 from breakeven.units import registry
 
 REPETITIONS = 12
-CLOCKED = {"the same model again", "5 ms of sleep"}  # their verdict is on the machine as much as on the harness
-SLEPT = re.compile(r"\+5 ms .*?\+(\d+\.\d+) ms .*?(-?\d+\.\d+) – ")  # of the table's line
-# What `breakeven calibrate` does, but that a timing beside others is kept: other tests run beside this one.
+CLOCKED = {"the same model again", "5 ms of sleep"}  # their verdicts depend on the machine as much as on the harness
+SLEPT = re.compile(r"\+5 ms .*?\+(\d+\.\d+) ms .*?(-?\d+\.\d+) – ")  # in the table's line
+# Runs `breakeven calibrate`, but keeps a timing beside foreign load: other tests run beside this one.
 CALIBRATE = """
 import sys
 from breakeven.cli import main
@@ -47,7 +47,7 @@ def test_planted_units_are_there_for_the_calibration_only() -> None:
 
 @pytest.mark.slow
 def test_every_planted_truth_is_found() -> None:
-    # A process of its own: what is timed is forked from one that has computed nothing.
+    # Its own process: timed processes must be forked from one that has computed nothing.
     command = [sys.executable, "-c", CALIBRATE, "calibrate", "--repetitions", str(REPETITIONS)]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "250"})
     print(done.stdout)
@@ -57,8 +57,8 @@ def test_every_planted_truth_is_found() -> None:
     assert all(verdicts.values()), done.stdout + done.stderr[-3000:]
     assert done.returncode == any(verdict[1] == "FAIL" for verdict in verdicts.values())
     assert {verdict[1] for name, verdict in verdicts.items() if name not in CLOCKED} == {"pass"}
-    # A machine that others use may well miss the mark of the command itself; a harness that is wrong misses these too:
-    # what happens by chance once in 10 000 calibrations.
+    # A shared machine may well fail the command's own checks. The checks below are wider: a correct harness fails them
+    # by chance once in 10 000 calibrations, and a wrong harness fails them too.
     ties = int(verdicts["the same model again"][2].split()[0])
     assert ties >= binom.ppf(1e-4, REPETITIONS, planted.TIES)
     mean, low = map(float, SLEPT.search(done.stdout).groups())
@@ -78,7 +78,7 @@ def test_a_file_that_is_what_was_evaluated_is_not_refused(bench: Bench) -> None:
 def test_an_idle_core_is_not_flagged_as_busy(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(benches, "_burn", lambda: None)
     found = planted.busy_core(bench)
-    assert found.passed == is_contended(float(found.measured.split()[2]))  # by others on this machine, if at all
+    assert found.passed == is_contended(float(found.measured.split()[2]))  # only others here can cause contention
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A SLURM cluster of two nodes on this machine: the real daemons, on loopback, with all their state in one folder."""
+"""A SLURM cluster of two nodes on this machine: real daemons on loopback, with all their state in one folder."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 
 NODES = ("n1", "n2")
-CPUS = 2  # of each node, whatever this machine has
-PATIENCE_S = 900.0  # it ends tests that hang, and none on a slow machine
+CPUS = 2  # of each node, on every machine
+PATIENCE_S = 900.0  # ends tests that hang; long enough for a slow machine
 PROGRAMS = ("munged", "slurmctld", "slurmd", "srun", "setpriv")
 
 SLURM_CONF = """
@@ -61,7 +61,7 @@ PartitionName=planted Nodes=ALL MaxTime=120 State=UP
 
 
 def missing() -> str | None:
-    """Why this machine cannot run a cluster, or None."""
+    """The reason why this machine cannot run a cluster, or None."""
     lacking = [name for name in PROGRAMS if shutil.which(name, path=_path()) is None]
     if lacking:
         return f"no {', '.join(lacking)}: sudo apt-get install slurm-wlm munge"
@@ -70,39 +70,39 @@ def missing() -> str | None:
 
 @dataclass
 class Cluster:
-    """The running daemons, and how to talk to them."""
+    """The running daemons, and SLURM's commands to them."""
 
     folder: Path
     daemons: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        """That of a person who is logged in to the cluster."""
+        """The environment of a user who is logged in to the cluster."""
         path = f"{self.folder / 'bin'}{os.pathsep}{_path()}"
         return {**os.environ, "SLURM_CONF": str(self.folder / "slurm.conf"), "PATH": path}
 
     def ask(self, *command: str) -> str:
-        """What a command of SLURM prints."""
+        """Run a SLURM command, and return its output."""
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
 
     def jobs(self) -> list[dict[str, str]]:
-        """All jobs that SLURM has known so far, by the fields of `scontrol show job`, in order of submission."""
+        """All jobs that SLURM has known so far, with the fields of `scontrol show job`, in order of submission."""
         lines = self.ask("scontrol", "--oneliner", "show", "jobs").splitlines()
         found = [dict(re.findall(r"(\w+)=(\S*)", line)) for line in lines if line.startswith("JobId=")]
         return sorted(found, key=lambda job: int(job["JobId"]))
 
     def crash(self, node: str) -> None:
-        """Have a node fail: its daemon and all processes of its jobs are gone at once, and SLURM has noticed."""
+        """Make a node fail: kill its daemon and all processes of its jobs at once, and mark it as down in SLURM."""
         daemon = self.daemons.pop(f"slurmd-{node}")
         daemon.kill()
         daemon.wait()
         jobs = [process for process in self._processes() if process.environ().get("SLURMD_NODENAME") == node]
-        _kill(self._steps(node))  # first, or they would report how their jobs ended
+        _kill(self._steps(node))  # first, else they report the end of their jobs
         _kill(jobs)
         self.ask("scontrol", "update", f"NodeName={node}", "State=down", "Reason=planted")
 
     def repair(self, node: str) -> None:
-        """Have the node back."""
+        """Bring the node back."""
         self._start(f"slurmd-{node}", "slurmd", "-D", "-N", node)
         self.ask("scontrol", "update", f"NodeName={node}", "State=resume")
 
@@ -110,7 +110,7 @@ class Cluster:
         """Wait for a condition to hold.
 
         Raises:
-            AssertionError: a daemon has ended, or patience has; with the ends of the daemons' logs.
+            AssertionError: a daemon has ended, or the time is up; with the ends of the daemons' logs.
         """
         deadline = time.monotonic() + patience_s
         while not condition():
@@ -120,7 +120,7 @@ class Cluster:
             time.sleep(0.1)
 
     def idle(self) -> bool:
-        """Whether every node is there, without work."""
+        """Return True if every node is up and idle."""
         done = subprocess.run(
             ["sinfo", "--noheader", "--Node", "--partition=main", "--format=%T"],
             env=self.environment,
@@ -130,13 +130,13 @@ class Cluster:
         return done.stdout.split() == ["idle"] * len(NODES)
 
     def _start(self, name: str, *command: str) -> None:
-        """A daemon in the foreground, which the kernel ends when this process does, in whatever way."""
+        """Start a daemon in the foreground. The kernel ends it when this process ends, for any reason."""
         with (self.folder / f"{name}.log").open("w") as log:
             whole = ["setpriv", "--pdeathsig", "TERM", *command]
             self.daemons[name] = subprocess.Popen(whole, env=self.environment, stdout=log, stderr=log)
 
     def _stop(self) -> None:
-        """End the daemons, and whatever they have started."""
+        """End the daemons, and all processes that they have started."""
         for daemon in reversed(self.daemons.values()):
             daemon.terminate()
             daemon.wait(PATIENCE_S)
@@ -144,14 +144,14 @@ class Cluster:
         _kill(self._processes())
 
     def _processes(self) -> Iterator[psutil.Process]:
-        """All processes with this cluster's environment."""
+        """Find all processes with this cluster's environment."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if f"{self.folder}/bin" in process.environ().get("PATH", "").split(os.pathsep):
                     yield process
 
     def _steps(self, node: str) -> Iterator[psutil.Process]:
-        """What watches the jobs of a node: it has no environment, but a socket in the folder of the node's daemon."""
+        """Find the supervisors of a node's jobs. They have no environment, but a socket in the node's spool folder."""
         for process in psutil.process_iter():
             with suppress(psutil.Error):
                 if process.name() == "slurmstepd" and any(
@@ -167,7 +167,7 @@ class Cluster:
 
 @contextmanager
 def running() -> Iterator[Cluster]:
-    """A cluster whose nodes are idle, for the length of the block."""
+    """Run a cluster for the length of the block. Its nodes are idle at the start."""
     with ExitStack() as stack:
         folder = Path(
             stack.enter_context(tempfile.TemporaryDirectory(prefix="slurm-"))
@@ -202,8 +202,8 @@ def _configure(folder: Path) -> None:
         (folder / name).mkdir()
     (folder / "munge.key").write_bytes(secrets.token_bytes(128))
     (folder / "munge.key").chmod(0o600)
-    # Snakemake's executor takes SLURM's variables out of its jobs' environment, that with the path of this file too:
-    # within a job srun would look in /etc.
+    # Snakemake's executor removes SLURM's variables from its jobs' environment, also the path of this file. Without the
+    # wrapper, srun in a job would look for the file in /etc.
     srun = folder / "bin" / "srun"
     program = shutil.which("srun", path=_path())
     srun.write_text(f'#!/bin/sh\nSLURM_CONF={folder}/slurm.conf exec {program} "$@"\n')
@@ -219,5 +219,5 @@ def _free_ports(count: int) -> list[int]:
 
 
 def _path() -> str:
-    """Where programs are; the daemons are in a folder that only root has on its path."""
+    """The search path for programs, with the daemons' folder, which only root's own path has."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin"])

@@ -10,7 +10,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests of this folder, and skip them where there can be no cluster."""
+    """Mark the tests of this folder, and skip them on a machine that cannot run a cluster."""
     reason = clusters.missing()
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
@@ -22,6 +22,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[clusters.Cluster]:
-    """Two idle nodes."""
+    """A cluster of two idle nodes."""
     with clusters.running() as cluster:
         yield cluster

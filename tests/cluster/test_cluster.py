@@ -1,4 +1,4 @@
-"""Runs on a real cluster: complete, alone where they are timed, and none the worse for what befalls their jobs."""
+"""Runs on a real cluster: boards are complete, timed jobs run alone, and failures of jobs cost no row."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GRID = {
     "results": "results",
 }
 WAITING = f"{TASK}-cause=wait_if_told"
-TRAININGS = {**GRID, "chains": [], "hardware": []}  # nothing but the training board
+TRAININGS = {**GRID, "chains": [], "hardware": []}  # only the training board
 TIMED = ("rule_train", "rule_measure")
 
 
@@ -44,8 +44,8 @@ class Login:
 
     cluster: Cluster
     path: Path
-    waits: Path  # a job whose cause is to wait takes a file from here, if there is one
-    earlier: int  # jobs that SLURM had before
+    waits: Path  # a job that waits if told takes a file from this folder; without a file it does not wait
+    earlier: int  # number of earlier jobs in SLURM
 
     @property
     def results(self) -> Path:
@@ -61,14 +61,14 @@ class Login:
         return {**self.cluster.environment, "BREAKEVEN_PATH": units, "PLANTED_WAITS": str(self.waits)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """A run to its end."""
+        """Run the workflow to its end."""
         return subprocess.run(
             self.command(*arguments), cwd=self.path, env=self.environment, capture_output=True, text=True
         )
 
     @contextmanager
     def started(self, *arguments: str) -> Iterator[subprocess.Popen]:
-        """A run on its way."""
+        """Start a run, and terminate it at the end of the block."""
         with (self.path / "driver.log").open("w") as log:
             run = subprocess.Popen(
                 self.command(*arguments), cwd=self.path, env=self.environment, stdout=log, stderr=log
@@ -80,29 +80,29 @@ class Login:
                 run.wait()
 
     def log(self, task: str, seed: int) -> Path:
-        """Of a training."""
+        """The log of a training."""
         return self.results / f"logs/train/{task}/single_device@planted_node/seed={seed}.log"
 
     def model(self, task: str, seed: int) -> Path:
-        """Of a training."""
+        """The folder of a trained model."""
         return self.results / f"models/{task}/single_device@planted_node/seed={seed}"
 
     def jobs(self) -> list[dict[str, str]]:
-        """SLURM's jobs of the runs from here."""
+        """SLURM's jobs of the runs from this checkout."""
         return self.cluster.jobs()[self.earlier :]
 
     def ended_well(self) -> bool:
-        """Whether one of these jobs has."""
+        """Return True if one of these jobs has succeeded."""
         return any(job["JobState"] == "COMPLETED" for job in self.jobs())
 
     def at_work(self, task: str) -> dict[int, dict[str, str]]:
-        """The trainings that are under way, by seed."""
+        """SLURM's jobs of the trainings at work, by seed."""
         running = {seed_of(job): job for job in self.jobs() if job["JobState"] == "RUNNING"}
         logs = {seed: self.log(task, seed) for seed in running}
         return {seed: running[seed] for seed, log in logs.items() if log.exists() and "at work" in log.read_text()}
 
     def pids_at_work(self) -> dict[int, int]:
-        """Of the processes of trainings that have begun, by seed."""
+        """Process ids of the trainings that have begun, by seed."""
         logs = {path: path.read_text() for path in (self.results / "logs/train").glob("*/*/*.log")}
         begun = {path: re.search(r"^at work (\d+)$", text, re.MULTILINE) for path, text in logs.items()}
         return {int(path.stem.partition("=")[2]): int(said[1]) for path, said in begun.items() if said}
@@ -123,7 +123,7 @@ def seed_of(job: dict[str, str]) -> int:
 
 
 def login(cluster: Cluster, path: Path, grid: dict) -> Login:
-    """A checkout with a grid in it."""
+    """Make a checkout that contains a grid."""
     checkout = make_checkout(path)
     (path / "grid.yaml").write_text(yaml.safe_dump(grid))
     (path / "waits").mkdir()
@@ -132,7 +132,7 @@ def login(cluster: Cluster, path: Path, grid: dict) -> Login:
 
 @dataclass
 class Run:
-    """A run that has ended, and SLURM's jobs for it."""
+    """A finished run, and its jobs in SLURM."""
 
     login: Login
     finished: subprocess.CompletedProcess
@@ -174,14 +174,14 @@ def test_short_cells_share_a_job_and_take_turns(run: Run) -> None:
 def test_every_job_but_data_and_boards_went_to_the_cluster(run: Run) -> None:
     rules = [re.split("[_-]", job["Comment"])[1] for job in run.jobs]
     assert sorted(rules) == ["compress", "evaluate", "measure", "train"]
-    assert {job["Partition"] for job in run.jobs} == {"planted"}  # which is not the cluster's default
+    assert {job["Partition"] for job in run.jobs} == {"planted"}  # not the cluster's default partition
 
 
 def test_timed_jobs_are_alone_on_their_node(run: Run) -> None:
     timed = [job for job in run.jobs if job["Comment"].startswith(TIMED)]
     assert len(timed) == 2
     for job in timed:
-        assert (job["OverSubscribe"], job["NumCPUs"]) == ("NO", str(CPUS))  # all of the node's
+        assert (job["OverSubscribe"], job["NumCPUs"]) == ("NO", str(CPUS))  # all cores of the node
         beside = [
             other["JobId"]
             for other in run.jobs
@@ -195,10 +195,10 @@ def test_timed_jobs_are_alone_on_their_node(run: Run) -> None:
 
 
 def test_jobs_are_told_more_time_than_they_take_for_themselves(run: Run) -> None:
-    """Else SLURM would end a job before it has recorded that its time ran out."""
+    """Compare the time limits: with less time SLURM would end a job before the job has recorded its timeout."""
     bundled = {job["TimeLimit"] for job in run.jobs if "-" in job["Comment"]}
     assert {job["TimeLimit"] for job in run.jobs} - bundled == {"01:15:00"}
-    assert bundled == {"01:26:00"}  # and ten minutes for both members, who add up whole minutes
+    assert bundled == {"01:26:00"}  # ten minutes more for both members; each is rounded up to whole minutes
 
 
 def test_running_again_submits_nothing(run: Run) -> None:
@@ -207,7 +207,7 @@ def test_running_again_submits_nothing(run: Run) -> None:
 
 
 def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> None:
-    """One is cancelled, one loses its node, one outlives its time limit, one ends well; then the same command again."""
+    """Cancel one job, crash the node of one, let one reach its time limit and one succeed; then rerun the command."""
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING], "seeds": [0, 1, 2, 3]})
     for name in "abc":
         (here.waits / name).touch()
@@ -219,7 +219,7 @@ def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> Non
         cluster.repair(bereft["NodeList"])
         cluster.until(lambda: here.ended_well() and here.at_work(WAITING), "job that ended well and one at work")
         (late,) = here.at_work(WAITING).values()
-        cluster.ask("scontrol", "update", f"JobId={late['JobId']}", "TimeLimit=1")  # a minute
+        cluster.ask("scontrol", "update", f"JobId={late['JobId']}", "TimeLimit=1")  # 1 minute
         assert first.wait(PATIENCE_S) == 1
     states = {seed_of(job): job["JobState"] for job in here.jobs()}
     said = (here.path / "driver.log").read_text()
@@ -246,7 +246,7 @@ def test_what_befalls_jobs_costs_no_row(cluster: Cluster, tmp_path: Path) -> Non
 
 
 def test_a_member_of_a_bundle_that_is_killed_takes_no_other_along(cluster: Cluster, tmp_path: Path) -> None:
-    """Three trainings in one job, since an earlier one was short."""
+    """Run three trainings in one job: an earlier training was short, so they share a bundle."""
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, "tasks": [WAITING], "seeds": [1, 2, 3]})
     earlier = here.model(WAITING, 0) / "job.json"
     write_json({"started_at": "2026-01-01T00:00:00+00:00", "finished_at": "2026-01-01T00:00:03+00:00"}, earlier)
@@ -297,7 +297,7 @@ def test_an_interrupted_run_takes_its_jobs_along(cluster: Cluster, tmp_path: Pat
 
 
 def test_a_job_out_of_the_memory_it_was_given_is_named_and_made_up_for(cluster: Cluster, tmp_path: Path) -> None:
-    """And one that fails by itself, with memory enough, is a row: nothing is left to be tried again."""
+    """Run a second task too, which fails by itself with enough memory: it gets a row and is not retried."""
     trainings = {"training_cells": ["single_device@planted_starved"], "trained_as": "single_device@planted_starved"}
     tasks = [TASK, f"{TASK}-cause=raise"]
     here = login(cluster, tmp_path / "checkout", {**TRAININGS, **trainings, "tasks": tasks})

@@ -1,4 +1,4 @@
-"""SIGKILL at random points of a run on the cluster, on the login node or a job's; the same command again completes."""
+"""SIGKILL at random points of a run on the cluster, on the login node or a job's node; a rerun completes the board."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ TRAINED_BY = ["single_device@planted_node", "ddp@planted_two_ranks"]
 
 @dataclass
 class ClusterKiller(Killer):
-    """Of runs on the cluster. A `job` is the shell that SLURM starts, `line` the command that it comes to."""
+    """Kills processes of runs on the cluster. `job` is the shell that SLURM starts; `line` is the rule's command."""
 
     def processes(self, driver: psutil.Process) -> dict[str, list[psutil.Process]]:
-        """See `Killer`."""
+        """Find the processes of a run, see `Killer`."""
         found: dict[str, list[psutil.Process]] = {"snakemake": [driver], "job": [], "line": [], "stage": [], "rank": []}
         trains = {process.pid: process for process in psutil.process_iter() if self._trains(process)}
         for process in trains.values():

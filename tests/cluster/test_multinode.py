@@ -1,4 +1,4 @@
-"""A training over both nodes of the cluster: it comes to what one node comes to, or ends with a word of which rank."""
+"""A training over both nodes of the cluster: it trains the same model as one node, or its error names the rank."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WAITING, STARVED = f"{TASK}-cause=rank_1_waits_if_told", f"{TASK}-cause=rank_1_m
 
 @pytest.fixture(autouse=True)
 def both_nodes_are_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their names lead nowhere, and they meet on its loopback device."""
+    """Make ranks meet on this machine's loopback device, since the nodes' names do not resolve."""
     monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
     monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
 
@@ -44,7 +44,7 @@ def test_two_nodes_train_what_one_node_does(cluster: Cluster, tmp_path: Path) ->
     torch.testing.assert_close(*weights, rtol=1e-3, atol=1e-4)
     of_two = [job for job in here.jobs() if "planted_two_nodes" in job["Comment"]]
     nodes = {job["Comment"].split("_")[1]: job["NumNodes"] for job in of_two}
-    assert nodes == {"train": "2", "compress": "1"}  # a model of both is compressed on one
+    assert nodes == {"train": "2", "compress": "1"}  # one node compresses a model that two nodes trained
     assert not here.leftovers()
 
 

@@ -1,7 +1,8 @@
-"""Every compression and every runtime found, on every task found: what their contracts promise.
+"""The contracts of compressions and runtimes, for every one found, on every task found.
 
-A pair that a method does not support is skipped with the method's own reason. All methods meet one task of each kind
-of network; the other tasks those of the default grid, or a few of them, and the rest where asked for: `-m exhaustive`.
+A pair that a method does not support is skipped with the method's own reason. One task of each kind of network runs
+with all methods. The other tasks run with the default grid's methods, or with a few of them. `-m exhaustive` runs the
+rest.
 """
 
 from __future__ import annotations
@@ -37,9 +38,9 @@ METHODS = sorted(name for name, unit in registry.units("methods").items() if uni
 RUNTIMES = sorted(name for name in registry.units("methods") if issubclass(registry.load("methods", name), Runtime))
 THOROUGH = ("fashion_mnist", "movie_sentiment", "mandarin_initials")
 COMMON = ["channel_pruning", "int8_dynamic", "int8_static", "low_rank", "magnitude_pruning"]
-FEW = ["int8_dynamic", "int8_static", "magnitude_pruning"]  # for tasks of small files that tests make
+FEW = ["int8_dynamic", "int8_static", "magnitude_pruning"]  # for tasks on small files that the tests write
 USUAL = {task: METHODS if task in THOROUGH else FEW if task in public_data.TASKS else COMMON for task in TASKS}
-QUICK = {"fine_tuning": 0.002, "epochs": 0.002, "samples": 32, "energy": 0.6}  # no untrained weight has a low rank
+QUICK = {"fine_tuning": 0.002, "epochs": 0.002, "samples": 32, "energy": 0.6}  # untrained weights have no low rank
 CPU = registry.hardware("cpu_1")
 SAMPLES, SHORT = 16, 4
 FRESH = """
@@ -59,7 +60,7 @@ torch.save({key: outputs(*file) for key, *file in files}, sys.argv[2])
 
 
 class Bench:
-    """One task's model after a few steps of training, and what has been made of it so far."""
+    """One task's model after a few steps of training, and a cache of its compressions."""
 
     def __init__(self, name: str, folder: Path) -> None:
         self.folder = folder
@@ -72,7 +73,7 @@ class Bench:
         self.context.fine_tune(self.model, QUICK["fine_tuning"], rate=0.1)
 
     def make(self, name: str, copy: int = 0) -> nn.Module | Path:
-        """The result of a compression; made again for another copy. Skips the test where it is unsupported."""
+        """The result of a compression; each `copy` is compressed anew. Skips the test if the task is unsupported."""
         method = registry.method(quick(name))
         if reason := method.unsupported(self.task, CPU):
             pytest.skip(f"{name} on {type(self.task).__name__}: {reason}")
@@ -101,7 +102,7 @@ class Bench:
         return target
 
     def export(self, runtime: str, name: str, model: nn.Module) -> Path:
-        """The file of a model, written once."""
+        """Export a model to a file, once. Returns the file's path."""
         method = registry.method(runtime)
         path = self.folder / f"{name}{method.suffix}"
         if not path.exists():
@@ -113,7 +114,7 @@ class Bench:
         return path
 
     def outputs(self, made: nn.Module | Path, name: str) -> Tensor:
-        """Of a result on the task's samples; a file's in its runtime."""
+        """The outputs of a result on the task's samples. A file runs in its runtime."""
         if isinstance(made, Path):
             return registry.method(runtime_of(name)).load(made, CPU)(*self.inputs)
         with torch.inference_mode():
@@ -121,7 +122,7 @@ class Bench:
 
 
 def short_examples(task: Task) -> tuple[Tensor, ...]:
-    """Example inputs; where samples differ in length, a few short ones: exporters unroll a GRU over all of a length."""
+    """Example inputs; a few short ones if samples differ in length, as exporters unroll a GRU over the whole length."""
     found = examples(task, SAMPLES)
     if not isinstance(found, Examples):
         return found
@@ -149,14 +150,14 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def every_pair() -> Iterator[Any]:
-    """Of tasks and methods; those that take long to add little are marked."""
+    """List all pairs of tasks and methods. Pairs that take long and test little more are marked as exhaustive."""
     for task in TASKS:
         for name in METHODS:
             usual = name in USUAL[task]
             yield pytest.param(task, name, id=f"{name}-{task}", marks=[] if usual else pytest.mark.exhaustive)
 
 
-# Without its scope, pytest would make a bench for each test.
+# Without this scope, pytest would make a bench for each test.
 by_bench = partial(pytest.mark.parametrize, indirect=["bench"], scope="module")
 on_every_task_with_every_method = by_bench(("bench", "name"), list(every_pair()))
 on_every_task = by_bench(
@@ -218,7 +219,7 @@ def test_files_serve_the_same_outputs_in_a_fresh_process(
 
 
 def served_by(methods: list[str], runtimes: list[str]) -> Iterator[tuple[str, str]]:
-    """The plain model in every runtime; what a method makes in the one it needs, else in the two that most use."""
+    """List the plain model in every runtime, and each method's result in its runtime, or else in the two most used."""
     yield from (("fp32", runtime) for runtime in runtimes)
     for name in methods:
         needed = registry.method(name).runtime
@@ -226,12 +227,12 @@ def served_by(methods: list[str], runtimes: list[str]) -> Iterator[tuple[str, st
 
 
 def profile_for(runtime: str) -> HardwareProfile:
-    """With one device, or with the two that some need."""
+    """A profile with one device, or with two for the runtimes that need two."""
     return CPU if registry.load("methods", runtime).least_devices == 1 else registry.hardware("cpu_2x1")
 
 
 def in_a_fresh_process(bench: Bench, files: list[tuple[str, str, str, str]]) -> dict[str, Tensor | str]:
-    """The outputs of each file; or why its runtime refuses its network."""
+    """The outputs of each file in a new process, or the reason why the file's runtime refuses the network."""
     given, taken = bench.folder / "inputs.pt", bench.folder / "outputs.pt"
     torch.save((tuple(bench.inputs), files), given)
     done = subprocess.run([sys.executable, "-c", FRESH, given, taken], capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""Trainings that are killed and go on: the same model as one that was left alone, and clocks that add up."""
+"""Killed and resumed trainings: they give the same model as an undisturbed training, and their clocks add up."""
 
 import json
 import random
@@ -18,7 +18,7 @@ from breakeven.units import registry
 
 TASK, STEPS_OF_AN_EPOCH = "mandarin_initials", 25
 METHODS = [name for name in registry.units("methods") if issubclass(registry.load("methods", name), TrainingMethod)]
-# Each training in a fork of a process that has computed nothing; it ends before the step that it is told.
+# Runs each training in a fork of a process that has computed nothing. A training ends before its given step.
 SCRIPT = """
 import json, multiprocessing, os, signal, sys
 from dataclasses import asdict
@@ -58,7 +58,7 @@ for number, kill_at in enumerate(json.loads(sys.argv[6])):
 
 
 def trained(method: str, profile: str, epochs: float, kills: list[int], folder: Path) -> tuple[dict, dict, str]:
-    """What a training took that was left alone, and one that was killed before these steps; the log."""
+    """Records of an undisturbed training and of one that was killed before the steps `kills`; and the log."""
     plan = json.dumps([None, *kills, None])
     command = [sys.executable, "-c", SCRIPT, TASK, method, profile, str(epochs), str(folder), plan]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -72,7 +72,7 @@ def same_model(folder: Path) -> bool:
     return all(torch.equal(alone[name], killed[name]) for name in alone)
 
 
-# Checkpoints within an epoch, and at the ends of epochs.
+# The two values put checkpoints within an epoch, and at the ends of epochs.
 @pytest.mark.slow
 @pytest.mark.parametrize("epochs", [2.5, 4])
 def test_one_process_makes_the_same_model_bit_for_bit(epochs: float, tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_one_process_makes_the_same_model_bit_for_bit(epochs: float, tmp_path: P
     alone, killed, log = trained("single_device", "cpu_1", epochs, kills, tmp_path)
     assert same_model(tmp_path)
     assert log.count("goes on from here") == len(kills)
-    # A part counts from the checkpoint that it began with to the one that the next began with, if that is another.
+    # A part extends from the checkpoint that it resumed to the one that the next part resumed, if the two differ.
     assert (alone["parts"], killed["parts"]) == (1, 1 + len({kill // between for kill in kills}))
     assert killed["earlier_energy_j"] > 0 == alone["earlier_energy_j"]  # the profile states its watts
     assert killed["train_time_s"] < killed["wall_s"]
@@ -119,7 +119,7 @@ def test_a_loader_gives_what_another_would_have_given_next(given: int) -> None:
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Checkpoint:
-    """One of a training, its state a text."""
+    """A checkpoint of a training, with a text as its state."""
     state = tmp_path / "left" / "step=1.ckpt"
     state.parent.mkdir()
     state.write_text("state")

@@ -1,6 +1,6 @@
-"""Every task found, at its default parameters: what the contract of a task promises.
+"""The contract of a task, for every task found, at its default parameters.
 
-Tasks whose data no package index has are given small files in its true format, and a small network.
+A task whose data no package index has gets small files in the true format of its data, and a small network.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ def first(task: Task) -> First:
 
 @pytest.fixture(scope="module")
 def model(task: Task) -> nn.Module:
-    """One that has learned nothing, to be asked."""
+    """An untrained model in eval mode."""
     torch.manual_seed(0)
     return task.model().eval()
 
 
 @pytest.fixture(scope="module")
 def few(task: Task, model: nn.Module, first: First) -> tuple[Tensor, Tensor]:
-    """What the model predicts of a few test samples, and what is right."""
+    """The model's predictions for a few test samples, and the targets."""
     inputs, target = first["test"]
     with torch.inference_mode():
         return task.predict(model, *trimmed(task, *(x[:8] for x in inputs))), target[:8]
@@ -82,7 +82,7 @@ def test_preparing_in_another_cache_gives_the_same_data(
         (tmp_path / given).symlink_to(there / given)
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
     assert task.prepare() == here
-    prepares_nothing = type(task).__name__ == "ImageNetFolder"  # its pictures stay where they are
+    prepares_nothing = type(task).__name__ == "ImageNetFolder"  # it reads its pictures in place
     assert prepares_nothing or list((tmp_path / "prepared").glob("*.safetensors")), "it was not prepared again"
 
 
@@ -96,7 +96,7 @@ def test_batches_are_inputs_and_target_of_one_size(task: Task, first: First) -> 
 
 
 def forms_of(task: Task, inputs: tuple[Tensor, ...]) -> list:
-    """Type and shape of each input, but for how long its batch is."""
+    """Type and shape of each input, without the batch size and the varying length."""
     dimensions = task.lengths.dimensions if task.lengths else [None] * len(inputs)
     return [
         (x.dtype, [n for i, n in enumerate(x.shape) if i not in (0, d)])
@@ -121,7 +121,7 @@ def test_batches_are_as_long_as_their_longest_sample(task: Task, first: First) -
 def test_parts_share_no_sample(task: Task) -> None:
     seen: list[set[bytes]] = []
     module = task.datamodule(seed=0)
-    for part in PARTS:  # as stored: augmentation and normalisation come later
+    for part in PARTS:  # the stored samples: augmentation and normalisation come later
         inputs, _ = getattr(module, part)
         seen.append({b"".join(stored(x, i) for x in inputs) for i in range(min(3000, len(inputs[0])))})
     # a data set may hold the same picture or the same two words twice; a leak would share far more than that
@@ -130,7 +130,7 @@ def test_parts_share_no_sample(task: Task) -> None:
 
 
 def stored(samples: Tensor, i: int) -> bytes:
-    """A sample as it is kept: in memory, or in a file."""
+    """The stored bytes of a sample, from memory or from a file."""
     return samples[i].numpy().tobytes() if isinstance(samples, Tensor) else Path(samples.files[i]).read_bytes()
 
 
@@ -154,7 +154,7 @@ def test_examples_are_the_first_test_inputs(task: Task, first: First) -> None:
     assert isinstance(examples, tuple)
     for example, x in zip(trimmed(task, *examples), inputs, strict=True):
         assert example.dtype == x.dtype and torch.equal(example, x)
-    for size in (1, 7):  # however many are asked for, they are as long as any
+    for size in (1, 7):  # the number of examples does not change their length
         for fewer, example in zip(task.example_inputs(size), examples, strict=True):
             assert torch.equal(fewer, example[:size])
 
@@ -183,7 +183,7 @@ def test_the_loss_is_the_mean_over_the_batch(task: Task, model: nn.Module, first
 
 
 def metrics_of(task: Task) -> dict[str, Metric]:
-    """All of its metrics, new, by name."""
+    """New instances of all metrics of the task, by name."""
     return {task.quality.metric: task.metric()} | task.other_metrics()
 
 
@@ -203,7 +203,7 @@ def test_metrics_give_a_value_and_start_afresh(task: Task, few: tuple[Tensor, Te
 def test_metrics_are_put_together_from_single_samples(task: Task, few: tuple[Tensor, Tensor]) -> None:
     for name, at_once in metrics_of(task).items():
         at_once.update(*few)
-        sampled = Sampled(metrics_of(task)[name])  # raises where a state is neither a sum nor a list
+        sampled = Sampled(metrics_of(task)[name])  # raises if a state is neither a sum nor a list
         sampled.update(*few)
         found = sampled.score(range(len(few[1])))
         assert found == pytest.approx(at_once.compute().item(), rel=1e-4, abs=1e-6), name
@@ -246,7 +246,7 @@ def test_padding_changes_nothing(task: Task, model: nn.Module) -> None:
 
 
 def both_real(task: Task, inputs: tuple[Tensor, ...], alone: Tensor, together: Tensor) -> tuple[Tensor, Tensor]:
-    """The outputs of a sample in two batches, without what belongs to its padding where they differ in length."""
+    """The outputs of a sample in two batches. If they differ in length, the outputs for the padding are cut off."""
     lengths = task.length_of(*inputs).reshape(-1).expand(len(inputs)).tolist()
     sizes = [(n, x.shape[d]) for n, x, d in zip(lengths, inputs, task.lengths.dimensions, strict=True) if d is not None]
     for dim in range(1, alone.dim()):

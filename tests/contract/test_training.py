@@ -1,4 +1,4 @@
-"""Every way of training: it says why it cannot serve a profile, or it trains there and every process takes part."""
+"""Every training method: it gives a reason not to support a profile, or it trains there with every process."""
 
 import json
 import subprocess
@@ -20,7 +20,7 @@ METHODS = [name for name in registry.units("methods") if issubclass(registry.loa
 PROFILES = ["cpu_1", "cpu_2x1"]
 PARAMETERS = ["ddp-sent=powersgd", "ddp-bucket_mib=0.1", "fsdp-reshard=False", "local_sgd-together=0-every=2"]
 PARAMETERS += ["pipeline_parallel-schedule=1f1b"]
-# A process of its own, because a rank is forked from one that has computed nothing.
+# Runs in its own process, because a rank must be forked from one that has computed nothing.
 SCRIPT = """
 import json, sys
 from breakeven.stages.train import fit as training
@@ -35,7 +35,7 @@ print(json.dumps({**vars(fit), "moved": moved, "training": model.training}))
 """
 
 
-# Trains the plain network, without batch normalisation and dropout, and leaves what it then makes of some pictures.
+# Trains the plain network, without batch normalisation and dropout, and saves its outputs for some pictures.
 OUTCOME = """
 import sys, torch
 from breakeven.stages.train import fit as training
@@ -48,12 +48,13 @@ fit, _ = training.fit(task, model, method, hardware, seed=0, epochs=0.02, learni
 sent = (fit.communicated_bytes or 0) / fit.steps / sum(p.numel() * p.element_size() for p in model.parameters())
 torch.save((before, model(*task.example_inputs(64)).detach(), sent), sys.argv[4])
 """
-# Ways with the same batches and gradients as one process, but for rounding; and how many times the size of the model
-# two processes send in a step: gradients one way and back, then parameters; FSDP and stage 3 of ZeRO send those twice,
-# and gradients both ways too, for gloo scatters a sum by giving all of it to everyone. None: it sends activations.
+# Methods with the same batches and gradients as one process, except for rounding. The number is the data that two
+# processes send in a step, in model sizes: gradients one way and back, then parameters. FSDP and stage 3 of ZeRO send
+# parameters twice, and gradients both ways too, since gloo scatters a sum by sending all of it to everyone. None: the
+# method sends activations.
 SENT = {"ddp": 2, "ddp-sent=float16": 1, "zero1": 3, "fsdp": 4, "tensor_parallel": None, "pipeline_parallel": None}
 SENT |= {"deepspeed-stage=1": 3, "deepspeed-stage=3": 4}
-NEAR = 0.05  # of what was learnt: AdamW turns rounding errors of gradients near 0 into steps
+NEAR = 0.05  # share of the learnt change: AdamW turns rounding errors of gradients near 0 into steps
 
 
 def test_training_methods_are_found() -> None:
@@ -64,7 +65,7 @@ def test_training_methods_are_found() -> None:
 
 
 def every_pairing() -> Iterator[tuple[str, str, str]]:
-    """One task trains in all ways on all profiles; every other on two processes, the rest is the same for all."""
+    """List one task with all methods and profiles, and every other with two processes: the rest is the same for all."""
     for task in registry.units("tasks"):
         for name, profile in product(METHODS, PROFILES) if task == "mandarin_initials" else [("ddp", "cpu_2x1")]:
             yield task, name, profile
@@ -79,7 +80,7 @@ def test_it_trains_or_says_why_not(
 ) -> None:
     hardware = registry.hardware(profile)
     task = public_data.supply(task, tmp_path, monkeypatch)
-    registry.task(task).prepare()  # of small files that tests make, only this process knows the checksum
+    registry.task(task).prepare()  # only this process knows the checksums of the small files that the tests write
     if reason := registry.method(name).unsupported(registry.task(task), hardware):
         assert profile in reason and ": use " in reason
         return
@@ -90,7 +91,7 @@ def test_it_trains_or_says_why_not(
     assert fit["moved"]
     assert not fit["training"]  # back in eval mode
     assert fit["world_size"] == hardware.devices
-    assert fit["samples"] == fit["steps"] * recipe.batch_size  # the global batch is the recipe's, however it is split
+    assert fit["samples"] == fit["steps"] * recipe.batch_size  # any split keeps the recipe's global batch size
     assert 0 < fit["train_time_s"] <= fit["wall_s"]
     assert fit["peak_memory_bytes"] > 0 and fit["grown_bytes"] >= fit["rank_grown_bytes"] > 0
     counted = hardware.devices > 1 and link.unavailable() is None
@@ -133,4 +134,4 @@ def test_several_processes_learn_what_one_does(
     print(f"{method}: {apart / learnt:.2e} apart, {sent:.2f} times the model sent in a step")
     assert apart < NEAR * learnt
     if SENT[method] is not None and link.unavailable() is None:
-        assert sent == pytest.approx(SENT[method], rel=0.15)  # with what TCP adds
+        assert sent == pytest.approx(SENT[method], rel=0.15)  # TCP adds some bytes

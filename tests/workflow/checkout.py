@@ -1,4 +1,4 @@
-"""A copy of the repository's surface to run Snakemake in, with units of its own."""
+"""A copy of the repository's surface, with its own units, for runs of Snakemake."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Broken(CompressionMethod):
 
 @dataclass
 class Checkout:
-    """A folder with the repository's surface, its own `.snakemake`, and units of its own on $BREAKEVEN_PATH."""
+    """A folder with the repository's surface, its own `.snakemake`, and its own units on $BREAKEVEN_PATH."""
 
     path: Path
 
@@ -67,13 +67,13 @@ class Checkout:
         return {**os.environ, "BREAKEVEN_PATH": str(self.units)}
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess:
-        """A run or a dry run, to its end."""
+        """Run or dry-run the workflow to its end."""
         return subprocess.run(
             self.command(*arguments), cwd=self.path, env=self.environment, capture_output=True, text=True
         )
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """Jobs per rule that a dry run would run."""
+        """Number of planned jobs per rule, from a dry run."""
         done = self.snakemake("-n", "--quiet", "host", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         lines = (done.stdout + done.stderr).splitlines()
@@ -99,10 +99,10 @@ def make_checkout(path: Path) -> Checkout:
 
 @dataclass
 class Run:
-    """A run that was killed after its first model was trained, and then run again to its end."""
+    """A run that was killed after the training of its first model, and then rerun to its end."""
 
     checkout: Checkout
-    model_at_kill: int  # when the model's record was written, in ns
+    model_at_kill: int  # time of the model's record, in ns
     finished: subprocess.CompletedProcess
 
     @property

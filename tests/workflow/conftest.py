@@ -1,4 +1,4 @@
-"""One real run that is killed on its way and resumed, for all tests of this folder."""
+"""One real run for all tests of this folder: it is killed halfway and resumed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(checkout: Checkout) -> Run:
     command = checkout.command(*grid)
     with (checkout.path / "killed.log").open("w") as log:
         first = subprocess.Popen(command, cwd=checkout.path, env=checkout.environment, stdout=log, stderr=log)
-        while not half.exists():  # the training is noted as done, and an export of some seconds is under way
+        while not half.exists():  # the training is recorded, and an export of some seconds is running
             try:
                 first.wait(timeout=0.1)
                 raise AssertionError((checkout.path / "killed.log").read_text())

@@ -1,4 +1,4 @@
-"""Runs that are killed: SIGKILL at random points of a run, to any of its processes, and the same command again."""
+"""Killed runs: SIGKILL to any process of a run, at random points, and then the same command again."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ import psutil
 from breakeven.stages.train.checkpoint import RECORD
 
 POLL_S = 0.02
-CHANGES = 20  # of the results folder, at most, before a process is killed
-ATTEMPTS_LOST = 2  # of one job: after a third it is recorded as failed, as it should be
+CHANGES = 20  # the most changes of the results folder before a process is killed
+ATTEMPTS_LOST = 2  # attempts of one job: a job that loses a third attempt is rightly recorded as failed
 
 
 @dataclass
 class Killer(ABC):
-    """Runs a grid, and kills as its random numbers tell."""
+    """Runs a grid, and kills processes of the run by random numbers."""
 
-    path: Path  # of the checkout
+    path: Path  # path of the checkout
     command: list[str]
     environment: dict[str, str]
     draw: random.Random
     killed: Counter[str] = field(default_factory=Counter)
-    lost: int = 0  # attempts, in the run that is on its way
+    lost: int = 0  # attempts lost in the current run
 
     @abstractmethod
     def processes(self, driver: psutil.Process) -> dict[str, list[psutil.Process]]:
-        """Those of a run, by their part in it: `snakemake`, `stage`, `rank` and others."""
+        """Find the processes of a run by their part in it: `snakemake`, `stage`, `rank` and others."""
 
     @property
     def results(self) -> Path:
         return self.path / "results"
 
     def run(self, kills: int) -> None:
-        """Start the run again and again until so many processes have been killed, or it ends well before."""
+        """Rerun the grid until `kills` processes have been killed, or until a run succeeds before that."""
         ended_well = False
         while self.killed.total() < kills and not ended_well:
             self.lost = 0
@@ -53,7 +53,7 @@ class Killer(ABC):
             assert run.returncode in (0, 1, -signal.SIGKILL)
 
     def kill(self, driver: psutil.Process) -> str | None:
-        """One of the processes there are, of the part that has been killed least: which; None where it has gone."""
+        """Kill a process of the least often killed part. Returns the part; None if the process has ended."""
         try:
             found = {part: there for part, there in self.processes(driver).items() if there}
         except psutil.NoSuchProcess:
@@ -70,7 +70,7 @@ class Killer(ABC):
         return part
 
     def _waited(self, run: subprocess.Popen) -> bool:
-        """Until the moment has come; False where the run has ended before."""
+        """Wait for the moment to kill a process. Returns False if the run has ended before."""
         moments = [self._next_checkpoint(), self._some_changes()]
         come = moments[0] if self.killed.total() < 2 else self.draw.choice(moments)
         while not come():
@@ -103,6 +103,6 @@ class Killer(ABC):
         for path in self.results.rglob("*") if self.results.exists() else ():
             try:
                 status = path.stat()
-            except OSError:  # it has gone since
+            except OSError:  # the file is gone
                 continue
             yield path, (status.st_size, status.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""SIGKILL at random points of a run, to any of its processes; the same command again completes the board."""
+"""SIGKILL to any process of a run, at random points; the same command again completes the board."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ GRID = {
     "mode": "brief",
     "results": "results",
 }
-STEP_S = 0.05  # at least, of the slow training
-PATIENCE_S = 600  # for processes to end whose parent is gone
+STEP_S = 0.05  # the least time of a step of the slow training
+PATIENCE_S = 600  # for processes to end after their parent
 
 
 @dataclass
 class LocalKiller(Killer):
-    """Of runs on this machine."""
+    """Kills processes of runs on this machine."""
 
     def processes(self, driver: psutil.Process) -> dict[str, list[psutil.Process]]:
-        """See `Killer`."""
+        """Find the processes of a run, see `Killer`."""
         children = driver.children(recursive=True)
         servers = [p for p in driver.children() if "forkserver" in p.cmdline()]
         lines = [p for p in children if p.cmdline()[1:3] == ["-m", "breakeven"]]
@@ -50,7 +50,7 @@ class LocalKiller(Killer):
         }
 
     def kill(self, driver: psutil.Process) -> str | None:
-        """With Snakemake all others must end, whatever they do."""
+        """Kill a process. If it is Snakemake, check that all other processes end too, whatever their work."""
         everyone = driver.children(recursive=True)
         part = super().kill(driver)
         if part == "snakemake":
@@ -92,7 +92,7 @@ def test_a_board_is_complete_whatever_was_killed(seed: int, seeds: list[int], ki
         assert {row.status for row in rows} == {Status.OK}, [row.reason for row in rows]
     print("parts", [row.resumed_parts for row in trained], "attempts", [row.attempt for row in trained])
     assert max(row.resumed_parts for row in trained) > 1
-    for row in trained:  # the clock has all steps: each takes its time
+    for row in trained:  # the clock counts all steps: each takes at least STEP_S
         assert row.samples_per_s * row.train_time_s == pytest.approx(row.steps * row.global_batch_size)
         assert row.train_time_s >= row.steps * STEP_S
     assert not [path for path in killer.results.rglob(".*") if path.name not in (".lock", ".snakemake_timestamp")]

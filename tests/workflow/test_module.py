@@ -28,7 +28,7 @@ PLANNED = {"prepare": 1, "train": 1, "compress": 1, "evaluate": 2, "measure": 2,
 
 @pytest.fixture
 def other(tmp_path: Path) -> Checkout:
-    """A workflow of another project, in a folder of its own, without a profile."""
+    """A workflow of another project, in its own folder, without a profile."""
     grid = {**GRID, "chains": ["onnxruntime"], "hardware": ["cpu_1"], "results": "boards"}
     (tmp_path / "ours.yaml").write_text(yaml.safe_dump({"breakeven": grid}))
     (tmp_path / "Snakefile").write_text(OTHER)

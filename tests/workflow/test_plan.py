@@ -1,4 +1,4 @@
-"""What a dry run plans, counted by hand from the grid."""
+"""The plan of a dry run, compared with job counts that were counted by hand from the grid."""
 
 import re
 import subprocess
@@ -63,7 +63,7 @@ def test_one_model_serves_the_training_board_and_the_chains(checkout: Checkout, 
     assert checkout.planned(*fresh, "training_cells=[ddp@cpu_2x1]")["train"] == 2
 
 
-# fp32, the chains, the points of the curves, and fp32 in the runtimes that are not listed.
+# fp32, the chains, the points of the curves, and fp32 in the runtimes that the grid does not list.
 CHAINS = {"smoke": 1 + 2, "default": 1 + 7, "curves": 1 + 15, "full": 1 + 40 + 5 + 1}
 
 
@@ -76,7 +76,7 @@ def test_every_grid_of_the_repository_can_be_planned(name: str, checkout: Checko
 
 
 def test_jobs_are_told_their_time(checkout: Checkout, fresh: tuple[str, ...]) -> None:
-    """The hour of no key at all, and what the key says; only preparing data and collecting have no limit."""
+    """Jobs get one hour without a key, else the key's minutes. Only `prepare` and `collect` have no limit."""
     limited = sum(PLANNED[rule] for rule in ("train", "compress", "evaluate", "measure"))
     for given, minutes in (((), 60), (("timeout_min=7",), 7)):
         done = checkout.snakemake("-n", "-p", *fresh, *given)
@@ -102,6 +102,6 @@ def test_a_folder_that_cannot_be_written_ends_in_one_line(checkout: Checkout) ->
     "command", [["snakemake", "--lint"], ["snakefmt", "--check", "Snakefile", "workflow/Snakefile", "workflow/rules"]]
 )
 def test_style(command: list[str], checkout: Checkout) -> None:
-    program = Path(sys.executable).parent / command[0]  # found also where the environment is not activated
+    program = Path(sys.executable).parent / command[0]  # found even if the environment is not activated
     done = subprocess.run([program, *command[1:]], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""A real run on real data: killed, resumed, complete, alone where it is timed, and no more work than needed after."""
+"""A real run on real data: killed and resumed, it is complete, timed jobs ran alone, and a rerun does no extra work."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_measured_rows_say_what_was_evaluated_and_what_it_takes(run: Run, chain:
         assert 0 < row.nonzero_flops <= row.flops
         assert row.flops == rows(run, "fp32")[0].flops  # none of these chains removes a layer or a channel
         assert row.energy_method in ("rapl", "tdp_estimate")  # the profile states its watts
-        if row.energy_method == "tdp_estimate":  # of the profile, for the time that a sample takes and a little more
+        if row.energy_method == "tdp_estimate":  # the profile's watts for slightly more than the time of a sample
             per_sample = row.watts * row.latency_mean_ms / 1e3 / row.batch_size
             assert per_sample < row.energy_j_per_sample
         assert row.energy_gain_ci_low <= row.energy_gain <= row.energy_gain_ci_high
@@ -97,7 +97,7 @@ def test_the_reference_keeps_all_of_its_quality(run: Run) -> None:
 
 def test_every_row_names_the_config_that_asked_for_it(run: Run) -> None:
     default = cells.read_config(ROOT / "workflow/config/default.yaml")
-    asked = {**default, **cells.read_config(run.checkout.path / "grid.yaml")}  # as Snakemake reads it
+    asked = {**default, **cells.read_config(run.checkout.path / "grid.yaml")}  # as Snakemake merges the two files
     boards = [
         *read_rows(run.results / "inference.parquet", InferenceRow),
         *read_rows(run.results / "training.parquet", TrainingRow),
@@ -106,7 +106,7 @@ def test_every_row_names_the_config_that_asked_for_it(run: Run) -> None:
 
 
 def expected_sha256(config: dict) -> str:
-    """Of the keys that say what to measure; the units of the checkout are not of this process."""
+    """Hash the config's keys that affect results. `expand` cannot do it: this process lacks the checkout's units."""
     asked = {key: value for key, value in config.items() if key not in ("results", "bundle_min")}
     return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
 
@@ -172,7 +172,7 @@ def jobs(run: Run) -> Iterator[tuple[Path, bool, datetime, datetime]]:
 def test_no_job_overlaps_a_timed_one(run: Run) -> None:
     ran = list(jobs(run))
     timed = [job for job in ran if job[1]]
-    assert len(timed) == 5 * 2 + 1  # all measurements, and the training of the training board
+    assert len(timed) == 5 * 2 + 1  # all measurements, and the training for the training board
     for path, _, started, finished in timed:
         beside = [other for other, _, began, ended in ran if other != path and began < finished and started < ended]
         assert not beside, f"{path} beside {beside}"
@@ -220,6 +220,6 @@ def test_a_changed_model_file_is_refused(run: Run, tmp_path: Path, capsys: pytes
     )
     assert main.run(arguments.split()) == 2
     *before, error = capsys.readouterr().err.splitlines()
-    assert not [line for line in before if "_pytree.py" not in line]  # what torch says of torchao's import
+    assert not [line for line in before if "_pytree.py" not in line]  # torch's warnings about torchao's import
     assert error.startswith("breakeven: ") and "sha256" in error
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""A published row is measured again, from what it records."""
+"""`verify` repeats the measurement of a published row from the row's record."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ def test_a_published_row_is_measured_again(run: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "breakeven", "verify", "onnxruntime"]
     where = ["--published", str(run.results), "--results", str(again)]
     done = subprocess.run([*command, *where], cwd=ROOT, env=run.checkout.environment, capture_output=True, text=True)
-    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: this machine was too busy to agree with itself
+    assert done.returncode in (0, 1), done.stdout + done.stderr  # 1: this machine was too busy to repeat its own result
     assert "inside the published interval" in done.stdout
     board = read_rows(run.results / "inference.parquet", InferenceRow)
     published = {
@@ -26,7 +26,7 @@ def test_a_published_row_is_measured_again(run: Run, tmp_path: Path) -> None:
         if row.chain == "onnxruntime" and row.status == Status.OK
     }
     measured = [row for row in read_rows(again / "inference.parquet", InferenceRow) if row.chain == "onnxruntime"]
-    # The same cell, trained again from the same seed to the same quality, and timed anew.
+    # The same cell is trained again from the same seed to the same quality, and timed anew.
     assert {(row.cell_id, row.scenario, row.quality) for row in measured} == published.keys()
     for row in measured:
         assert row.started_at > published[row.cell_id, row.scenario, row.quality].started_at

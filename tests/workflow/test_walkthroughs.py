@@ -1,4 +1,4 @@
-"""CONTRIBUTING's walk-throughs, run word by word: its files are written where it says, its commands run in order."""
+"""CONTRIBUTING's walk-throughs, run word by word: files are written to their stated paths, commands run in order."""
 
 import re
 import subprocess
