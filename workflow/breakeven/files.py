@@ -1,4 +1,4 @@
-"""Files of JSON, and any file that is to be there whole or not at all."""
+"""Writes files whole or not at all; reads and writes JSON; hashes files."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from typing import Any
 
 
 def write_json(content: Any, path: Path) -> None:
-    """Write JSON aside, then rename. Not-a-number and infinity are written as Python's json does."""
+    """Write JSON to a temporary file, then rename it. Not-a-number and infinity are written as Python's json does."""
     with aside(path) as temporary:
         temporary.write_text(json.dumps(content, indent=1, default=_plain) + "\n")
 
 
 def read_json(path: Path) -> Any:
-    """JSON that the pipeline wrote."""
+    """Read JSON that the pipeline wrote."""
     return json.loads(path.read_text())
 
 
 @contextmanager
 def aside(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well, and is removed otherwise."""
+    """Yield a temporary path beside `path`. It replaces `path` if the block succeeds; else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -37,7 +37,7 @@ def aside(path: Path) -> Iterator[Path]:
 
 
 def with_shared(files: Iterable[Path]) -> list[Path]:
-    """These files of units, and those that they share with others: `_<name>.py` of their group, where one names it."""
+    """Return these unit files and the files that they share: `_<name>.py` of their group, if one of them names it."""
     found = set(files)
     groups = {folder for file in found for folder in (file.parent, file.parent.parent)}
     shared = {path for group in groups for path in group.glob("_*.py") if path.name != "__init__.py"}
@@ -47,13 +47,13 @@ def with_shared(files: Iterable[Path]) -> list[Path]:
 
 
 def file_sha256(path: Path) -> str:
-    """The sha256 of a file's content."""
+    """Return the sha256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def tree_sha256(folder: Path) -> str:
-    """The sha256 over the files below a folder: their paths and contents."""
+    """Return the sha256 over the paths and contents of all files below a folder."""
     digest = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         digest.update(f"{path.relative_to(folder).as_posix()} {file_sha256(path)}\n".encode())
@@ -61,14 +61,14 @@ def tree_sha256(folder: Path) -> str:
 
 
 def digest(content: Any) -> str:
-    """A short stable hash of JSON-like content."""
+    """Return a short stable hash of JSON-like content."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @contextmanager
 def folder_aside(target: Path) -> Iterator[Path]:
-    """A folder beside `target` that takes its place when the block ends well, and is removed otherwise."""
-    temporary = target.with_name(f".{target.name}.tmp")  # always the same: what a killed job left is removed here
+    """Yield a temporary folder beside `target`. It replaces `target` if the block succeeds; else it is removed."""
+    temporary = target.with_name(f".{target.name}.tmp")  # a fixed name: the next line removes a killed job's rest
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

@@ -1,4 +1,4 @@
-"""Names of modules that have moved: importing an old one says where the module is now."""
+"""Maps the old names of moved modules to the new ones, for an error at import."""
 
 from __future__ import annotations
 
@@ -74,13 +74,13 @@ MOVED = {
 
 
 class Signpost(MetaPathFinder):
-    """Points from an old name to the new one. Asked only after every other finder has failed."""
+    """Reports the new name of a moved module. Python asks it only after every other finder has failed."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         """Find nothing.
 
         Raises:
-            ModuleNotFoundError: the module has moved, with its new name.
+            ModuleNotFoundError: the module has moved; the message has its new name.
         """
         package, _, module = name.partition(".")
         if package == "breakeven" and module in MOVED:
@@ -88,5 +88,5 @@ class Signpost(MetaPathFinder):
 
 
 def install() -> None:
-    """Have Python ask the signpost last."""
+    """Add the signpost as Python's last finder."""
     sys.meta_path.append(Signpost())

@@ -70,7 +70,7 @@ ROUNDING = 1e-9  # tolerance for floating-point numbers that lie exactly on a bo
 
 
 def is_contended(foreign_load_percent: float, cores: float | None = None) -> bool:
-    """Tell whether foreign load makes a timing useless for ranking. Columns as arguments give a column.
+    """Tell if foreign load makes a timing useless for ranking. Columns as arguments give a column.
 
     Args:
         foreign_load_percent: share of all cores of the machine that other processes used [%].

@@ -1,12 +1,12 @@
-"""The results tree: the name of every folder and file below a results folder, and the keys they are made of.
+"""The results tree: names of all folders and files below a results folder, and the keys in their paths.
 
     data/<task>.json                                the prepared data of a task: its hash
-    models/<training>/                              what `train` leaves: the model, its record and its row
-    artifacts/<training>/<chain>/                   what `compress` leaves: the next model and its record
-    evaluations/<training>/<chain>@<accelerator>/   what `evaluate` leaves: quality and stored outputs
-    cells/<training>/<chain>@<hardware>/            what `measure` leaves: rows and raw latencies
+    models/<training>/                              from `train`: the model, its record and its row
+    artifacts/<training>/<chain>/                   from `compress`: the next model and its record
+    evaluations/<training>/<chain>@<accelerator>/   from `evaluate`: quality and stored outputs
+    cells/<training>/<chain>@<hardware>/            from `measure`: rows and raw latencies
     logs/<rule>/…                                   the log of each job
-    training.parquet, inference.parquet             the boards, which `collect` makes
+    training.parquet, inference.parquet             from `collect`: the boards
 
 <training> is <task>/<method>@<hardware>/seed=<seed>. Paths here are relative to the results folder.
 """
@@ -28,7 +28,7 @@ EVALUATION = "evaluation.json"  # of the evaluate stage
 OUTPUTS = "outputs.npy"  # of the evaluate stage: the outputs for a few test samples
 LATENCIES = "latencies.parquet"  # of the measure stage: every timed call
 JOB = "job.json"  # of every stage: when it ran, and how long it worked
-RECORDS = (ROWS, EVALUATION, ARTIFACT)  # each says how its job ended
+RECORDS = (ROWS, EVALUATION, ARTIFACT)  # each has the status of its job
 
 # Files beside the stages' folders.
 LOCK = ".lock"  # held by the run that writes into the folder
@@ -47,7 +47,7 @@ def board(name: str) -> str:
 
 
 def log(stage: str, *parts: str) -> str:
-    """The log of a stage's job; `parts` tell the job from others of the stage."""
+    """The log of a stage's job; `parts` identify the job within the stage."""
     return f"{LOGS}/{stage}/{'/'.join(parts)}.log"
 
 
@@ -85,7 +85,7 @@ def job_records(results: Path) -> Iterator[tuple[Path, tuple[str, str, str, str]
     for file in results.glob(f"*/*/*/seed=*/**/{JOB}"):
         folder, task, placed, _, *chain = file.relative_to(results).parts[:-1]
         stage = stages.get(folder)
-        if stage is None or file.parent.name.startswith("."):  # written aside by a job that was killed
+        if stage is None or file.parent.name.startswith("."):  # the temporary folder of a killed job
             continue
         method, at, place = (placed if stage in ("train", "compress") else chain[0]).rpartition("@")
         if at:

@@ -15,34 +15,34 @@ from breakeven.results import ARTIFACT
 
 @dataclass(kw_only=True)
 class Artifact:
-    """What is known of a model file. Times and counts add up over the steps that led to it."""
+    """The record of a model file. Times and counts add up over the steps that made it."""
 
     status: Status = Status.OK
     reason: str | None = None
-    file: str | None = None  # name within the folder; None where there is no model
+    file: str | None = None  # file's name within the folder; None without a model
     sha256: str | None = None
     disk_bytes: int | None = None
-    packed_bytes: int | None = None  # by zstd
+    packed_bytes: int | None = None  # size after zstd compression
     parameters: int | None = None
     nonzero_parameters: int | None = None
-    flops: int | None = None  # of one sample, see `arithmetic`
+    flops: int | None = None  # arithmetic of one sample, see `components.arithmetic`
     nonzero_flops: int | None = None
-    train_time_s: float | None = None  # of the model the chain starts from
+    train_time_s: float | None = None  # training time of the model at the start of the chain
     compress_time_s: float = 0.0
     export_time_s: float = 0.0
-    making_foreign_load_percent: float = 0.0  # of the machine, by others, during the worst of these steps
+    making_foreign_load_percent: float = 0.0  # worst of these steps: share of the machine used by other processes
 
     def require(self) -> None:
-        """Raise the failure that ended an earlier step, so that later ones carry its reason."""
+        """Raise the failure of an earlier step, so that later steps report its reason."""
         if self.status != Status.OK:
             raise FinalFailure(self.status, self.reason or "")
 
 
 def read(folder: Path) -> Artifact:
-    """The record of an artifact.
+    """Read the record of an artifact.
 
     Raises:
-        UserError: the folder holds none.
+        UserError: the folder holds no record.
     """
     path = folder / ARTIFACT
     if not path.exists():
@@ -55,11 +55,11 @@ def read(folder: Path) -> Artifact:
 
 
 def model_file(folder: Path, artifact: Artifact) -> Path:
-    """The model file, verified to be the one recorded: only then may it be unpickled.
+    """Verify that the model file is the recorded one, and return its path. Only a verified file may be unpickled.
 
     Raises:
-        CellFailure: the earlier step failed.
-        UserError: the file was changed since.
+        CellFailure: an earlier step failed.
+        UserError: the file has changed since it was recorded.
     """
     artifact.require()
     path = folder / str(artifact.file)
@@ -69,11 +69,11 @@ def model_file(folder: Path, artifact: Artifact) -> Path:
 
 
 def describe_file(artifact: Artifact, path: Path) -> None:
-    """Record which file holds the model."""
+    """Record the name, the hash and the sizes of the model file."""
     artifact.file, artifact.sha256, artifact.disk_bytes = path.name, file_sha256(path), path.stat().st_size
     artifact.packed_bytes = pa.Codec("zstd", PACKING).compress(path.read_bytes()).size
 
 
 def write(artifact: Artifact, folder: Path) -> None:
-    """Record the artifact in its folder."""
+    """Write the artifact's record into its folder."""
     write_json(asdict(artifact), folder / ARTIFACT)

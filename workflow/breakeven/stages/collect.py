@@ -14,7 +14,7 @@ from breakeven.units import registry
 
 
 def collect(kind: str, sources: Sequence[Path], output: Path) -> None:
-    """Unite the rows of all cells into one board, at the prices that the hardware files state now."""
+    """Unite the rows of all cells into one board, with the current prices of the hardware files."""
     row_types = {board: row_type for row_type, board in BOARDS.items()}
     if kind not in row_types:
         raise UserError(f"board '{kind}': {did_you_mean(kind, row_types)}")

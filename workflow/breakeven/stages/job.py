@@ -1,4 +1,4 @@
-"""Every job of a stage: its record, how it turns a failure into a result, and the fields that rows share."""
+"""Shared parts of all jobs: the job's record, its failures as results, and the fields that all rows have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIRST = Attempt()
 
 
 class Job:
-    """When a job ran; `work_s` is what of it was training, compressing, evaluating or timing."""
+    """The times of a job; `work_s` counts only the seconds of training, compressing, evaluating or timing."""
 
     def __init__(self, stage: str, hardware: HardwareProfile, timed: bool) -> None:
         self.stage, self.timed, self.work_s = stage, timed, 0.0
@@ -32,11 +32,11 @@ class Job:
         self.started_at, self.load_before = provenance.now(), load.load_average()
 
     def write(self, folder: Path) -> None:
-        """Leave the record in the job's folder."""
+        """Write the record into the job's folder."""
         write_json({**vars(self), "finished_at": provenance.now()}, folder / JOB)
 
     def provenance(self, hardware: HardwareProfile) -> dict[str, Any]:
-        """The provenance fields of a row made by this job."""
+        """Return the provenance fields of a row that this job makes."""
         return {
             **provenance.provenance(hardware),
             "load_before": self.load_before,
@@ -48,7 +48,10 @@ class Job:
 
 @contextmanager
 def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
-    """Turn what fails inside a cell into its record. Bad input ends the job, and a broken disk is left to try again."""
+    """Record a failure inside a cell as its result.
+
+    Bad input ends the job. So does a failing disk or other infrastructure, because another attempt may succeed.
+    """
     try:
         yield
     except UserError:
@@ -64,7 +67,7 @@ def recorded(on_failure: Callable[[CellFailure], None]) -> Iterator[None]:
 
 
 def require(reason: str | None, status: str) -> None:
-    """Raise the failure of that status where there is a reason for it."""
+    """Raise a failure with this status if there is a reason for it."""
     if reason:
         raise CellFailure(status, reason)
 
@@ -72,7 +75,7 @@ def require(reason: str | None, status: str) -> None:
 def identity(
     task_text: str, task: Task, training: str, hardware: HardwareProfile, seed: int, cell: list[Any]
 ) -> dict[str, Any]:
-    """The fields that rows of both boards share, known before any work; `cell` is what identifies the cell."""
+    """Return the fields that rows of both boards share, all known before any work; `cell` identifies the cell."""
     return {
         "cell_id": files.digest([task.version, hardware.name, *cell]),
         "task": task_text,
@@ -92,13 +95,13 @@ def identity(
 
 
 def price(hardware: HardwareProfile) -> dict[str, Any]:
-    """What an hour of a profile costs, by whom, and when that was read."""
+    """Return the price of an hour on a profile, its source and the date on which it was read."""
     date = None if hardware.price_date is None else str(hardware.price_date)
     return {"usd_per_hour": hardware.usd_per_hour, "price_source": hardware.price_source, "price_date": date}
 
 
 def fill(row: Row, values: dict[str, Any]) -> None:
-    """Set fields of a row by name."""
+    """Set fields of a row by their names."""
     for name, value in values.items():
         setattr(row, name, value)
 
@@ -111,5 +114,5 @@ def fill_quality(row: Row, evaluation: dict[str, Any]) -> None:
 
 
 def as_json(content: Any) -> str:
-    """Canonical JSON, for the parameters of a row."""
+    """Format as canonical JSON, for the parameters of a row."""
     return json.dumps(content, sort_keys=True)

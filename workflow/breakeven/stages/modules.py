@@ -1,4 +1,4 @@
-"""Torch modules as files, and what a record says of them."""
+"""Saves and loads torch modules, and describes them for a record."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from breakeven.task import Task
 
 
 def save_module(model: nn.Module, path: Path) -> None:
-    """Save a whole module: a pruned one no longer has the shape its class would build."""
+    """Save the whole module, because a pruned one no longer has the shape that its class would build."""
     torch.save(model.eval(), path)
 
 
 def load_module(path: Path) -> nn.Module:
-    """A module that this pipeline saved; the caller has verified the file's sha256."""
+    """Load a module that this pipeline saved. The caller has verified the file's sha256."""
     return torch.load(path, weights_only=False, map_location="cpu").eval()
 
 
 def describe_module(artifact: Artifact, model: nn.Module, task: Task) -> None:
-    """Record the size and the arithmetic of a module; what later exports it keeps them."""
+    """Record the size and the arithmetic of a module. Later exports keep these figures."""
     artifact.parameters, artifact.nonzero_parameters = count_parameters(model)
     artifact.flops, artifact.nonzero_flops = count_flops(model, task.example_inputs(1))
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Weights and biases, all and those that are not zero; those packed inside quantised layers too."""
+    """Count all weights and biases, and the nonzero ones, including those packed inside quantised layers."""
     plain = (p.dequantize() if is_traceable_wrapper_subclass(p) else p for p in model.parameters())
     tensors = [*plain, *_packed(model)]
     return sum(t.numel() for t in tensors), sum(int(torch.count_nonzero(t)) for t in tensors)

@@ -1,4 +1,4 @@
-"""What a model makes of a few test samples: stored by the evaluation, given again by the process that is timed."""
+"""A model's outputs for a few test samples: the evaluation stores them, and the timed process must give them again."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from breakeven.task import Task
 
 
 def outputs_of(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> np.ndarray:
-    """The outputs for the first SAMPLES test samples, in one batch."""
+    """Return the outputs for the first OUTPUT_SAMPLES test samples, in one batch."""
     with torch.inference_mode():
         inputs = (x.to(device_of(hardware)) for x in task.example_inputs(OUTPUT_SAMPLES))
         return model(*inputs).cpu().numpy()
 
 
 def write(outputs: np.ndarray, path: Path) -> str:
-    """Store outputs; their sha256."""
+    """Store outputs and return their sha256."""
     np.save(path, outputs, allow_pickle=False)
     return sha256(outputs)
 
 
 def require_same(found: np.ndarray, path: Path) -> None:
-    """Raise where `found` are not the outputs stored in `path`, within TOLERANCE.
+    """Raise if `found` differs from the outputs stored in `path` by more than OUTPUT_TOLERANCE.
 
     Raises:
         CellFailure: `method_error`, with both hashes.
@@ -52,10 +52,10 @@ def require_same(found: np.ndarray, path: Path) -> None:
 
 
 def sha256(outputs: np.ndarray) -> str:
-    """The sha256 of an array's values."""
+    """Return the sha256 of an array's values."""
     return hashlib.sha256(np.ascontiguousarray(outputs).tobytes()).hexdigest()
 
 
 def device_of(hardware: HardwareProfile) -> str:
-    """Where torch keeps the inputs."""
+    """Return the torch device that keeps the inputs."""
     return "cuda" if hardware.accelerator == "cuda" else "cpu"

@@ -1,4 +1,4 @@
-"""What a compression may use beside the model: the task's data, its training and its validation set."""
+"""The aids of a compression beside the model: the task's data, its training and its validation set."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from breakeven.units import registry
 
 
 def make_context(task: Task, seed: int, hardware: HardwareProfile) -> CompressionContext:
-    """What a compression of this task's model may use, trained on that hardware."""
+    """Make the context for compressing this task's model, with fine-tuning on this hardware."""
     plain = registry.method("single_device")
 
     def fine_tune(model: nn.Module, epochs: float, *, rate: float = 0.3, teaching: Teaching | None = None) -> None:
@@ -31,7 +31,7 @@ def make_context(task: Task, seed: int, hardware: HardwareProfile) -> Compressio
 
 
 def training_samples(task: Task, seed: int, samples: int) -> Iterator[Batch]:
-    """Inputs and target of `samples` training samples, in batches."""
+    """Yield inputs and target of `samples` training samples, in batches."""
     data = task.datamodule(seed)
     data.prepare_data()
     data.setup("fit")

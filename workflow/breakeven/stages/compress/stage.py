@@ -18,7 +18,7 @@ from breakeven.units import registry
 def compress(
     task_text: str, step: str, seed: int, hardware_name: str, source: Path, output: Path, attempt: Attempt = FIRST
 ) -> None:
-    """Apply one step of a chain to the artifact in the folder `source`; leave the next artifact in `output`."""
+    """Apply one step of a chain to the artifact in the folder `source`; write the next artifact into `output`."""
     task, hardware = registry.task(task_text), registry.hardware(hardware_name)
     job = Job("compress", hardware, timed=False)
     with folder_aside(output) as folder:

@@ -17,15 +17,15 @@ from breakeven.stages.artifact import Artifact
 from breakeven.stages.modules import describe_module, load_module, save_module
 from breakeven.units import registry
 
-EXPORT_BATCH = 2  # neither 0 nor 1, which exporters take for constants
+EXPORT_BATCH = 2  # neither 0 nor 1, which exporters treat as constants
 
 
 def run_step(step: str, hardware: HardwareProfile, source: Path, target: Path, context: CompressionContext) -> float:
-    """Apply one step to the artifact in `source`, leave the result in the folder `target`; the seconds it took.
+    """Apply one step to the artifact in `source`, write the result into `target`, and return the seconds of the step.
 
     Raises:
-        CellFailure: the step cannot serve this task, or an earlier step failed. Whether it serves the hardware, the
-            jobs that serve it say.
+        CellFailure: the step does not support this task, or an earlier step failed. `evaluate` and `measure` check
+            hardware support.
     """
     before = artifacts.read(source)
     method = registry.method(step)

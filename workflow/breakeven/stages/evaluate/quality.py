@@ -1,4 +1,4 @@
-"""Quality of a model file in the runtime that serves it, on the full test set, with an interval."""
+"""The quality of a model file in its runtime, on the full test set, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Part = Literal["val", "test"]
 
 @dataclass(kw_only=True)
 class Evaluation:
-    """The quality of one artifact."""
+    """The quality of one artifact, or the reason why there is none."""
 
     status: Status = Status.OK
     reason: str | None = None
@@ -35,7 +35,7 @@ class Evaluation:
     ci_high: float | None = None
     n_eval: int | None = None
     outputs_sha256: str | None = None
-    # The quality of each resampled test set. The same samples are drawn for every artifact of a task, so two of these
+    # The quality of each resampled test set. Every artifact of a task is scored on the same draws, so two of these
     # lists are paired.
     resampled: list[float] = field(default_factory=list)
     others: dict[str, float] = field(default_factory=dict)  # further metrics by name
@@ -44,7 +44,7 @@ class Evaluation:
 def evaluate_file(
     path: Path, sha256: str, runtime: Runtime, task: Task, hardware: HardwareProfile, outputs: Path
 ) -> Evaluation:
-    """The quality of the model in the file `path`, as the runtime serves it; leaves a few outputs in `outputs`."""
+    """Evaluate the model in the file `path` with its runtime, and store a few outputs in `outputs`."""
     model = runtime.load(path, hardware)
     result = evaluate(model, task, hardware)
     result.artifact_sha256 = sha256
@@ -53,7 +53,7 @@ def evaluate_file(
 
 
 def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile) -> Evaluation:
-    """The quality of a callable model on the task's test set; the interval is a bootstrap over its samples."""
+    """Evaluate a callable model on the task's test set. The interval is a bootstrap over the samples."""
     sampled, others, samples = Sampled(task.metric()), task.other_metrics(), 0
     for outputs, target in _predictions(model, task, "test", checks.device_of(hardware)):
         sampled.update(outputs, target)
@@ -79,7 +79,7 @@ def evaluate(model: Callable[..., Tensor], task: Task, hardware: HardwareProfile
 
 
 def score(model: Callable[..., Tensor], task: Task, part: Part) -> float:
-    """The quality of a callable model on a part of the data, on the CPU."""
+    """Score a callable model on a part of the data, on the CPU."""
     metric = task.metric()
     for outputs, target in _predictions(model, task, part, "cpu"):
         metric.update(outputs, target)
@@ -87,7 +87,7 @@ def score(model: Callable[..., Tensor], task: Task, part: Part) -> float:
 
 
 def _predictions(model: Callable[..., Tensor], task: Task, part: Part, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-    """What the model makes of a part, and what it should have, batch by batch."""
+    """Yield the model's predictions for a part and the targets, batch by batch."""
     data = task.datamodule(seed=0)
     data.prepare_data()
     data.setup("test" if part == "test" else "validate")

@@ -1,4 +1,4 @@
-"""The states of a metric, sample by sample: any selection of samples is scored without another look at the outputs."""
+"""Per-sample states of a metric, so that a bootstrap scores any selection of samples without the outputs."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SUMS, LISTS = {dim_zero_sum}, {dim_zero_cat, None}
 
 
 class Sampled:
-    """A metric whose states are sums over samples, or lists with the entries of each; it is updated one by one.
+    """A metric split into per-sample states. Each state must be a sum over samples or a list of the samples' entries.
 
     Raises:
-        TypeError: a state is neither, such as a running mean: it cannot be put together again.
+        TypeError: a state is neither a sum nor a list, such as a running mean, so it cannot be put together again.
     """
 
     def __init__(self, metric: Metric) -> None:
         self.metric = metric
-        reductions = metric._reductions  # torchmetrics shows the states alone in public
+        reductions = metric._reductions  # torchmetrics has no public access to the reductions
         for name, reduction in reductions.items():
             if reduction not in (LISTS if isinstance(getattr(metric, name), list) else SUMS):
                 kind = type(metric).__name__
@@ -33,17 +33,17 @@ class Sampled:
                     f"{kind}: its state '{name}' is neither a sum nor a list: choose a metric made of those"
                 )
         self.lists = [name for name, reduction in reductions.items() if reduction not in SUMS]
-        self.samples: list[dict[str, Any]] = []  # the states after each alone
+        self.samples: list[dict[str, Any]] = []  # the states after each single sample
 
     def update(self, outputs: Tensor, target: Tensor) -> None:
-        """Take in a batch."""
+        """Add a batch, sample by sample."""
         for i in range(len(target)):
             self.metric.reset()
             self.metric.update(outputs[i : i + 1], target[i : i + 1])
             self.samples.append({name: copy(state) for name, state in self.metric.metric_state.items()})
 
     def score(self, chosen: Sequence[int] | np.ndarray) -> float:
-        """The metric over these samples, of all that were taken in; one that occurs twice counts twice."""
+        """Score the chosen samples, given by index. A sample chosen twice counts twice."""
         self.metric.reset()
         counts = np.bincount(chosen, minlength=len(self.samples))
         for name, values in self._sums.items():
@@ -51,12 +51,12 @@ class Sampled:
             setattr(self.metric, name, torch.from_numpy(counts @ values).reshape(state.shape).to(state.dtype))
         for name in self.lists:
             setattr(self.metric, name, [entry for i in chosen for entry in self.samples[i][name]])
-        self.metric._update_count = len(chosen)  # or it warns that it has seen nothing
+        self.metric._update_count = len(chosen)  # otherwise the metric warns that it has seen no data
         return float(self.metric.compute())
 
     @cached_property
     def _sums(self) -> dict[str, np.ndarray]:
-        """By state, a row for each sample: made at the first score, after the last update."""
+        """Stack the sum states, one row per sample: made at the first score, after the last update."""
         names = [name for name in self.samples[0] if name not in self.lists]
         stacked = {name: torch.stack([states[name] for states in self.samples]).double() for name in names}
         return {name: x.reshape(len(x), -1).numpy() for name, x in stacked.items()}

@@ -22,7 +22,7 @@ from breakeven.units import registry
 def evaluate(
     task_text: str, chain_text: str, accelerator: str, source: Path, output: Path, attempt: Attempt = FIRST
 ) -> None:
-    """Evaluate the artifact in the folder `source`; leave its quality and a few stored outputs in `output`."""
+    """Evaluate the artifact in the folder `source`; write its quality and a few stored outputs into `output`."""
     task, chain = registry.task(task_text), chains.served(chain_text)
     hardware = evaluation_profile(accelerator)
     job, result = Job("evaluate", hardware, timed=False), Evaluation()
@@ -34,7 +34,7 @@ def evaluate(
         with recorded(failed):
             attempt.begin()
             require(limits.missing(hardware), "no_hardware")
-            # Nothing is timed here. A runtime that needs several devices may share the cores of one.
+            # Nothing is timed here, so a runtime that needs several devices may share the cores of one.
             hardware = replace(hardware, devices=chain.served_by.least_devices)
             require(chain.unsupported(task, hardware), "unsupported")
             model = artifacts.read(source)

@@ -1,4 +1,4 @@
-"""The figures of a row, from the windows in which its cell was timed."""
+"""Computes the figures of a row from the windows in which its cell was timed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from breakeven.stages.measure.served_model import Memory
 
 
 def fill_timing(row: InferenceRow, timing: Timing, scenario: str) -> None:
-    """Set the latency, throughput, speed-up and load fields of a row from the windows of its scenario."""
+    """Set the latency, throughput, speed-up and load fields of a row from its scenario's windows."""
     windows = timing.windows[scenario]
     every = np.concatenate([w.latencies_ms for w in windows])
     row.load_time_s = float(np.median(timing.load_time_s))
@@ -48,11 +48,11 @@ def fill_memory(row: InferenceRow, memory: Memory) -> None:
 
 
 def fill_energy(row: InferenceRow, timing: Timing, scenario: str) -> None:
-    """Set the energy fields of a row; they stay null where nothing counts or estimates energy."""
+    """Set the energy fields of a row. They stay null if energy is neither counted nor estimated."""
     row.energy_method = timing.energy_method
     windows = timing.windows[scenario]
     pairs = [(w.energy_j, w.reference_energy_j) for w in windows if w.energy_j and w.reference_energy_j]
-    if len(pairs) < len(windows):  # unknown, or too little for the counter to show
+    if len(pairs) < len(windows):  # energy unknown, or too small for the counter
         return
     row.energy_j_per_sample, row.reference_energy_j_per_sample = np.mean(pairs, axis=0).tolist()
     row.energy_gain, row.energy_gain_ci_low, row.energy_gain_ci_high, _ = statistics.ratio_interval(

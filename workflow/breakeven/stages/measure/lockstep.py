@@ -25,32 +25,32 @@ Ts = TypeVarTuple("Ts")
 
 @dataclass
 class Window:
-    """What one pair of processes gave in one scenario."""
+    """The measurements of one pair of processes in one scenario."""
 
     pair: int
-    latencies_ms: np.ndarray  # of the cell, one per call
-    reference_ms: np.ndarray  # of the reference
-    round_ratios: np.ndarray  # reference's mean latency over the cell's, one per round of bursts
-    energy_j: float | None = None  # of one sample served by the cell
+    latencies_ms: np.ndarray  # latencies of the cell, one per call
+    reference_ms: np.ndarray  # latencies of the reference, one per call
+    round_ratios: np.ndarray  # reference's mean latency divided by the cell's, one per round of bursts
+    energy_j: float | None = None  # energy of one sample served by the cell
     reference_energy_j: float | None = None
 
     @property
     def speedup(self) -> float:
-        """The paired ratio of this pair of processes."""
+        """Return the speed-up of this pair: the median ratio of its rounds."""
         return float(np.median(self.round_ratios))
 
 
 @dataclass
 class Timing:
-    """All windows of a cell, and what was seen around them."""
+    """All windows of a cell, with the load, load time and energy method around them."""
 
     windows: dict[str, list[Window]]  # by scenario
-    foreign_load_percent: dict[str, float]  # the worst, by scenario
+    foreign_load_percent: dict[str, float]  # the highest, by scenario
     energy_method: str
     load_time_s: list[float] = field(default_factory=list)
-    start_s: list[float] = field(default_factory=list)  # from the fork to ready, its load time included
+    start_s: list[float] = field(default_factory=list)  # from fork to ready, including the load time
     warmup_calls: int = 0  # per scenario, over all processes
-    window_s: float = 0.0  # warm-up and bursts of all windows
+    window_s: float = 0.0  # time of warm-up and bursts over all windows
 
 
 def measure(
@@ -64,10 +64,10 @@ def measure(
 ) -> Timing:
     """Time `cell` beside `reference` in `mode.pairs` fresh pairs of processes.
 
-    Call it from a process that has imported what the models need and computed nothing: the pairs are forked from it.
+    Call it from a process that has imported the models' libraries and computed nothing: the pairs are its forks.
 
     Raises:
-        CellFailure: a process failed to load or to run its model, or serves another than was evaluated.
+        CellFailure: a process failed to load or run its model, or serves another model than the evaluated one.
     """
     meter = Meter(hardware)
     timing = Timing({name: [] for name in scenarios}, dict.fromkeys(scenarios, 0.0), meter.method)
@@ -76,7 +76,7 @@ def measure(
         with _Worker(reference, task, hardware, seed) as theirs, _Worker(cell, task, hardware, seed) as ours:
             theirs.wait_ready()
             timing.load_time_s.append(ours.wait_ready())
-            timing.start_s.append((time.perf_counter() - began) / 2)  # of one of the two
+            timing.start_s.append((time.perf_counter() - began) / 2)  # of one process of the pair
             began = time.perf_counter()
             for worker in (ours, theirs):  # warm-up is not timed, so both may warm up at once
                 worker.send(Model.warm_up, list(scenarios.values()))
@@ -95,7 +95,7 @@ def measure(
 def measure_memory(
     cell: Served, task: Task, hardware: HardwareProfile, seed: int, scenarios: Mapping[str, int] = SCENARIOS
 ) -> Memory:
-    """Peak memory of a process that loads and runs the model."""
+    """Measure the peak memory of a process that loads and runs the model."""
     with _Worker(cell, task, hardware, seed) as worker:
         worker.wait_ready()
         return worker.ask(Model.memory, list(scenarios.values()))
@@ -103,7 +103,7 @@ def measure_memory(
 
 @dataclass
 class _Turns:
-    """The bursts of one process, and what they drew."""
+    """The bursts of one process and the energy that they used."""
 
     bursts: list[np.ndarray] = field(default_factory=list)
     joules: float | None = 0.0
@@ -119,13 +119,13 @@ class _Turns:
         return sum(map(len, self.bursts)) >= calls and sum(b.sum() for b in self.bursts) >= mode.seconds * 1e3
 
     def energy_j(self, batch_size: int) -> float | None:
-        """Of one sample: the meter runs during the untimed calls too."""
+        """Return the energy of one sample. The meter runs during the untimed calls too."""
         calls = sum(len(burst) + UNTIMED_CALLS for burst in self.bursts)
         return None if self.joules is None else self.joules / (calls * batch_size)
 
 
 def _lockstep(ours: _Worker, theirs: _Worker, batch_size: int, mode: Mode, pair: int, meter: Meter) -> Window:
-    """Let both take turns, the order swapped each round, until each has its seconds and its calls."""
+    """Let both processes take turns, in swapped order each round, until each has its minimum seconds and calls."""
     turns = {ours: _Turns(), theirs: _Turns()}
     while not all(taken.enough(mode, batch_size) for taken in turns.values()):
         order = (ours, theirs) if len(turns[ours].bursts) % 2 else (theirs, ours)
@@ -143,13 +143,13 @@ def _lockstep(ours: _Worker, theirs: _Worker, batch_size: int, mode: Mode, pair:
 
 
 class _Worker:
-    """The parent's handle of one process that serves a model and obeys."""
+    """The parent's handle of one process that serves a model and answers requests."""
 
     def __init__(self, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
         context = multiprocessing.get_context("fork")
         self.oom_kills = memory.oom_kills()
         self.pipe, theirs = context.Pipe()
-        # No daemon: it may start others.
+        # Not a daemon, because the process may start others.
         self.process = context.Process(target=serve, args=(theirs, served, task, hardware, seed), name="serving")
         self.process.start()
         theirs.close()
@@ -166,11 +166,11 @@ class _Worker:
         return self.process.pid or 0
 
     def wait_ready(self) -> float:
-        """Seconds the model took to load."""
+        """Wait until the model is loaded; return the seconds of loading."""
         return self.receive()
 
     def ask(self, method: Callable[[Model, *Ts], T], *arguments: *Ts) -> T:
-        """Have the process call a method of its model; what that returns.
+        """Have the process call a method of its model, and return the result.
 
         Raises:
             CellFailure: the model failed, or its process ended.
@@ -179,11 +179,11 @@ class _Worker:
         return self.receive()
 
     def send(self, method: Callable[[Model, *Ts], object], *arguments: *Ts) -> None:
-        """Have the process call a method of its model, and go on; `receive` gives what that returns."""
+        """Have the process call a method of its model, and do not wait; `receive` returns the result."""
         try:
             self.pipe.send((method, arguments))
         except BrokenPipeError:
-            self.receive()  # says how it ended
+            self.receive()  # raises the reason why the process ended
 
     def receive(self) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""The life of a process that serves a model file to be timed: it loads, says so, and then does as asked."""
+"""The process that serves a model file for timing: it loads the model, reports that, then answers requests."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from breakeven.units import registry
 
 @dataclass(frozen=True)
 class Served:
-    """A model file, what serves it, and what the evaluation found it to be."""
+    """A model file, its runtime, and the hash and outputs from its evaluation."""
 
     path: Path
     runtime: str
-    sha256: str | None = None  # of the file that was evaluated
-    outputs: Path | None = None  # its outputs then, see `outputs`
+    sha256: str | None = None  # hash of the evaluated file
+    outputs: Path | None = None  # outputs at the evaluation, see `stages.outputs`
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory of a process that loads and runs a model, and of those it starts for that."""
+    """Peak memory of a process that loads and runs a model, including the processes that it starts for that."""
 
     peak_bytes: int
-    above_baseline_bytes: int  # above the level after imports, of each process
+    above_baseline_bytes: int  # above each process's level after imports
     cuda_allocated_bytes: int | None = None
     cuda_reserved_bytes: int | None = None
 
 
 def serve(pipe: Connection, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
-    """Load the model, send the seconds that took, then answer requests: a method of `Model` and its arguments."""
+    """Load the model, send the seconds of loading, then answer requests: a method of `Model` and its arguments."""
     die_with_parent()
     try:
         model = Model(served, task, hardware, seed)
@@ -77,7 +77,7 @@ class Model:
     """The model in its own process, with real inputs in a seeded order.
 
     Raises:
-        CellFailure: the file, or what it makes of the stored inputs, is not what was evaluated.
+        CellFailure: the file, or its outputs for the stored inputs, differs from the evaluation's.
     """
 
     def __init__(self, served: Served, task: Task, hardware: HardwareProfile, seed: int) -> None:
@@ -87,7 +87,7 @@ class Model:
         runtime = registry.method(served.runtime)
         assert isinstance(runtime, Runtime)
         require_file(served)
-        torch.ones(8, 8) @ torch.ones(8, 8)  # what any model brings into memory is not this one's
+        torch.ones(8, 8) @ torch.ones(8, 8)  # memory that any model needs is not counted as this model's
         memory.reset_peak()
         self.baseline = memory.resident_bytes()
         began = time.perf_counter()
@@ -98,20 +98,20 @@ class Model:
         self.task, self.call = task, partial(task.predict, model)
         self.position = 0
         gc.collect()
-        gc.disable()  # a collection in the middle of a call would be counted as the model's
+        gc.disable()  # a collection during a call would count as the model's time
 
     def _inputs(self, task: Task, seed: int, device: str) -> tuple[Tensor, ...]:
-        """Real test samples in a seeded order, where the model will want them."""
+        """Return real test samples in a seeded order, on the model's device."""
         pool = task.example_inputs(POOL)
         if task.lengths is None:
             order = torch.randperm(len(pool[0]), generator=torch.Generator().manual_seed(seed))
         else:
             order = lengths.spread_evenly(lengths.first_length(task, *pool), seed)
-        order = order.repeat(-(-max(SCENARIOS.values()) // len(order)))  # a small test set fills no batch once
+        order = order.repeat(-(-max(SCENARIOS.values()) // len(order)))  # a small test set must fill a batch
         return tuple(x[order].to(device) for x in pool)
 
     def warm_up(self, batch_sizes: list[int]) -> int:
-        """At least WARMUP_CALLS calls of every batch size and WARMUP_S seconds; how many calls each had."""
+        """Warm up for at least WARMUP_S seconds and WARMUP_CALLS calls per batch size; return the calls per size."""
         calls, until = 0, time.perf_counter() + WARMUP_S
         while calls < WARMUP_CALLS or time.perf_counter() < until:
             for batch_size in batch_sizes:
@@ -120,7 +120,7 @@ class Model:
         return calls
 
     def burst(self, batch_size: int) -> np.ndarray:
-        """Latencies [ms] of the calls of one turn: of BURST_S seconds and BURST_CALLS calls, at least."""
+        """Return the latencies [ms] of one turn: at least BURST_CALLS calls and at least BURST_S seconds."""
         for _ in range(UNTIMED_CALLS):
             self._timed(self._next(batch_size))
         latencies: list[float] = []
@@ -130,7 +130,7 @@ class Model:
         return np.array(latencies)
 
     def memory(self, batch_sizes: list[int]) -> Memory:
-        """Peak after running every batch size."""
+        """Return the peak memory after running every batch size."""
         for batch_size in batch_sizes:
             for _ in range(MEMORY_CALLS):
                 self._timed(self._next(batch_size))
@@ -147,7 +147,7 @@ class Model:
         return lengths.trimmed(self.task, *(x[taken] for x in self.pool))
 
     def _timed(self, inputs: tuple[Tensor, ...]) -> float:
-        """The latency of one call [ms]; by the GPU's own events on CUDA."""
+        """Return the latency of one call [ms]. On CUDA, the GPU's own events measure it."""
         if self.cuda:
             began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
             began.record()
@@ -161,7 +161,7 @@ class Model:
 
 
 def require_file(served: Served) -> None:
-    """Raise where the file to be timed is not the one that was evaluated.
+    """Raise if the file to be timed differs from the evaluated file.
 
     Raises:
         CellFailure: `method_error`, with both hashes.

@@ -1,4 +1,4 @@
-"""The names that make up a cell of the inference board, and the row that follows from them."""
+"""The names that identify a cell of the inference board, and its row."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from breakeven.units import registry
 
 @dataclass(frozen=True, kw_only=True)
 class CellSpec:
-    """One cell of the inference board, as a job's line names it."""
+    """One cell of the inference board, as named by a job's command line."""
 
     task_text: str
     trained_as: str  # method@hardware of the model's training
@@ -31,21 +31,21 @@ class CellSpec:
 
     @cached_property
     def task(self) -> Task:
-        """The task, its parameters set."""
+        """Return the task with its parameters set."""
         return registry.task(self.task_text)
 
     @cached_property
     def chain(self) -> Chain:
-        """The chain, with the runtime that serves it."""
+        """Return the chain with the runtime that serves it."""
         return chains.served(self.chain_text)
 
     @cached_property
     def hardware(self) -> HardwareProfile:
-        """The hardware profile that the cell is timed on."""
+        """Return the hardware profile on which the cell is timed."""
         return registry.hardware(self.hardware_name)
 
     def row(self, scenario: str, dataset_sha256: str) -> InferenceRow:
-        """The cell's row in one scenario, with every field that is known before any work."""
+        """Make the cell's row in one scenario, with every field that is known before any work."""
         own, reference = (self._identity(steps, scenario) for steps in (self.chain.steps, ()))
         return InferenceRow(
             **own,

@@ -1,4 +1,4 @@
-"""The measure stage: a cell of the inference board becomes its rows, one per scenario."""
+"""The measure stage: times a cell beside its reference and writes its rows, one per scenario."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from breakeven.stages.measure.spec import CellSpec
 
 @dataclass(frozen=True)
 class Inputs:
-    """The folders that a cell is measured from, and the record of its data."""
+    """The folders of the stages before a cell's measurement, and the record of its data."""
 
     artifact: Path
     reference: Path
@@ -35,7 +35,7 @@ class Inputs:
 
 
 def measure(spec: CellSpec, inputs: Inputs, output: Path, attempt: Attempt = FIRST) -> None:
-    """Measure one cell beside its reference; leave its rows and its raw latencies in `output`."""
+    """Measure one cell beside its reference; write its rows and its raw latencies into `output`."""
     task, hardware = spec.task, spec.hardware
     job = Job("measure", hardware, timed=True)
     dataset_sha256 = read_json(inputs.data)["dataset_sha256"]
@@ -69,7 +69,7 @@ def measure(spec: CellSpec, inputs: Inputs, output: Path, attempt: Attempt = FIR
 
 
 def _served(spec: CellSpec, inputs: Inputs, rows: Iterable[InferenceRow]) -> tuple[Served, Served]:
-    """The files of the cell and of its reference; the rows get all that earlier stages know of the cell.
+    """Return the model files of the cell and its reference, and copy the results of earlier stages into the rows.
 
     Raises:
         CellFailure: an earlier stage failed.

@@ -1,4 +1,4 @@
-"""What a training leaves at its validations, so that it can go on after its process was killed."""
+"""Checkpoints of a training, saved at its validations. A killed training resumes from the last one."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from breakeven.files import file_sha256, read_json, write_json
 if TYPE_CHECKING:
     from pytorch_lightning import Trainer
 
-RECORD = "checkpoint.json"  # names the file that counts, its sha256 and the training that it is of
+RECORD = "checkpoint.json"  # names the valid file, its sha256 and its training
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The last state of one training, in a folder of its own that outlives the job."""
+    """The last state of one training, in a separate folder that outlives the job."""
 
     folder: Path
-    training: str  # a digest of all that decides what is trained, and where
+    training: str  # digest of everything that decides the result of the training and where it runs
 
     def find(self) -> Path | None:
-        """The file to go on from. One of another training, or not as it was written, is removed with a line."""
+        """Return the file to resume from. A file that is damaged or of another training is removed with a message."""
         if not self.folder.exists():
             return None
         try:
@@ -48,7 +48,7 @@ class Checkpoint:
         return None
 
     def save(self, trainer: Trainer) -> None:
-        """Write the state of now, and only then let the record name it. All processes of the training call it."""
+        """Save the current state, then let the record name it. All processes of the training call this."""
         path = self.folder / f"step={trainer.global_step}.ckpt"
         trainer.save_checkpoint(path)
         if trainer.is_global_zero:
@@ -59,12 +59,12 @@ class Checkpoint:
         trainer.strategy.barrier()
 
     def remove(self) -> None:
-        """Forget it: the training has ended, or begins anew."""
+        """Remove the checkpoint: the training has ended or starts anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def random_state() -> dict[str, Any]:
-    """Where this process's generators of random numbers are, in types that are read without running code."""
+    """Return the states of this process's random generators, in types that load without running code."""
     name, keys, *rest = np.random.get_state()
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
     numpy = [name, np.asarray(keys).tolist(), *rest]
@@ -72,7 +72,7 @@ def random_state() -> dict[str, Any]:
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Draw on from there."""
+    """Restore the states of the random generators."""
     torch.set_rng_state(state["torch"])
     for device, one in enumerate(state["cuda"]):
         torch.cuda.set_rng_state(one, device)

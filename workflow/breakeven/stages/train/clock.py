@@ -1,4 +1,4 @@
-"""What a training took, found beside its steps in each of its processes."""
+"""Callback that records time, memory, bytes and energy of a training in each of its processes."""
 
 from __future__ import annotations
 
@@ -22,62 +22,62 @@ from breakeven.machine.energy import Meter
 from breakeven.machine.load import ForeignLoad
 from breakeven.stages.train.checkpoint import Checkpoint, random_state, set_random_state
 
-REPORT, WEIGHTS = "fit.json", "weights.pt"  # what rank 0 leaves
+REPORT, WEIGHTS = "fit.json", "weights.pt"  # files that rank 0 writes
 
 
 @dataclass
 class Fit:
-    """What a training took."""
+    """The measured figures of a training."""
 
     steps: int = 0
     samples: int = 0
     world_size: int = 1
-    train_time_s: float = 0.0  # validation and start-up are off this clock
-    wall_s: float = 0.0  # with validation
+    train_time_s: float = 0.0  # without validation and start-up
+    wall_s: float = 0.0  # including validation
     time_to_target_s: float = math.inf
-    peak_memory_bytes: int = 0  # while training, summed over processes
-    resident_bytes: int = 0  # held by the process that starts the training, its model made
-    grown_bytes: int = 0  # from what a process held when it started to its peak, summed over processes
-    rank_grown_bytes: int = 0  # the same, of the process that grew most
-    communicated_bytes: int | None = None  # by all processes, on the training clock; None where it cannot be counted
+    peak_memory_bytes: int = 0  # while training, sum over processes
+    resident_bytes: int = 0  # memory of the process that starts the training, after the model was made
+    grown_bytes: int = 0  # growth of a process from its start to its peak, sum over processes
+    rank_grown_bytes: int = 0  # the same growth, of the process that grew most
+    communicated_bytes: int | None = None  # sent by all processes during train_time_s; None if not countable
     diverged_at_step: int | None = None
-    earlier_energy_j: float = 0.0  # of the parts before the last, with validation; 0 where nothing counts it
-    earlier_load_percent: float = 0.0  # foreign, of the part before the last that had most
-    parts: int = 1  # it took, from checkpoint to checkpoint; what was lost between is in none of these figures
+    earlier_energy_j: float = 0.0  # energy of the earlier parts, including validation; 0 without a counter or estimate
+    earlier_load_percent: float = 0.0  # foreign load of the earlier part with the highest load
+    parts: int = 1  # parts from checkpoint to checkpoint; no figure here includes work lost between them
 
 
 class Clock(pl.Callback):
     """Counts training time only, notes when the target is reached, and stops a training that diverges.
 
-    The `learner` that it is called with is a `training.Learner`.
+    Each hook's `learner` is a `fit.Learner`.
 
     Args:
-        counts_bytes: whether all that passes the loopback device is sent by the ranks.
-        hardware: whose energy a checkpoint holds.
-        checkpoint: where to leave the state at each validation but the last, if anywhere.
+        counts_bytes: True if the ranks alone send bytes through the loopback device, so that its counter is theirs.
+        hardware: the profile whose energy a checkpoint records.
+        checkpoint: saves the state at each validation except the last; None to save nothing.
     """
 
     def __init__(self, counts_bytes: bool, hardware: HardwareProfile, checkpoint: Checkpoint | None = None) -> None:
         self.counts_bytes, self.hardware, self.checkpoint = counts_bytes, hardware, checkpoint
         self.fit = Fit(communicated_bytes=0 if counts_bytes else None)
-        self.earlier: dict[str, Any] = {}  # what this process had for itself in the parts before
+        self.earlier: dict[str, Any] = {}  # this process's own figures from the earlier parts
         self.started: float | None = None
         self.sent = 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint holds: the figures up to it, and what each process has for itself."""
+        """Return a checkpoint's content: the figures so far, and the figures and random state of each process."""
         fit = replace(self.fit, wall_s=self._wall_s())
         fit.earlier_energy_j += self.meter.used(self.read) or 0.0
         fit.earlier_load_percent = max(fit.earlier_load_percent, self.load.so_far())
         return {"fit": asdict(fit), "processes": _of_all_ranks({**self._own(), "random": random_state()})}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from a checkpoint."""
+        """Resume from a checkpoint."""
         self.fit = replace(Fit(**state_dict["fit"]), parts=state_dict["fit"]["parts"] + 1)
         self.earlier = state_dict["processes"][_rank()]
 
     def setup(self, trainer: pl.Trainer, learner: Any, stage: str) -> None:
-        # A process just forked holds what its parent does but for pages of libraries that it has not read yet.
+        # A new fork holds its parent's memory, except pages of libraries that it has not read yet.
         self.held = memory.resident_bytes()
 
     def on_train_start(self, trainer: pl.Trainer, learner: Any) -> None:
@@ -98,7 +98,8 @@ class Clock(pl.Callback):
         self.fit.samples += len(batch[1]) * share_of_a_batch(trainer)[0]
         if self.fit.diverged_at_step is None and not _finite(self.witness):
             self.fit.diverged_at_step = trainer.global_step
-            # Several ranks must stop at the same step, and may not see it at the same: they agree when they validate.
+            # All ranks must stop at the same step, but may see the divergence at different ones: they agree at a
+            # validation.
             trainer.should_stop = trainer.world_size == 1
 
     def on_validation_start(self, trainer: pl.Trainer, learner: Any) -> None:
@@ -130,7 +131,7 @@ class Clock(pl.Callback):
         return bool(_over_ranks(trainer, self.fit.diverged_at_step is not None, "max"))
 
     def _own(self) -> dict[str, int]:
-        """What this process has for itself, with its parts before."""
+        """Return this process's own figures, including its earlier parts."""
         peak = memory.peak_bytes()
         now = {"peak_bytes": peak, "grown_bytes": peak - self.held}
         return {name: max(value, self.earlier.get(name, value)) for name, value in now.items()}
@@ -163,7 +164,7 @@ def _rank() -> int:
 
 
 def _of_all_ranks(own: dict[str, Any]) -> list[Any]:
-    """What each process has, in order of rank."""
+    """Gather a value from each process, in order of rank."""
     if not distributed.is_initialized():
         return [own]
     found: list[Any] = [None] * distributed.get_world_size()
@@ -172,17 +173,17 @@ def _of_all_ranks(own: dict[str, Any]) -> list[Any]:
 
 
 def _finite(parameter: Tensor) -> bool:
-    """Whether a weight is finite; of one that is split over ranks, this rank's part."""
+    """Tell if a weight is finite. If the weight is split over ranks, check this rank's part."""
     own = parameter.to_local() if isinstance(parameter, DTensor) else parameter
     return bool(torch.isfinite(own).all())
 
 
 def _leave(trainer: pl.Trainer, learner: Any, fit: Fit) -> None:
-    """Leave what a training found, and of a distributed one its weights, for the process that started it."""
+    """Write the training's figures and, if distributed, its weights, for the process that started the training."""
     if trainer.world_size > 1:
         state = learner.method.whole_state(learner.model)
         if trainer.is_global_zero:
             torch.save(state, learner.folder / WEIGHTS)
-        learner.model = nn.Identity()  # or Lightning would send it again
+        learner.model = nn.Identity()  # otherwise Lightning would send the model again
     if trainer.is_global_zero:
         write_json(asdict(fit), learner.folder / REPORT)

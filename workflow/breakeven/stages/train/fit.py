@@ -1,4 +1,4 @@
-"""Trains a model by Lightning: the task's recipe under a training method, on a clock of its own."""
+"""Trains a model with Lightning: the task's recipe, under a training method, timed by a separate clock."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ class Learner(pl.LightningModule):
         self.model = model
         self.method = method
         self.automatic_optimization = not method.computes_gradients
-        self.folder = folder  # where rank 0 leaves what it found, and any rank why it cannot go on
+        self.folder = folder  # rank 0 writes its report here; any rank writes the reason why it cannot continue
         self.learning_rate = learning_rate
         self.criterion = task.criterion()
         self.metric = task.metric()
-        self.teaching = [teaching] if teaching else []  # in a list, so that it is no part of what is trained
+        self.teaching = [teaching] if teaching else []  # a list, so that the teacher is not trained
 
     def setup(self, stage: str) -> None:
-        # A forked process makes its pool of threads anew: now, before two threads of it would at once, and crash.
+        # A forked process creates its thread pool anew. It must do so now: two threads that do it at once crash.
         torch.set_num_threads(torch.get_num_threads())
 
     def configure_model(self) -> None:
@@ -97,7 +97,7 @@ class Learner(pl.LightningModule):
 
 
 def start(seed: int, hardware: HardwareProfile) -> int:
-    """Seed everything and set the threads before a model is made; the memory held after imports, in bytes."""
+    """Seed everything and set the threads, before a model is made. Return the bytes of memory held after imports."""
     quiet()
     memory.reset_peak()
     pl.seed_everything(seed, verbose=False)
@@ -117,16 +117,16 @@ def fit(
     teaching: Teaching | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> tuple[Fit, nn.Module]:
-    """Train a model; what the training took, and the trained model.
+    """Train a model; return the figures of the training and the trained model.
 
-    The model is trained in place. Only where a method has split it over several nodes is the trained model a new one.
+    The model is trained in place. Only if the method split it over several nodes is the returned model a new one.
 
     Args:
-        epochs: over the training set; the recipe's where None. A fraction of an epoch is fine.
-        learning_rate: the peak of the cycle; the recipe's where None.
-        validate: whether to look for the time to target on the validation set.
-        teaching: a model to learn from beside the targets.
-        checkpoint: to go on from, where there is one, and to leave at validations, where method and task can resume.
+        epochs: over the training set; None for the recipe's number. It may be a fraction.
+        learning_rate: the peak of the cycle; None for the recipe's rate.
+        validate: True to measure the time to target on the validation set.
+        teaching: a teacher model, used beside the targets.
+        checkpoint: resumed from if present, and saved at validations, if both method and task can resume.
 
     Raises:
         CellFailure: the loss became infinite or not a number.
@@ -168,11 +168,11 @@ def fit(
         with training_ranks.watched(trainer, folder):
             left = checkpoint.find() if checkpoint else None
             trainer.fit(learner, datamodule=data, ckpt_path=left, weights_only=True)
-        assists = spread(hardware) and place().rank > 0  # rank 0 alone has the report and the weights, on its node
+        assists = spread(hardware) and place().rank > 0  # only rank 0 has the report and the weights, on its node
         result = clock.fit if assists else Fit(**read_json(folder / REPORT))
         result.resident_bytes = resident
         if (weights := folder / WEIGHTS).exists():
-            if spread(hardware) and method.splits_model:  # this process has kept only its part of the model
+            if spread(hardware) and method.splits_model:  # this process holds only its own part of the model
                 model = task.model()
             model.load_state_dict(torch.load(weights, weights_only=True))
     if not assists:
@@ -185,15 +185,15 @@ def fit(
 
 @contextmanager
 def zeros_held(model: nn.Module) -> Iterator[None]:
-    """Weights that are zero now stay zero while the model trains: what was pruned stays pruned.
+    """Keep zero weights at zero while the model trains, so that pruned weights stay pruned.
 
-    A matrix that is zero altogether is a new one, to be trained.
+    A matrix of zeros only is new, and is trained.
     """
     hooks = []
     for parameter in model.parameters():
         kept = parameter.detach() != 0
         if parameter.requires_grad and parameter.dim() > 1 and kept.any() and not kept.all():
-            # With no gradient ever, AdamW's moments and its decay leave a zero where it is.
+            # Without any gradient, AdamW's moments and its decay leave a zero at zero.
             hooks.append(parameter.register_hook(lambda gradient, kept=kept: gradient * kept.to(gradient.device)))
     try:
         yield
@@ -203,7 +203,7 @@ def zeros_held(model: nn.Module) -> Iterator[None]:
 
 
 def quiet() -> None:
-    """Silence Lightning's hints about loaders and devices: the recipe and the profile decide those."""
+    """Silence Lightning's hints about loaders and devices, because the recipe and the profile decide those."""
     for name in ("pytorch_lightning", "lightning.pytorch", "lightning.fabric", "torch.distributed"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning")

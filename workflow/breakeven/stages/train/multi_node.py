@@ -1,7 +1,7 @@
-"""A training over several nodes: `srun` has started its ranks apart, and here they meet.
+"""Connects the ranks of a training over several nodes. `srun` has started each rank separately.
 
-Rank 0 records what comes of the training. The others tell it what befalls them, in a store of torch's that it serves
-for as long as it lives. What fails first is what counts: the others then fail for want of that rank.
+Rank 0 records the result of the training. The other ranks report their failures to a torch store, which rank 0 serves
+while it lives. The first failure counts, because the other ranks then fail only for lack of the failed one.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ from breakeven.jobs.supervision import Attempt
 from breakeven.machine import limits, provenance
 from breakeven.machine.place import Place, place, spread
 
-LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")  # says gloo
+LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "Timed out waiting")  # messages of gloo
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What a training took beside time."""
+    """The energy and the foreign load of a training."""
 
     energy_method: str
     energy_j: float | None
-    foreign_load_percent: float  # of the machine, by others
+    foreign_load_percent: float  # share of the machine used by other processes
 
 
 class Peers:
-    """The ranks that this one trains with; none, where one process starts and ends the training."""
+    """The other ranks of this training. Empty if one process starts and ends the training."""
 
     def __init__(
         self, store: TCPStore | None = None, here: Place | None = None, others: list[Any] | None = None
@@ -48,16 +48,16 @@ class Peers:
         self.beside = [each["pid"] for each in others or [] if here and each["node"] == here.node]
 
     def part(self, spent: Spent) -> Spent:
-        """The training is over, and each rank alone again; what it took, on rank 0 that of all nodes.
+        """End the group, so that each rank is alone again. Return the figures; on rank 0 those of all nodes together.
 
         Args:
-            spent: on this node.
+            spent: the figures of this node.
         """
         if self.store is None or self.here is None:
             return spent
         self.store.set(f"spent {self.here.rank}", json.dumps(None if self.here.local_rank else asdict(spent)))
         if self.here.rank:
-            self.store.get("parted")  # until then rank 0 may look at this process
+            self.store.get("parted")  # rank 0 may inspect this process until then
         else:
             said = [json.loads(self.store.get(f"spent {rank}")) for rank in range(self.here.ranks)]
             spent = _together([Spent(**each) for each in said if each])
@@ -68,10 +68,10 @@ class Peers:
 
 @contextmanager
 def met(hardware: HardwareProfile, attempt: Attempt) -> Iterator[Peers]:
-    """Among the ranks of a profile of several nodes, in one process group.
+    """Join the ranks of a multi-node profile in one process group.
 
     Raises:
-        CellFailure: what failed first, on whichever rank; `no_hardware`, where a node lacks something or they differ.
+        CellFailure: the first failure on any rank; `no_hardware` if a node lacks something or the nodes differ.
     """
     if not spread(hardware) or attempt.failure is not None:
         yield Peers()
@@ -96,19 +96,19 @@ def met(hardware: HardwareProfile, attempt: Attempt) -> Iterator[Peers]:
 
 
 def _store(here: Place) -> TCPStore:
-    """Served by rank 0, once all others are there."""
+    """Connect to the store of rank 0, once all other ranks are there."""
     at = SLURMEnvironment(auto_requeue=False)
     return TCPStore(at.main_address, at.main_port, here.ranks, is_master=here.rank == 0, timeout=training_ranks.TIMEOUT)
 
 
 def _agreed(store: TCPStore, here: Place, hardware: HardwareProfile) -> list[Any]:
-    """Who and where the other ranks are, once every node is known to be as the profile says."""
+    """Return the node and the process id of each other rank, after checking that every node matches the profile."""
     mine = {"node": here.node, "pid": os.getpid(), "missing": limits.missing(hardware)}
     mine["fingerprint"] = provenance.hardware_fingerprint(hardware)
     store.set(f"rank {here.rank}", json.dumps(mine))
     said = [json.loads(store.get(f"rank {rank}")) for rank in range(here.ranks)]
     store.set(f"read {here.rank}", "")
-    if here.rank == 0:  # which may now end, and with it the store
+    if here.rank == 0:  # rank 0 may end after this, and the store with it
         store.wait([f"read {rank}" for rank in range(here.ranks)])
     for each in said:
         if each["missing"]:
@@ -120,7 +120,7 @@ def _agreed(store: TCPStore, here: Place, hardware: HardwareProfile) -> list[Any
 
 
 def _first(error: Exception, store: TCPStore | None, here: Place) -> CellFailure:
-    """What failed first on any rank; this error, where nothing did before."""
+    """Return the first failure on any rank, or this error if it is the first."""
     failure = _failure_of(error)
     if not isinstance(error, CellFailure):
         traceback.print_exc()
@@ -129,7 +129,7 @@ def _first(error: Exception, store: TCPStore | None, here: Place) -> CellFailure
         return failure
     try:
         status, reason = json.loads(store.compare_set("failure", "", json.dumps([failure.status, failure.reason])))
-    except RuntimeError:  # it is not served any more
+    except RuntimeError:  # the store has ended
         if isinstance(error, CellFailure):
             return failure
         return FinalFailure("infra_error", "rank 0 has ended: see what it says in the log")
@@ -148,5 +148,5 @@ def _together(nodes: list[Spent]) -> Spent:
     joules = [each.energy_j for each in nodes if each.energy_j is not None]
     load = max(each.foreign_load_percent for each in nodes)
     if len({each.energy_method for each in nodes}) > 1 or len(joules) < len(nodes):
-        return Spent(protocol.NONE, None, load)  # an estimate of one node and a count of another make no sum
+        return Spent(protocol.NONE, None, load)  # the estimate of one node and the count of another cannot be added
     return Spent(nodes[0].energy_method, sum(joules), load)

@@ -1,4 +1,4 @@
-"""The train stage: a cell of the training board becomes its row, and the model that chains start from."""
+"""The train stage: trains a model, the start of chains, and writes its row of the training board."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def train(
     output: Path,
     attempt: Attempt = FIRST,
 ) -> None:
-    """Train a task's model; leave the model, its record and the row of the training board."""
+    """Train a task's model; write the model, its record and its row of the training board."""
     from breakeven.stages.evaluate import quality
     from breakeven.stages.train import fit as trainings
     from breakeven.stages.train import multi_node
@@ -62,7 +62,7 @@ def train(
         attempt=attempt.number,
     )
     model = Artifact()
-    # Beside the output, which Snakemake removes of a job that failed.
+    # Beside the output, because Snakemake removes the output of a failed job.
     checkpoint = Checkpoint(output.with_name(output.name + CHECKPOINT), _what_is_trained(row, task, hardware_name))
     with files.folder_aside(output) as folder:
         with recorded(lambda failure: _fail(row, model, failure)), multi_node.met(hardware, attempt) as peers:
@@ -75,7 +75,7 @@ def train(
             with ForeignLoad(peers.beside) as load:
                 fit, module = trainings.fit(task, module, method, hardware, seed, checkpoint=checkpoint)  # type: ignore[arg-type]
             spent = peers.part(multi_node.Spent(meter.method, meter.used(before), load.percent))
-            if timed or spent.energy_method == ESTIMATE:  # a counter would count what runs beside
+            if timed or spent.energy_method == ESTIMATE:  # a counter would include other jobs on the machine
                 row.energy_method, row.train_energy_j = spent.energy_method, spent.energy_j
             _fill_training(row, fit, baseline)
             row.foreign_load_percent = max(spent.foreign_load_percent, fit.earlier_load_percent)
@@ -94,17 +94,17 @@ def train(
 
 
 def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt: Attempt = FIRST) -> None:
-    """Be one of the other ranks in a training over several nodes, which rank 0 records; see `train`.
+    """Run one of the other ranks of a multi-node training, which rank 0 records; see `train`.
 
     Raises:
-        SystemExit: the process that did it died; its end takes the job along, as nothing else would tell rank 0.
+        SystemExit: the rank's process died. This exit ends the whole job, because nothing else would tell rank 0.
     """
     from breakeven.stages.train import fit as trainings
     from breakeven.stages.train import multi_node
 
     if attempt.failure is not None:
         print(f"{attempt.failure.status}: {attempt.failure.reason}", file=sys.stderr)
-        raise SystemExit(attempt.failure.status != Status.TIMEOUT)  # rank 0 has recorded its own
+        raise SystemExit(attempt.failure.status != Status.TIMEOUT)  # rank 0 has recorded its own timeout
     task, hardware, method = registry.task(task_text), registry.hardware(hardware_name), registry.method(training)
     with recorded(lambda failure: None), multi_node.met(hardware, attempt) as peers:
         require(method.unsupported(task, hardware), "unsupported")
@@ -117,7 +117,10 @@ def assist(task_text: str, training: str, hardware_name: str, seed: int, attempt
 
 
 def _what_is_trained(row: TrainingRow, task: Task, hardware_name: str) -> str:
-    """A digest of what decides what a training makes, and how long it takes: none other goes on from its checkpoint."""
+    """Return a digest of everything that decides a training's result and duration.
+
+    A training resumes only from a checkpoint with the same digest.
+    """
     sources = [*registry.task_sources(row.task), *registry.method_sources(row.training_method)]
     versions = [protocol.VERSIONS, *(provenance.package_version(name) for name in ("torch", "pytorch-lightning"))]
     identity = [row.cell_id, row.hardware_fingerprint, row.dataset_sha256, row.method_params, row.timed_alone]
@@ -130,7 +133,7 @@ def _fill_training(row: TrainingRow, fit: Any, baseline: int) -> None:
     row.train_time_s, row.time_to_target_s = fit.train_time_s, fit.time_to_target_s
     row.samples_per_s = fit.samples / fit.train_time_s
     row.peak_memory_bytes = fit.peak_memory_bytes
-    made = fit.resident_bytes - baseline  # the model and what it took to make it, which every process starts with
+    made = fit.resident_bytes - baseline  # the model and the memory to make it, which every process starts with
     row.memory_above_baseline_bytes = fit.grown_bytes + made * fit.world_size
     row.rank_memory_above_baseline_bytes = fit.rank_grown_bytes + made
     row.communicated_bytes = fit.communicated_bytes
