@@ -1,6 +1,6 @@
-"""Groups of tests: a group has one process, since its tests share what they have made. Long groups start first.
+"""Schedules groups of tests. One process runs a whole group, because its tests share results. Long groups start first.
 
-Groups that mostly wait (for daemons, time limits, SLURM) have processes of their own, beside those that compute.
+Groups that mostly wait (for daemons, time limits, SLURM) have separate processes, beside those that compute.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from xdist.workermanage import WorkerController
 from breakeven.units import registry
 
 WAITING = 2  # processes for groups that wait
-MOST = 4  # processes that compute
-# In this order; one file is one group unless `group` says otherwise.
+MOST = 4  # maximum of processes that compute
+# Start order of the groups. A file is a group unless `group` says otherwise.
 WAITS = (
     "tests/cluster",
     "tests/workflow/test_kills.py",
@@ -33,7 +33,7 @@ LONG = (
 
 
 def group(nodeid: str) -> str:
-    """The group of a test: its file; in the contracts, file and task; one for the cluster, one for the shared run."""
+    """Return a test's group: its file; in the contracts, file and task. Cluster and the shared run have one each."""
     path, _, test = nodeid.partition("::")
     if path.startswith("tests/cluster/"):
         return "tests/cluster"
@@ -46,19 +46,19 @@ def group(nodeid: str) -> str:
 
 
 def rank(nodeid: str) -> tuple[int, str]:
-    """The key by which tests are sorted: those of a group follow each other."""
+    """Return the sort key of a test, which keeps the tests of a group together."""
     name = group(nodeid)
     patterns = (*WAITS, *LONG)
     return next((i for i, each in enumerate(patterns) if fnmatch(name, each)), len(patterns)), name
 
 
 def processes() -> int:
-    """How many to start: one for each core, and those for groups that wait."""
+    """Return the number of processes to start: one per core, and those for groups that wait."""
     return min(os.cpu_count() or 1, MOST) + WAITING
 
 
 class Scheduling(LoadScopeScheduling):
-    """Gives each process the next group of its kind; those that compute help with the waiting at the end."""
+    """Gives each process the next group of its kind. At the end, computing processes also take groups that wait."""
 
     waiting: frozenset[WorkerController] = frozenset()
 
@@ -84,7 +84,7 @@ class Scheduling(LoadScopeScheduling):
             super()._reschedule(node)
 
     def _next(self, node: WorkerController) -> str | None:
-        """The group that a process is to have, or None where there is none for it."""
+        """Return the next group for a process, or None if no group is left for it."""
         waits: Callable[[str], bool] = WAITS.__contains__
         if node in self.waiting:
             return next(filter(waits, self.workqueue), None)

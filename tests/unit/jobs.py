@@ -1,4 +1,4 @@
-"""Runs verbs of the stages as a run does, with units of tests/planted: forks of one server, each under its limits."""
+"""Runs the stages' verbs as a run does, with units of tests/planted: forks of one server, each within its limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from breakeven.files import read_json, write_json
 from breakeven.rows import InferenceRow, Row, TrainingRow, from_dict
 
 UNITS = Path(__file__).parents[1] / "planted"
-# The server of a run, but that it does not pause before another attempt.
+# The fork server of a run, without the pause before another attempt.
 SERVER = """
 import sys
 from pathlib import Path
@@ -36,7 +36,7 @@ MODEL = "single_device@cpu_1"
 
 @dataclass
 class Finished:
-    """A job that has ended: its row or rows, and its log."""
+    """A finished job: its row or rows, and its log."""
 
     rows: list[Row]
     log: str
@@ -44,11 +44,11 @@ class Finished:
 
     @property
     def attempts(self) -> int:
-        """How often the planted unit went to work."""
+        """Count how often the planted unit started its work."""
         return len(re.findall(r"^at work \d+$", self.log, re.MULTILINE))
 
     def ended_as(self, status: Status, reason: str, attempts: int = 1) -> None:
-        """What holds for every row of a failure."""
+        """Check the fields that every row of a failure must have."""
         assert self.rows
         for row in self.rows:
             assert row.status == status, row.reason
@@ -59,7 +59,7 @@ class Finished:
 
 @dataclass
 class Jobs:
-    """Runs verbs by the server, or by hand."""
+    """Runs verbs with the fork server or by hand."""
 
     folder: Path
     environment: dict[str, str]
@@ -107,7 +107,7 @@ class Jobs:
     def measure(
         self, model: Path, artifact: Path, chain: str, hardware: str = "cpu_1", minutes: float = 60
     ) -> Finished:
-        """The rows of a cell; where its artifact is sound, of its evaluation too."""
+        """Measure a cell and return its rows. If its artifact is sound, evaluate first."""
         sound = read_json(artifact / "artifact.json")["status"] == "ok"
         evaluations = [self.evaluate(*of) for of in ((artifact, chain), (model, "fp32"))] if sound else [artifact] * 2
         output = self.new()
@@ -119,7 +119,7 @@ class Jobs:
 
 
 def left_of(finished: Finished) -> list[psutil.Process]:
-    """Processes that still run in the job's session, or in that of the server's fork for it."""
+    """List the processes still running in the job's session or in the session of the server's fork for it."""
     sessions = {finished.session}
     sessions |= {int(pid) for pid in re.findall(r"^(?:at work|rank) (\d+)$", finished.log, re.MULTILINE)}
     return [p for p in psutil.process_iter() if p.pid in sessions or os.getsid(p.pid) in sessions]
@@ -127,9 +127,9 @@ def left_of(finished: Finished) -> list[psutil.Process]:
 
 @contextmanager
 def served(folder: Path) -> Iterator[Jobs]:
-    """Jobs that a server of their own runs."""
+    """Yield jobs with a fork server of their own."""
     environment = {**os.environ, "BREAKEVEN_PATH": str(UNITS), "PLANTED_ATTEMPTS": str(folder / "attempts")}
-    with tempfile.TemporaryDirectory() as short:  # a socket's path may not be long
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket must be short
         socket = Path(short) / "socket"
         alone = {**environment, "OPENBLAS_NUM_THREADS": "1"}
         server = subprocess.Popen([sys.executable, "-c", SERVER, socket], stdin=subprocess.PIPE, env=alone)

@@ -1,13 +1,13 @@
-"""Waiting for a process that may be anybody's child."""
+"""Waits for a process that may be any process's child."""
 
 import os
 from multiprocessing.connection import wait
 
-PATIENCE_S = 600  # it ends tests that hang, and none on a slow machine
+PATIENCE_S = 600  # ends a hanging test, and no test on a slow machine
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ends, or has."""
+    """Wait until a process has ended; return False if that takes too long."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:

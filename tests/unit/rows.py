@@ -1,4 +1,4 @@
-"""Rows of both boards for tests: made by hand, written and read back."""
+"""Rows of both boards for tests, made by hand, written and read back."""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ FAILED: dict[str, Any] = {"status": Status.OUT_OF_MEMORY, "reason": "[too] large
 
 
 def cell(chain: str, latency: float | None, speedup: float | None, **changes: Any) -> InferenceRow:
-    """A row of chain `chain`, of five processes: its interval is 5 % to each side, 0.1 % for the quality kept."""
+    """Make a row of chain `chain` from five processes. Its intervals are ±5 %, and ±0.1 % for the quality kept."""
     quality = changes.get("quality", 0.9)
     values = {
         "cell_id": chain,
@@ -59,14 +59,14 @@ def cell(chain: str, latency: float | None, speedup: float | None, **changes: An
 
 
 def training(method: str, seconds: float, world_size: int = 1, **changes: Any) -> TrainingRow:
-    """A row of the training board."""
+    """Make a row of the training board."""
     values = {"method_params": "{}", "timed_alone": True, "quality": 0.9, "training_method": method}
     values |= {"cell_id": f"{method}{world_size}", "train_time_s": seconds, "world_size": world_size}
     return TrainingRow(**{**COMMON, **values, **changes})
 
 
 def board(folder: Path, *rows: InferenceRow, reference: InferenceRow | None = None) -> pd.DataFrame:
-    """The rows and their reference as they come back from disk, by chain."""
+    """Write the rows and their reference, read them back, and index them by chain."""
     write_parquet([reference or cell("fp32", 10.0, 1.0), *rows], InferenceRow, folder / "inference.parquet")
     return leaderboard.load(folder)[0].set_index("chain", drop=False).rename_axis(None)
 

@@ -1,4 +1,4 @@
-"""Rows that keep every rule, as two machines would make them. A test changes the fields that it checks."""
+"""Rows of two machines that keep every rule. A test changes the fields that it checks."""
 
 import hashlib
 from pathlib import Path
@@ -8,7 +8,7 @@ from breakeven.rows import BOARD_FILES, InferenceRow, Row, TrainingRow, write_pa
 
 
 def digest(name: str) -> str:
-    """An id as the engine makes them."""
+    """Make an id as the engine does."""
     return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
@@ -32,7 +32,7 @@ def common(machine: str) -> dict[str, Any]:
 
 
 def inference(chain: str = "int8_static", machine: str = "a", **changes: Any) -> InferenceRow:
-    """1000 calls of 2 ms each in five processes, twice as fast as the reference."""
+    """Make a row of 1000 calls of 2 ms each in five processes, twice as fast as the reference."""
     speedup = 1.0 if chain == "fp32" else 2.0
     own = {
         "cell_id": digest(chain), "reference_cell_id": digest("fp32"), "chain": chain, "method": chain,
@@ -52,7 +52,7 @@ def inference(chain: str = "int8_static", machine: str = "a", **changes: Any) ->
 
 
 def training(machine: str = "a", method: str = "single_device", hardware: str = "cpu_1", **changes: Any) -> TrainingRow:
-    """A training of 10 s that reached its target after 5."""
+    """Make a row of a 10 s training that reached its target after 5 s."""
     placed = f"{method}@{hardware}"
     own = {
         "cell_id": digest(placed), "trained_as": placed, "training_method": method, "hardware": hardware,
@@ -76,7 +76,7 @@ NOT_TIMED: dict[str, Any] = {name: None for name in InferenceRow.__dataclass_fie
 
 
 def write(folder: Path, *rows: Row) -> Path:
-    """A results folder with the boards that hold these rows."""
+    """Write a results folder with the boards of these rows."""
     for row_type, name in BOARD_FILES.items():
         if own := [row for row in rows if isinstance(row, row_type)]:
             write_parquet(own, row_type, folder / name)

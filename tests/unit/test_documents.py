@@ -1,4 +1,4 @@
-"""The generated documents say what the code says: `make docs` writes them."""
+"""The generated documents match the code. `make docs` writes them."""
 
 import runpy
 from pathlib import Path
@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The scripts that write them."""
+    """Load the scripts that write the documents."""
     monkeypatch.syspath_prepend(str(ROOT / "docs"))
 
 

@@ -1,4 +1,4 @@
-"""What an exception or a dead process means for its cell, and that every reason says what to do."""
+"""The status of a cell after an exception or a dead process. Every reason says what to do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from breakeven.plugins import REPOSITORY
 
 
 class ProcessRaisedException(Exception):
-    """Named as torch names what it makes of an exception out of a rank."""
+    """Has the name of torch's exception for an exception in a rank."""
 
 
 RAISED = [
@@ -57,7 +57,7 @@ def test_only_a_kill_can_be_the_kernels(code: int, kills: int, status: str) -> N
 
 
 def reasons(path: Path) -> Iterator[str]:
-    """What a unit says where it fails or declines: the literal text of its reasons."""
+    """Return the literal text of the reasons that a unit gives where it fails or declines."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.FunctionDef) and node.name == "unsupported":
             found = [each.value for each in ast.walk(node) if isinstance(each, ast.Return)]

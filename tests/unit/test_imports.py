@@ -1,4 +1,4 @@
-"""Imports run one way, and what people wait for imports nothing heavy."""
+"""Imports point in one direction, and modules that people wait for import nothing heavy."""
 
 import ast
 import os
@@ -14,15 +14,15 @@ import breakeven
 ENGINE = Path(breakeven.__file__).parent
 ROOT = ENGINE.parents[1]
 sys.path.append(str(ROOT / "docs"))
-import api  # noqa: E402  the list of what units may import
+import api  # noqa: E402  the list of modules that units may import
 
 HEAVY = {"torch", "torchvision", "pytorch_lightning", "torchmetrics", "timm", "transformers", "onnxruntime", "onnx"}
-# People wait for these boxes, and a light install has no torch.
+# People wait for these modules, and a light install has no torch.
 LIGHT = ["cli", "grid", "jobs", "scoring", "units", "errors", "files", "hardware", "method", "results", "rows", "task"]
 
 
 def imports(path: Path, top_level_only: bool = False) -> set[str]:
-    """Modules that a file imports; those of our engine by their own name. Type-checking blocks do not count."""
+    """Return our engine's modules and the other packages that a file imports. Type-checking blocks are ignored."""
     tree = ast.parse(path.read_text())
     typing_only = {
         inner
@@ -42,14 +42,14 @@ def imports(path: Path, top_level_only: bool = False) -> set[str]:
 
 
 def _module(package: str, name: str) -> str:
-    """The module that `from package import name` reads; of other packages than ours, the package."""
+    """Return the module that `from package import name` reads, or the package if it is not ours."""
     path = ENGINE.joinpath(*package.split(".")[1:], name)
     ours = package.partition(".")[0] == "breakeven"
     return f"{package}.{name}" if ours and (path.is_dir() or path.with_suffix(".py").exists()) else package
 
 
 def relative_imports(path: Path) -> set[tuple[int, str]]:
-    """How many folders up, and what from there."""
+    """Return, for each relative import, the number of levels up and the imported name."""
     nodes = (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom) and node.level)
     return {(node.level, name) for node in nodes for name in ([node.module] if node.module else _names(node))}
 
@@ -67,7 +67,7 @@ def engine_files(box: str) -> list[Path]:
 
 
 def test_imports_of_the_engine_keep_the_declared_contracts() -> None:
-    """Downwards only, in no circle, boards without torch: pyproject.toml declares it, import-linter checks it."""
+    """Imports go downwards, in no circle; boards need no torch. pyproject.toml declares it, import-linter checks it."""
     command = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout
@@ -88,7 +88,7 @@ def test_the_contracts_refuse_an_upward_import_and_a_circle(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("path", [path for box in LIGHT for path in engine_files(box)], ids=lambda path: path.stem)
 def test_contracts_and_pure_functions_import_nothing_heavy(path: Path) -> None:
-    # a task's loss computes, and a training method's optimiser is torch's: inside the functions that use them
+    # A task's loss uses torch, and so does a training method's optimiser: they import it inside the functions.
     assert not libraries(path, top_level_only=path.stem in ("method", "task")) & HEAVY
 
 
@@ -99,19 +99,19 @@ UNITS = sorted([*ROOT.glob("tasks/*/**/*.py"), *ROOT.glob("methods/*/**/*.py")])
 def test_units_import_the_contracts_and_never_one_another(path: Path) -> None:
     allowed = {f"breakeven.{name}" for name in api.PUBLIC}
     kind, group, *unit = path.relative_to(ROOT).with_suffix("").parts
-    shared = f"breakeven.plugins.{kind}.{group}._"  # what units of a domain share
+    shared = f"breakeven.plugins.{kind}.{group}._"  # modules shared by the units of a domain
     own = f"breakeven.plugins.{kind}.{group}.{unit[0]}" if kind == "tasks" and len(unit) == 2 else shared
     for name in imports(path):
         if name.startswith("breakeven"):
             assert name in allowed or name == own or name.startswith((shared, f"{own}.")), name
-    for level, name in relative_imports(path):  # out of its own folder, a unit sees what is shared
+    for level, name in relative_imports(path):  # outside of its own folder, a unit may import shared modules only
         assert level < len(unit) or (level == len(unit) and name.startswith("_")), name
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_unit_files_import_heavy_libraries_only_where_they_use_them(path: Path) -> None:
     is_unit = path.parent.parent.parent == ROOT and not path.name.startswith("_")
-    if is_unit or path.name == "__init__.py":  # the other modules of a unit, and what units share, are not listed
+    if is_unit or path.name == "__init__.py":  # the listing imports no other modules of units
         assert not libraries(path, top_level_only=True) & HEAVY
 
 

@@ -1,4 +1,4 @@
-"""What the files at the top level say of the project agrees with one another."""
+"""The top-level files agree about the project."""
 
 import re
 import tomllib
@@ -27,7 +27,7 @@ def test_package_citation_and_changelog_name_the_same_release() -> None:
 
 def test_links_between_documents_lead_somewhere() -> None:
     pages = [path for folder in (".", "docs", "benchmarks") for path in (ROOT / folder).glob("*.md")]
-    pages = [path for path in pages if ".template" not in path.suffixes]  # their links are those of the page made
+    pages = [path for path in pages if ".template" not in path.suffixes]  # their links fit the generated page
     links = [(page, link) for page in pages for link in re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", page.read_text())]
     assert len(links) > 10
     assert [(page.name, link) for page, link in links if not (page.parent / link).exists()] == []

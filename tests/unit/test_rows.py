@@ -1,4 +1,4 @@
-"""Rows survive their files, and files that are not ours are refused."""
+"""Rows survive a round trip through their files, and other files are refused."""
 
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace

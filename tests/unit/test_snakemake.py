@@ -1,4 +1,4 @@
-"""What Breakeven uses of Snakemake's internals is there: a failure here says what broke when Snakemake moved."""
+"""The parts of Snakemake's internals that Breakeven uses exist. A failure names the part that a new version changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = [(owner, name, purpose) for owner, parts in USES.items() for name, purpo
 
 
 def has(owner: type, name: str) -> bool:
-    """A class has an attribute: its own, a field, or one that its methods set."""
+    """Tell if a class has an attribute: its own, a field, or one set by its methods."""
     known = hasattr(owner, name) or name in getattr(owner, "__dataclass_fields__", {})
     return known or any(
         re.search(rf"\bself\.{name}\b(: [^=\n]+)? = ", inspect.getsource(each)) for each in owner.__mro__[:-1]
@@ -27,7 +27,7 @@ def has(owner: type, name: str) -> bool:
 
 @pytest.mark.parametrize(("owner", "name", "purpose"), PARTS)
 def test_what_is_used_is_there(owner: str, name: str, purpose: str) -> None:
-    import_module("snakemake.api")  # first: its modules import one another in a circle
+    import_module("snakemake.api")  # import it first, because Snakemake's modules import one another in a circle
     module, cls = owner.split(":")
     if module == SLURM and find_spec(SLURM) is None:
         pytest.skip("the extra `slurm` is not installed")

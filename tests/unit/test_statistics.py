@@ -1,4 +1,4 @@
-"""The protocol's statistics against known truths."""
+"""The protocol's statistics against known results."""
 
 import numpy as np
 import pytest
@@ -77,12 +77,12 @@ def test_median_of_what_is_there() -> None:
 
 def test_the_mean_of_processes_has_students_interval() -> None:
     mean, low, high = mean_interval([1.0, 2.0, 3.0])
-    half = 4.302652729749464 / 3**0.5  # t of 2 degrees of freedom, times the standard error
+    half = 4.302652729749464 / 3**0.5  # Student's t with 2 degrees of freedom, times the standard error
     assert (mean, low, high) == pytest.approx((2.0, 2.0 - half, 2.0 + half))
 
 
 def test_the_share_of_quality_kept_is_taken_sample_by_sample() -> None:
-    reference = np.linspace(0.5, 0.9, 101)  # its own scatter cancels out
+    reference = np.linspace(0.5, 0.9, 101)  # the reference's own scatter cancels out
     assert kept_interval(0.98 * reference, reference, True) == pytest.approx((0.98, 0.98))
     assert kept_interval(2 * reference, reference, False) == pytest.approx((0.5, 0.5))  # twice the error
     assert kept_interval([], [], True) == (None, None)
@@ -142,12 +142,12 @@ def test_two_methods_of_the_same_truth_are_told_apart_as_seldom_as_promised(n_a:
     t_a, t_b = student(np.array([n_a, n_b]))
     half = margin(stats.sem(a, axis=1), t_a, stats.sem(b, axis=1), t_b)
     covered = np.mean(np.abs(a.mean(axis=1) - b.mean(axis=1)) <= half)
-    # For similar errors and few processes it covers more: up to 98.7 % for 3 and 3. (Chance: 0.15 % each way.)
+    # With similar errors and few processes it covers more: up to 98.7 % for 3 and 3. (Chance: 0.15 % each way.)
     assert 0.945 <= covered <= (0.993 if n_a == n_b == 3 else 0.983)
 
 
 def test_welch_and_satterthwaite_promise_too_much_where_three_processes_stand_beside_seven() -> None:
-    """Why the margin is Cochran's: see the test above."""
+    """The reason for Cochran's margin, see the test above."""
     rng, trials = np.random.default_rng(2), 20_000
     a, b = rng.normal(0, 1, (trials, 3)), rng.normal(0, 0.5, (trials, 7))
     low, high = stats.ttest_ind(a, b, axis=1, equal_var=False).confidence_interval(0.95)

@@ -1,4 +1,4 @@
-"""The base of tasks whose data fits in memory: what is kept in the cache, and what comes in a batch."""
+"""The base class of tasks whose data fits in memory: the content of the cache and of batches."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from breakeven.task import Classification, Lengths, Quality, Recipe, Task, Tenso
 from breakeven.units import registry
 
 SIZES = {"train": 8, "val": 3, "test": 5}
-built: list[str] = []  # a word for each time that data was made
+built: list[str] = []  # one entry per time that data was made
 
 
 def build() -> dict[str, np.ndarray]:
-    """Texts of 1 to 6 ids that lie at the end of a row of zeros; the target is the first id."""
+    """A task of texts with 1 to 6 ids at the end of a row of zeros. The target is the first id."""
     built.append("built")
     arrays = {}
     for part, n in SIZES.items():
@@ -34,7 +34,7 @@ def build() -> dict[str, np.ndarray]:
 
 
 class Plain(TensorTask, Classification):
-    """Ids of one length."""
+    """A task of ids with one length."""
 
     version: ClassVar[int] = 1
     title: ClassVar[str] = "Plain"
@@ -51,7 +51,7 @@ class Plain(TensorTask, Classification):
 
 
 class Varying(Plain):
-    """The same ids, of which those that are not 0 count."""
+    """A task of the same ids, whose nonzero ids count as the length."""
 
     lengths: ClassVar[Lengths | None] = Lengths("ids", dimensions=(1,), multiple=2)
 
@@ -61,7 +61,7 @@ class Varying(Plain):
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
+    """Use an empty cache."""
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
     built.clear()
     return tmp_path / "prepared"
@@ -72,12 +72,12 @@ def batches(task: Task, part: str) -> list[tuple[tuple[Tensor, ...], Tensor]]:
 
 
 def described(base: type[Plain], **changes: object) -> Plain:
-    """A task of this base that describes its data otherwise."""
+    """Make a task class of this base with another data description."""
     return changed(base, described=replace(base.described, **changes))
 
 
 def changed(base: type[Plain], **attributes: object) -> Plain:
-    """A task of this base with other class attributes."""
+    """Make a task class of this base with other class attributes."""
     return type(base.__name__, (base,), {"__module__": __name__, **attributes})()
 
 
@@ -147,7 +147,7 @@ def test_batches_are_trimmed_before_the_transform_and_examples_are_not() -> None
         return (ids,)
 
     task = described(Varying, transform=transform)
-    assert [ids.shape[1] for (ids,), _ in batches(task, "test")] == [4, 6]  # of up to 4 and of 5 ids, by twos
+    assert [ids.shape[1] for (ids,), _ in batches(task, "test")] == [4, 6]  # batches of two: up to 4 ids, then 5
     assert seen == [4, 6]
     (example,) = task.example_inputs(2)
     assert example.shape == (2, 8) and torch.equal(example[:, 0], torch.tensor([1, 2]))

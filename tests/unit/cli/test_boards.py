@@ -13,7 +13,7 @@ from breakeven.rows import InferenceRow
 
 
 def shown(folder: Path, *rows: InferenceRow, width: int = 300) -> list[str]:
-    """The lines of the boards of these rows and the reference."""
+    """Render the boards of these rows and the reference; return the lines."""
     board(folder, *rows)
     output = io.StringIO()
     boards.render(folder, Console(file=output, width=width))
@@ -23,7 +23,7 @@ def shown(folder: Path, *rows: InferenceRow, width: int = 300) -> list[str]:
 
 
 def words(lines: list[str], chain: str) -> list[str]:
-    """The words of a method's line in the first table."""
+    """Return the words of a method's line in the first table."""
     return next(line.split() for line in lines if f" {chain} " in line)
 
 

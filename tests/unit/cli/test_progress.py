@@ -1,4 +1,4 @@
-"""The progress display: what it counts, how it guesses the time left, what it says; fed with Snakemake's events."""
+"""Tests of the progress display on Snakemake's events: its counts, its estimate of the time left and its lines."""
 
 import io
 import json
@@ -20,7 +20,7 @@ WILDCARDS = {"task": "fashion_mnist", "training_method": "ddp", "train_hardware"
 
 
 class Clock:
-    """Time that passes only when told to."""
+    """A clock that moves only when told to."""
 
     now = 0.0
 
@@ -150,7 +150,7 @@ rule measure:
 
 @pytest.fixture
 def workflow(tmp_path: Path) -> Path:
-    """A workflow of one job that works and one that does not, with this repository's profile."""
+    """Make a workflow of one job that works and one that fails, with this repository's profile."""
     (tmp_path / "Snakefile").write_text(SNAKEFILE)
     (tmp_path / "profiles").symlink_to(ROOT / "workflow/profiles")
     return tmp_path

@@ -1,4 +1,4 @@
-"""Arithmetic against closed formulas: 2 operations per multiply-add, whatever kernel would do them."""
+"""Counted arithmetic equals closed formulas: 2 operations per multiply-add, whichever kernel computes it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def linear(inputs: int, outputs: int, rows: int = 1) -> int:
 
 
 def attention(tokens: int, width: int) -> int:
-    """Every query with every key, and their weights with every value."""
+    """Return the operations of attention: every query with every key, and their weights with every value."""
     return 2 * linear(width, tokens, tokens)
 
 
@@ -52,7 +52,7 @@ def bert(layers: int) -> nn.Module:
 
     sizes = {"hidden_size": WIDTH, "num_attention_heads": HEADS, "intermediate_size": HIDDEN, "vocab_size": 100}
     model = BertModel(BertConfig(num_hidden_layers=layers, **sizes), add_pooling_layer=False)
-    assert model.config._attn_implementation == "sdpa"  # one fused kernel, which torch counts as nothing on a CPU
+    assert model.config._attn_implementation == "sdpa"  # one fused kernel; on a CPU torch counts it as zero operations
     return model
 
 
@@ -179,7 +179,7 @@ def test_weights_of_zero_cost_their_share_less(kind: type[nn.Module], quantised:
 def test_attention_itself_has_no_weights_to_be_zero() -> None:
     model = nn.MultiheadAttention(WIDTH, HEADS, batch_first=True)
     with torch.no_grad():
-        model.in_proj_weight[:] = 0  # of queries, keys and values, not of what comes after
+        model.in_proj_weight[:] = 0  # of queries, keys and values, not of the output projection
 
     class Call(nn.Module):
         def __init__(self) -> None:
@@ -212,7 +212,7 @@ def test_magnitude_pruning_leaves_the_share_it_says() -> None:
     pruned = registry.method("magnitude_pruning-sparsity=0.8-fine_tuning=0").compress(model, context())
     flops, nonzero = count_flops(pruned, image())
     assert flops == count_flops(model, image())[0]
-    # Both layers have an output of one size, so the multiply-adds are as many per weight, up to whole weights.
+    # Both layers have outputs of the same size, so both have as many multiply-adds per weight, up to whole weights.
     assert nonzero == pytest.approx(0.2 * flops, rel=0.01)
 
 

@@ -1,4 +1,4 @@
-"""Samples of varying length: what a batch is cut to, in which order samples are timed, what a row says."""
+"""Samples of varying length: how batches are cut, in which order samples are timed, and the row's length fields."""
 
 from types import SimpleNamespace
 
@@ -15,7 +15,7 @@ IDS = torch.tensor([[5, 6, 0, 0, 0, 0], [7, 0, 0, 0, 0, 0], [8, 9, 4, 0, 0, 0]])
 
 
 def task(multiple: int = 1, dimensions: tuple = (1, None)) -> SimpleNamespace:
-    """Ids padded by zeros, and something of a fixed size."""
+    """Make a task of ids padded with zeros and a second input of fixed size."""
     return trimming(
         lengths=Lengths("tokens", dimensions, multiple),
         length_of=lambda ids, _: (ids != 0).sum(1),
@@ -24,7 +24,7 @@ def task(multiple: int = 1, dimensions: tuple = (1, None)) -> SimpleNamespace:
 
 
 def trimming(**attributes: object) -> SimpleNamespace:
-    """What a task has of these, and its way to trim a batch."""
+    """Make a stand-in for a task with these attributes, which can trim a batch."""
     made = SimpleNamespace(**attributes)
     made.trimmed = lambda *inputs: Task.trimmed(made, *inputs)  # type: ignore[arg-type]
     return made
@@ -62,7 +62,7 @@ def test_any_few_samples_in_a_row_are_as_long_as_all_of_them(seed: int) -> None:
     order = lengths.spread_evenly(long, seed)
     assert sorted(order.tolist()) == list(range(256))
     few = long[order].float().unfold(0, 16, 1).mean(1)
-    assert few.std() < 0.4 * long.float().std() / 16**0.5  # what the means of 16 drawn at random would have
+    assert few.std() < 0.4 * long.float().std() / 16**0.5  # means of 16 random samples would have this deviation
 
 
 def test_examples_carry_which_dimension_varies_and_a_short_sample() -> None:

@@ -1,4 +1,4 @@
-"""Debian's package indexes are fetched by the real apt-get, from a small repository that the test writes."""
+"""Fetches Debian's package indexes with the real apt-get, from a small repository that the test writes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def publish(folder: Path, codename: str, files: dict[str, str], origin: str = "Debian") -> str:
-    """One release of an archive in `folder`, unsigned; the line that makes apt use it."""
+    """Write one unsigned release of an archive into `folder`; return its line for apt's sources."""
     release = folder / "dists" / codename
     listed = ""
     for name, content in files.items():
@@ -43,7 +43,7 @@ def publish(folder: Path, codename: str, files: dict[str, str], origin: str = "D
 
 @pytest.fixture
 def sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that lists the machine's package sources, empty; its apt has settings and a hook that must not count."""
+    """An empty list of package sources, for an apt whose settings and hook must have no effect."""
     (tmp_path / "sources.list").touch()
     (tmp_path / "apt.conf").write_text(
         f'Dir::Etc::sourcelist "{tmp_path / "sources.list"}";\nDir::Etc::sourceparts "-";\n'

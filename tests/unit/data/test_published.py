@@ -1,4 +1,4 @@
-"""Files that their makers publish, and folders that users name."""
+"""Tests of published files and of folders named by users."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECKSUMS = [f"{algorithm().name}:{algorithm(CONTENT).hexdigest()}" for algorith
 
 @pytest.fixture
 def downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of an empty cache for what users put there."""
+    """Return the folder of an empty cache for files that users download themselves."""
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache" / "downloads"
 
@@ -63,7 +63,7 @@ def test_what_is_downloaded_has_to_be_what_was_published(downloads: Path, tmp_pa
 def test_what_cannot_be_downloaded_is_asked_for(downloads: Path, tmp_path: Path) -> None:
     tmp_path.joinpath("site").mkdir()
     with serving(tmp_path / "site") as address:
-        pass  # its port is free again
+        pass  # the port is free again
     with pytest.raises(Unavailable, match=r"refused.*on another machine and put it into .*downloads, or give"):
         Published(f"{address}/set.npz", CHECKSUMS[0]).path()
     assert not list(downloads.iterdir())
@@ -84,7 +84,7 @@ def test_a_folder_has_to_be_named_and_to_hold_what_it_should(tmp_path: Path, mon
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """The address of a web server with the files of a folder."""
+    """Yield the address of a web server with the files of a folder."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=folder)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -1,4 +1,4 @@
-"""Data is fetched once, verified, and never half there. Archives and audio are small ones in the true formats."""
+"""Data is fetched once, verified, and stored whole or not at all. Archives and audio are small, in real formats."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @dataclass(frozen=True)
 class Local(Source):
-    """A source whose client copies bytes; `broken` is how its client ends instead of well."""
+    """A source whose client copies bytes; `broken` names the way in which the client fails."""
 
     content: bytes = b""
     broken: str | None = None
@@ -49,7 +49,7 @@ def wheel(files: dict[str, bytes] = FILES) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980: every process makes the same bytes
+            archive.writestr(zipfile.ZipInfo(name), content)  # dated 1980, so every process makes the same bytes
     return buffer.getvalue()
 
 
@@ -64,7 +64,7 @@ def tar(compression: str, files: dict[str, bytes] = FILES) -> bytes:
 
 
 def deb(compression: str = "xz", control: bytes = b"odd") -> bytes:
-    """A Debian package as deb(5) has it."""
+    """Make a Debian package as described in deb(5)."""
     members = {"debian-binary": b"2.0\n", "control.tar.xz": control, f"data.tar.{compression}": tar(compression)}
     content = b"!<arch>\n"
     for name, body in members.items():
@@ -82,7 +82,7 @@ def unpacked(folder: Path) -> dict[str, bytes]:
 
 
 def entries(cache: Path) -> list[str]:
-    """What the cache holds but locks and empty folders."""
+    """List the cache's content without locks and empty folders."""
     return [str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file() and p.suffix != ".lock"]
 
 
@@ -157,7 +157,7 @@ def test_a_wrong_file_put_there_by_hand_is_named_and_left_alone(cache: Path) -> 
 
 
 def rebuilt(cache: Path, data_sha256: str) -> Debian:
-    """A package whose archive differs from the pinned one."""
+    """Describe a package whose archive differs from the pinned one."""
     (cache / "downloads").mkdir(parents=True)
     (cache / "downloads" / "pkg_1.0_all.deb").write_bytes(deb("gz"))
     return Debian("pkg", "1.0", hashlib.sha256(deb("xz")).hexdigest(), "pkg_1.0_all.deb", "pkg/data", data_sha256)
@@ -262,7 +262,7 @@ def test_processes_that_ask_together_are_served_by_one(tmp_path: Path, what: str
     asking = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     assert [process.stdout.readline() for process in asking] == ["asking\n"] * 4
     try:
-        gate.write_text("go")  # returns once one reads; a second reader would wait for ever, and time out below
+        gate.write_text("go")  # returns when one process reads; a second reader would wait until the timeout below
         answers = {process.communicate(timeout=PATIENCE_S)[0] for process in asking}
     finally:
         for process in asking:

@@ -1,4 +1,4 @@
-"""What a user may get wrong ends in one line that says what, where and what to do."""
+"""Every user error ends in one line that says what is wrong, where, and what to do."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""From a config to cells."""
+"""Cells from a config."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_curve_is_a_chain_at_several_values_of_one_parameter() -> None:
     assert chains(curve=curve) == [
         "fp32",
         "magnitude_pruning-sparsity=0.5",
-        "magnitude_pruning",  # its default
+        "magnitude_pruning",  # the default
         "magnitude_pruning-sparsity=0.96875",
     ]
 
@@ -71,7 +71,7 @@ def test_a_curve_that_makes_no_sense_is_refused(curve: dict, reason: str) -> Non
         chains(curve=curve)
 
 
-# what a cluster is asked for
+# resources that a cluster job requests
 
 PROFILE = {"accelerator": "cpu", "devices": 2, "nodes": 1, "threads": 3, "memory_gib": 4, "device_pattern": ".*"}
 ROOM_MB = slurm.OVERHEAD_MB
@@ -79,7 +79,7 @@ ROOM_MB = slurm.OVERHEAD_MB
 
 @pytest.fixture
 def asked(content_root: Path) -> Callable[..., dict[str, object]]:
-    """The resources of a job on a profile of one's own, in a grid that has cpu_1 beside it."""
+    """Return a function that gives the resources of a job on a changed profile, in a grid that also has cpu_1."""
     (content_root / "hardware").mkdir()
 
     def ask(change: dict, **options: object) -> dict[str, object]:
@@ -134,7 +134,7 @@ def test_a_training_on_several_nodes_is_started_on_each(asked: Callable[..., dic
     asked(SEVERAL)
     size = "--nodes=4 --ntasks=8 --ntasks-per-node=2 --cpus-per-task=3"
     assert slurm.launcher("mine", TASKS) == f"srun {size} --kill-on-bad-exit=1 --wait=0 --label "
-    assert slurm.launcher("mine", {}) == ""  # elsewhere, its row says no_hardware
+    assert slurm.launcher("mine", {}) == ""  # on other machines, its row says no_hardware
 
 
 def test_no_model_is_served_on_several_nodes() -> None:
@@ -152,7 +152,7 @@ def test_a_cell_and_its_reference_are_in_memory_at_once(asked: Callable[..., dic
 
 
 def test_what_no_profile_asks_for_is_left_to_the_defaults_of_the_run() -> None:
-    """A resource that a rule has, even without a value, hides what default-resources says."""
+    """A resource that a rule names, even without a value, hides the value of default-resources."""
     assert slurm.resources(cells.expand(CONFIG), lambda wildcards: "cpu_1").keys() == {"mem_mb"}
 
 

@@ -1,4 +1,4 @@
-"""Chains: one spelling each, and prefixes that are shared."""
+"""Chains have one spelling each and share their prefixes."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which jobs share a job of the cluster: how long such jobs took decides, and what they ask for."""
+"""Grouping of jobs into one cluster job, by the durations of earlier jobs and by the requested resources."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_cells_never_measured_are_guessed_and_fill_a_bundle(tmp_path: Path) -> N
     jobs = [("measure", cell(seed)) for seed in range(30)]
     found = bundles(tmp_path, jobs)
     names = groups(found, jobs)
-    assert sorted(names.count(name) for name in set(names)) == [10, 20]  # of 30 s, in 10 minutes
+    assert sorted(names.count(name) for name in set(names)) == [10, 20]  # jobs of 30 s in bundles of 10 minutes
     assert found.workflow.group_settings.group_components == {name: names.count(name) for name in names}
     assert found.workflow.global_resources == {TURN: 1}
     assert sum(found.runtime(rule)(w) for (rule, w), name in zip(jobs, names, strict=True) if name == names[0]) >= 85
@@ -72,7 +72,7 @@ def test_trainings_nobody_has_seen_get_a_job_each_until_their_like_was_short(tmp
     *short, long = groups(bundles(tmp_path, jobs), jobs)
     assert long is None
     assert sorted(short.count(name) for name in short) == [1, 3, 3, 3]
-    assert None in short  # the one that is left over
+    assert None in short  # the job left over
 
 
 @pytest.mark.parametrize("how", [{"minutes": 0}, {"remote_exec": True}, {"nodes": None}])

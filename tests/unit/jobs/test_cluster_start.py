@@ -1,4 +1,4 @@
-"""How a run on a cluster begins: what is to be made again is gone, so that nothing of before is taken for new."""
+"""Start of a run on a cluster: it removes results to be made again, so that no old result passes for a new one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from breakeven.results import SLURM_RUN
 
 
 def run(result: Path, local_exec: bool) -> SimpleNamespace:
-    """A run that is to make `result` again."""
+    """Make a stand-in for a run that makes `result` again."""
 
     async def remove() -> None:
         result.unlink()

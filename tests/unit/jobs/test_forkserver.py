@@ -1,4 +1,4 @@
-"""The fork server: a verb runs as if here, dies with its client, and all die with the run."""
+"""The fork server: a verb runs as if started here and ends with its client; all verbs end with the run."""
 
 import os
 import signal
@@ -13,7 +13,7 @@ from processes import PATIENCE_S, gone
 from breakeven.environment import FORKSERVER
 from breakeven.jobs import forkserver
 
-# A server that preloads nothing, so that these tests take no seconds. What it runs stands for the verbs.
+# A server that preloads nothing, so that these tests are fast. Its small program stands in for the verbs.
 SERVER = """
 import os, sys, signal
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_without_a_server_nothing_is_forwarded(monkeypatch: pytest.MonkeyPatch, 
 
 
 def blocked(server: subprocess.Popen, tmp_path: Path) -> tuple[subprocess.Popen, int]:
-    """A client whose job waits for ever, and the job's process id."""
+    """Start a client whose job waits for ever; return the client and the job's process id."""
     pipe, pid_file = tmp_path / "pipe", tmp_path / "pid"
     waiting = client(server, "wait", str(pipe), str(pid_file))
     while not (pid_file.exists() and pid_file.read_text()):

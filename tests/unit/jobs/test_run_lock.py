@@ -1,4 +1,4 @@
-"""One run at a time in a results folder; a killed one blocks nobody."""
+"""Only one run at a time uses a results folder; a killed run blocks no other."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ sys.stdin.read()
 
 
 def test_a_second_run_is_refused_until_the_first_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # put back afterwards what a run prepends
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # restore afterwards the PATH that a run extends
     first = subprocess.Popen(
         [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

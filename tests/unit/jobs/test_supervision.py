@@ -1,4 +1,4 @@
-"""However a stage ends, there is a record of it: what each end means, how often it is tried, what is left."""
+"""Every end of a stage leaves a record. Tests of its status, its attempts and its leftovers."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from breakeven.machine.limits import CGROUP
 from breakeven.machine.processes import die_with_parent
 
 FOREVER = Limits(seconds=PATIENCE_S)
-SOON = Limits(seconds=10)  # no machine is so slow that a stage is not at work by then
+SOON = Limits(seconds=10)  # on any machine, a stage is at work before this limit
 
 
 class Stage:
-    """Does its work once per attempt; what is recorded of a failure can be read afterwards."""
+    """A stage that does its work once per attempt and keeps the recorded failure for the test."""
 
     def __init__(self, folder: Path, *works: Callable[[], None]) -> None:
         self.log, self.works = folder / "attempts", works
@@ -69,7 +69,7 @@ def end_by(number: signal.Signals) -> Callable[[], None]:
 
 
 def crash() -> None:
-    faulthandler.disable()  # it would fill the log of a test that goes well
+    faulthandler.disable()  # otherwise it would fill the log of a passing test
     ctypes.string_at(0)
 
 
@@ -155,7 +155,7 @@ def test_another_failure_ends_the_attempts(tmp_path: Path) -> None:
 def test_a_kill_is_the_kernels_where_it_counted_one(
     kills: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counter = tmp_path / "vmstat"  # the only thing here that is not real
+    counter = tmp_path / "vmstat"  # the only simulated part of this test
     counter.write_text("pgfault 7\noom_kill 4\n")
     monkeypatch.setattr(memory, "VMSTAT", counter)
 
@@ -169,7 +169,7 @@ def test_a_kill_is_the_kernels_where_it_counted_one(
 
 @pytest.fixture
 def small_group() -> Iterator[Path]:
-    """A control group of 64 MiB, where this user may make one."""
+    """Yield a control group of 64 MiB, if this user may make one."""
     for root, limits in ((CGROUP / "memory", ["memory.limit_in_bytes"]), (CGROUP, ["memory.max", "memory.swap.max"])):
         group = root / f"breakeven-test-{os.getpid()}"
         try:
@@ -249,7 +249,7 @@ WAYS = {
 
 @pytest.mark.parametrize("way", WAYS)
 def test_nothing_is_left_behind(way: str, tmp_path: Path) -> None:
-    """A forked process that keeps the stage's pipe open, and one in a session of its own."""
+    """Two processes end with the stage: a fork that keeps the stage's pipe open, and one in a session of its own."""
     last, status = WAYS[way]
     pids = tmp_path / "pids"
 
@@ -269,7 +269,7 @@ def test_nothing_is_left_behind(way: str, tmp_path: Path) -> None:
     started = [int(pid) for pid in pids.read_text().split()]
     assert len(started) == 2
     assert not any(psutil.pid_exists(pid) for pid in started)
-    assert beside.poll() is None  # ours, but not the stage's
+    assert beside.poll() is None  # a child of this process, but not of the stage
     beside.communicate(b"\n")
     assert beside.returncode == 0
 
@@ -319,10 +319,10 @@ def test_a_job_that_is_ended_takes_its_processes_along(number: signal.Signals) -
 
 
 def test_an_orphan_does_not_start(tmp_path: Path) -> None:
-    """The parent ended between the fork and the child's first word: the kernel would not tell."""
+    """If the parent ends between the fork and the child's first call, the kernel sends no signal."""
 
     def child() -> None:
-        os.getppid = lambda: 1  # who adopts orphans
+        os.getppid = lambda: 1  # process 1 adopts orphans
         die_with_parent()
         (tmp_path / "alive").touch()
 

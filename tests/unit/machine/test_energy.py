@@ -1,4 +1,4 @@
-"""Energy on counters of our own: what is counted, once, by whom; an estimate where nothing counts; else unknown."""
+"""Energy on simulated counters: each is counted once, by one process. Otherwise energy is estimated or unknown."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from breakeven.units import registry
 
 CPU, CUDA = registry.hardware("cpu_1"), registry.hardware("cuda_1")
 NO_WATTS = replace(CPU, watts=None)
-ZONES = {  # as the kernel lays them out, flat: name, energy, range
+ZONES = {  # the kernel's layout without nesting: name, energy, range
     "intel-rapl:0": ("package-0", 5_000_000, 100_000_000),
-    "intel-rapl:0:0": ("core", 3_000_000, 100_000_000),  # within the package
+    "intel-rapl:0:0": ("core", 3_000_000, 100_000_000),  # part of the package
     "intel-rapl:0:1": ("uncore", 1_000_000, 100_000_000),
     "intel-rapl:0:2": ("dram", 2_000_000, 50_000_000),
     "intel-rapl:1": ("package-1", 4_000_000, 100_000_000),
-    "intel-rapl:2": ("psys", 90_000_000, 100_000_000),  # the whole machine, packages included
-    "intel-rapl-mmio:0": ("package-0", 5_000_000, 100_000_000),  # the first one again
+    "intel-rapl:2": ("psys", 90_000_000, 100_000_000),  # the whole machine, including packages
+    "intel-rapl-mmio:0": ("package-0", 5_000_000, 100_000_000),  # the first package again
 }
 
 
@@ -58,7 +58,7 @@ def test_packages_and_memory_count_once(powercap: Path) -> None:
     for zone in ZONES:
         draw(powercap, zone, 1_500_000)
     assert meter.method == "rapl"
-    assert meter.used(before) == pytest.approx(3 * 1.5)  # two packages, one memory
+    assert meter.used(before) == pytest.approx(3 * 1.5)  # two packages and one memory zone
 
 
 def test_a_counter_that_begins_again_is_no_loss(powercap: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_counter_that_begins_again_is_no_loss(powercap: Path) -> None:
 def test_counters_that_may_not_be_read_are_none(powercap: Path) -> None:
     for zone in ZONES:
         (powercap / zone / "energy_uj").unlink()
-        (powercap / zone / "energy_uj").mkdir()  # fails for root too
+        (powercap / zone / "energy_uj").mkdir()  # a folder cannot be read as a file, even by root
     assert Meter(CPU).method == "tdp_estimate"
     assert Meter(NO_WATTS).method == "none"
 
@@ -107,7 +107,7 @@ def test_what_nothing_knows_is_none_and_not_zero() -> None:
 
 
 class Boards:
-    """Stands for NVIDIA's library on a machine of that many GPUs."""
+    """Simulates NVIDIA's library on a machine with this number of GPUs."""
 
     NVMLError = pynvml.NVMLError
 
@@ -161,7 +161,7 @@ def test_a_round_of_the_counter(before: float, after: float, used: float) -> Non
 
 
 class Metronome:
-    """Stands for a serving process: ten calls a turn, each drawing so much of the one package."""
+    """Simulates a serving process with ten calls per turn, each with the same energy from the only package."""
 
     def __init__(self, powercap: Path, microjoules: int) -> None:
         self.powercap, self.microjoules = powercap, microjoules
@@ -188,7 +188,7 @@ def test_unknown_energy_stays_unknown_in_a_window(powercap: Path, monkeypatch: p
 
 
 def test_one_process_reads_however_many_serve(powercap: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Serving processes are forked from this one with everything in it, so a second reader would be seen here."""
+    """Serving processes are forks of this one with all its state, so this test would also see a second reader."""
     import torch
 
     from breakeven.stages.measure.served_model import Served
@@ -208,5 +208,5 @@ def test_one_process_reads_however_many_serve(powercap: Path, tmp_path: Path, mo
     lockstep.measure(served, served, task, CPU, Mode(pairs=2, seconds=0, calls=1), 0, {"single_stream": 1})
     pids = readers.read_text().split()
     assert set(pids) == {str(os.getpid())}
-    counters, turns = 3, 2 * 2  # both processes of both pairs
-    assert len(pids) == counters * (1 + 2 * turns)  # once to see that it can be read, then before and after each turn
+    counters, turns = 3, 2 * 2  # two processes in each of two pairs
+    assert len(pids) == counters * (1 + 2 * turns)  # once to check that it is readable, then before and after each turn

@@ -1,4 +1,4 @@
-"""Profiles that this machine cannot give say why, and give way to nothing else."""
+"""A profile that this machine cannot provide is refused with a reason, and never replaced."""
 
 import os
 from dataclasses import replace
@@ -70,7 +70,7 @@ def test_a_gpu_that_does(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Groups:
-    """Control groups of our own, as the kernel's files show them."""
+    """Simulates control groups as the kernel's files show them."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.root, self.own = folder / "cgroup", folder / "self"
@@ -79,7 +79,7 @@ class Groups:
         self.put()
 
     def put(self, own: str = "", **files: str) -> None:
-        """Files of groups by their paths, `__` standing for a slash and `_DOT_` for a dot."""
+        """Write files of groups by their paths; `__` stands for a slash and `_DOT_` for a dot."""
         self.own.write_text(own)
         for name, content in files.items():
             path = self.root / name.replace("__", "/").replace("_DOT_", ".")
@@ -134,7 +134,7 @@ def test_version_1(groups: Groups) -> None:
 
 
 def test_a_container_sees_its_own_group_as_the_root(groups: Groups) -> None:
-    """The path is the host's, the files are the container's."""
+    """The path is the host's, but the files are the container's."""
     groups.put(
         "4:memory:/docker/0a1b\n2:cpu,cpuacct:/docker/0a1b\n",
         cpu__cpu_DOT_cfs_quota_us="100000",

@@ -1,4 +1,4 @@
-"""A network of one's own: throttled, counted, and left behind."""
+"""A private network: throttled, counted, and left at the end."""
 
 import os
 import socket
@@ -22,7 +22,7 @@ def namespace() -> str:
 
 
 def rates() -> list[int]:
-    """Of the token bucket filters on the loopback device, in bytes a second."""
+    """Return the rates of the token bucket filters on the loopback device, in bytes per second."""
     with IPRoute() as route:
         (loopback,) = route.link_lookup(ifname=link.LOOPBACK)
         found = [each for each in route.get_qdiscs(loopback) if each.get_attr("TCA_KIND") == "tbf"]
@@ -30,7 +30,7 @@ def rates() -> list[int]:
 
 
 def send(size: int) -> None:
-    """That many bytes from this process to itself."""
+    """Send this number of bytes from this process to itself."""
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()) as client:
         taker, _ = server.accept()
         with taker:

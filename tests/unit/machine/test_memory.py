@@ -1,4 +1,4 @@
-"""Memory as the kernel counts it: what was held once is seen afterwards, in children too, and a limit is a limit."""
+"""Memory as counted by the kernel: peaks show after memory was freed, child processes count, and limits hold."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import pytest
 from breakeven.machine import memory
 
 MB = 1_000_000
-NEAR = 20 * MB  # what an interpreter itself may take or give back meanwhile
+NEAR = 20 * MB  # tolerance for memory that the interpreter itself takes or frees meanwhile
 
 
 def forked(work: Callable[[], object]) -> object:
-    """What `work` returns in a process of its own."""
+    """Run `work` in a separate process; return its result."""
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=lambda: theirs.send(work()))
@@ -31,7 +31,7 @@ def forked(work: Callable[[], object]) -> object:
 
 
 def hold(megabytes: int) -> np.ndarray:
-    return np.ones(megabytes * MB, dtype=np.uint8)  # written to: pages that are not are not held
+    return np.ones(megabytes * MB, dtype=np.uint8)  # only written pages are resident
 
 
 def test_what_was_held_and_given_back_is_seen() -> None:
@@ -80,7 +80,7 @@ def test_running_children_count_with_what_they_once_held() -> None:
 
 def test_what_a_forked_process_held_before_its_work_is_no_growth() -> None:
     def work() -> tuple[int, int]:
-        held = hold(200)  # which a fork has too
+        held = hold(200)  # a fork holds this memory too
         context = multiprocessing.get_context("fork")
         ours, theirs = context.Pipe()
 
@@ -103,7 +103,7 @@ def test_what_a_forked_process_held_before_its_work_is_no_growth() -> None:
 
     above, more = forked(work)
     assert abs(above - 100 * MB) < NEAR
-    assert more > 300 * MB  # the process as a whole
+    assert more > 300 * MB  # the whole process
 
 
 @pytest.mark.parametrize("wanted", [100, 300])
@@ -136,7 +136,7 @@ def test_kills_are_read_from_the_kernels_counter(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")
     memory.VMSTAT.write_text("oom_kill_other 9\noom_kill 3\nx 1\n")
     assert memory.oom_kills() == 3
-    memory.VMSTAT.write_text("pgfault 3\n")  # a kernel older than 4.13
+    memory.VMSTAT.write_text("pgfault 3\n")  # a kernel before 4.13
     assert memory.oom_kills() == 0
 
 

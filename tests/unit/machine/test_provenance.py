@@ -1,4 +1,4 @@
-"""What is read of the machine, what makes rows comparable, and what others take of it."""
+"""Facts read from the machine, the fingerprint that makes rows comparable, and the load of other processes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ print(hardware_fingerprint(hardware("cpu_1")))
 
 @pytest.fixture(autouse=True)
 def forget() -> Iterator[None]:
-    """What is read of the machine is read once per process: read it again before and after each test."""
+    """Read the machine anew before and after each test, because each process reads it only once."""
     caches = (provenance._machine, provenance._software, provenance._gpu)
     for cached in caches:
         cached.cache_clear()
@@ -68,7 +68,7 @@ def test_the_configs_hash_comes_from_the_run(monkeypatch: pytest.MonkeyPatch) ->
     assert provenance.provenance(CPU)["config_sha256"] == "c" * 64
     provenance._software.cache_clear()
     monkeypatch.delenv(CONFIG_SHA256)
-    assert provenance.provenance(CPU)["config_sha256"] is None  # run by hand
+    assert provenance.provenance(CPU)["config_sha256"] is None  # started by hand
 
 
 GRID = {
@@ -86,7 +86,7 @@ GRID = {
     ("change", "same"),
     [
         ({"results": "elsewhere"}, True),
-        ({"seeds": ["0"]}, True),  # as Snakemake leaves the numbers of --config
+        ({"seeds": ["0"]}, True),  # Snakemake passes the numbers of --config as text
         ({"seeds": [1]}, False),
         ({"mode": "full"}, False),
         ({"chains": []}, False),
@@ -113,12 +113,12 @@ Change = Callable[[pytest.MonkeyPatch], object]
 
 
 def machine(name: str, value: object) -> Change:
-    """Another value of what `_machine` reads under that name of this module."""
+    """Replace the function or constant of this name, which `_machine` reads."""
     return lambda patch: patch.setattr(provenance, name, lambda *_: value)
 
 
 def kernel_files(**files: str) -> Change:
-    """Other contents of files below /sys/devices/system/cpu, `__` standing for a slash."""
+    """Replace the contents of files below /sys/devices/system/cpu; `__` stands for a slash."""
 
     def change(patch: pytest.MonkeyPatch) -> None:
         real = provenance._text
@@ -214,8 +214,8 @@ def test_turbo(boost: str | None, no_turbo: str | None, turbo: bool, monkeypatch
     [
         (2, 4.9, False),
         (2, 5.1, True),
-        (64, 0.7, False),  # .45 cores
-        (64, 0.9, True),  # .58 cores: a busy process, though it is a small share of the machine
+        (64, 0.7, False),  # 0.45 cores
+        (64, 0.9, True),  # 0.58 cores: a busy process, though a small share of the machine
         (64, 5.1, True),
     ],
 )

@@ -1,4 +1,4 @@
-"""Compression methods on small models of which the right answer is known."""
+"""Compression methods on small models with a known right answer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ IMAGE, TOKENS, HEADS = (1, 12, 12), 8, 2
 
 
 class Encoder(nn.Module):
-    """Two layers of BERT, the mean of its states, and a linear layer."""
+    """A model of two BERT layers, the mean of their states, and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ def seeded() -> None:
 
 
 def cnn() -> nn.Sequential:
-    """Two convolutions, the second without bias or batch norm after it, and a linear layer."""
+    """Make two convolutions, the second without bias and without batch norm after it, and a linear layer."""
     layers = [nn.Conv2d(1, 16, 3, padding=1, bias=False), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2)]
     model = nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 5)).eval()
     model[1].running_mean.normal_()
@@ -103,7 +103,7 @@ def test_magnitude_pruning_zeroes_the_smallest_weights_of_the_whole_model(sparsi
 
 
 class Descent:
-    """Fine-tuning in a few steps, the zeros held; remembers what it was asked for."""
+    """Simulates fine-tuning in a few steps with zeros held, and records its arguments."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[float, dict]] = []
@@ -134,7 +134,7 @@ def test_magnitude_pruning_goes_on_by_turns_that_share_the_epochs() -> None:
     pruned = compress("magnitude_pruning-sparsity=0.8-fine_tuning=0.2-iterations=2", model, fine_tune=descent)
     assert [epochs for epochs, _ in descent.asked] == [pytest.approx(0.3)] * 2
     zeros = [prunable(stage) == 0 for stage in (*descent.models, pruned)]
-    assert [z.float().mean().item() for z in zeros] == pytest.approx([0.7, 0.8, 0.8], abs=1e-3)  # .8 (1 - .5³) = .7
+    assert [z.float().mean().item() for z in zeros] == pytest.approx([0.7, 0.8, 0.8], abs=1e-3)  # 0.8 (1 − 0.5³) = 0.7
     assert not (zeros[0] & ~zeros[1]).any(), "what is zero stays zero"
 
 
@@ -191,7 +191,7 @@ def test_channel_pruning_removes_idle_parts_of_attention_and_feed_forward(import
         attention = layer.attention.self
         for projection in (attention.query, attention.key, attention.value):
             nn.init.normal_(projection.weight)
-        idle = torch.arange(16).view(HEADS, -1)[:, torch.randperm(8)[:4]].flatten()  # the same in every head
+        idle = torch.arange(16).view(HEADS, -1)[:, torch.randperm(8)[:4]].flatten()  # the same units in every head
         _silence(idle, [attention.query, attention.key, attention.value], layer.attention.output.dense)
         _silence(torch.randperm(32)[:16], [layer.intermediate.dense], layer.output.dense)
     pruned = compress(f"channel_pruning-importance={importance}-fine_tuning=0", model, tokens)
@@ -225,13 +225,13 @@ def test_channel_pruning_removes_whole_heads(scope: str) -> None:
 
     pruned, x = compress(f"channel_pruning-heads=number-scope={scope}-fine_tuning=0", model, inputs), inputs(5)
     assert [(block.attn.num_heads, block.attn.head_dim) for block in pruned.blocks] == [(2, 6)] * 2
-    if scope == "layer":  # the norms of feed-forward channels differ between layers, so one threshold takes others
+    if scope == "layer":  # one threshold for the model takes other channels: norms differ between layers
         torch.testing.assert_close(pruned(*x), model(*x))
 
 
 def test_channel_pruning_by_one_threshold_takes_more_where_there_is_less() -> None:
     model = cnn()
-    model[0].weight.data[4:] *= 1e-3  # 12 of 16 channels, and none of the 32 of the next layer
+    model[0].weight.data[4:] *= 1e-3  # 12 of 16 channels, and none of the next layer's 32
     model[1].weight.data[4:] = 1e-3
     model[3].weight.data[:, 4:] *= 1e-3
     pruned = compress("channel_pruning-ratio=0.25-scope=model-fine_tuning=0", model)
@@ -264,7 +264,7 @@ class Recurrent(nn.Module):
         self.rnn = kind(12, 8, layers, bidirectional=both, batch_first=True)
         self.head = nn.Linear(16 if both else 8, 3)
         idle: list[Tensor] = []
-        for weights in self.rnn.all_weights:  # of each layer and direction: from inputs, from states, and their biases
+        for weights in self.rnn.all_weights:  # per layer and direction: input weights, state weights, and their biases
             units = torch.randperm(8)[:4]
             for weight in weights:
                 weight.data.view(-1, 8, *weight.shape[1:])[:, units] = 0  # in all gates
@@ -281,7 +281,7 @@ class Recurrent(nn.Module):
 
 
 def tensors(found: object) -> list[Tensor]:
-    """Of what a recurrent layer gives, in order."""
+    """Return the tensors of a recurrent layer's result, in order."""
     if isinstance(found, Tensor):
         return [found]
     return [x for part in found for x in tensors(part)] if isinstance(found, tuple) else []
@@ -339,7 +339,7 @@ def test_channel_pruning_refuses_what_it_cannot_prune(model: nn.Module, reason: 
 def test_int8_dynamic_serves_layers_that_torch_would_otherwise_fuse() -> None:
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 64, batch_first=True), 2).eval()
     x = torch.randn(2, 5, 16)
-    with torch.inference_mode():  # what lets torch take the fused path
+    with torch.inference_mode():  # in this mode torch can take the fused path
         assert compress("int8_dynamic", model)(x).shape == model(x).shape
 
 
@@ -390,7 +390,7 @@ def test_sparse_tensor_cores_get_what_they_can_take(monkeypatch: pytest.MonkeyPa
     runtime = import_module(registry.find("methods", "eager_sparse").module)
     model = nn.Sequential(nn.Linear(64, 128), nn.Linear(128, 64), nn.Linear(64, 6))
     dense, pruned = deepcopy(model), compress("semi_structured_pruning-fine_tuning=0", model)
-    pruned[1].weight.data[0, :3] = 1.0  # three of four
+    pruned[1].weight.data[0, :3] = 1.0  # three nonzero weights of four
     taken = []
     monkeypatch.setattr(torch.sparse, "to_sparse_semi_structured", lambda weight: taken.append(weight.shape) or weight)
     assert runtime.compress(dense) == 0
@@ -443,7 +443,7 @@ def test_weight_sharing_leaves_few_values_and_all_zeros(fine_tuning: float) -> N
         assert before.bias is None or len(after.bias.unique()) == len(before.bias)
     rounded = descent.models[0] if fine_tuning else shared
     assert torch.equal(rounded[7].bias, model[7].bias)
-    # weights that shared a value before still do, at another value
+    # Weights with a common value before still have a common value, but another one.
     if fine_tuning:
         for value in rounded[3].weight.unique():
             assert len(shared[3].weight[rounded[3].weight == value].unique()) == 1

@@ -1,4 +1,4 @@
-"""DeepSpeed, an optional package: what is said without it, which stages there are, and what a step left out means."""
+"""DeepSpeed, an optional package: the message without it, the stages it offers, and the meaning of a skipped step."""
 
 import sys
 from importlib import import_module

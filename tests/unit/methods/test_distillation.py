@@ -1,4 +1,4 @@
-"""Distillation: what the student is, who teaches it, and for how long."""
+"""Distillation: the student's architecture, its teacher, and the length of its training."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def seeded() -> None:
 
 
 def distil(text: str, model: nn.Module, task: object) -> tuple[nn.Module, SimpleNamespace]:
-    """The result, and what the fine-tuning was asked for."""
+    """Distil a model; return the student and the arguments of its fine-tuning."""
     asked = SimpleNamespace()
 
     def fine_tune(student: nn.Module, epochs: float, *, rate: float, teaching: Teaching) -> None:
@@ -81,7 +81,7 @@ def test_a_resnet_s_student_has_half_its_channels(network: str) -> None:
     whole, half = task.model(), task.student(0.5)
     stages = [(getattr(whole, name), getattr(half, name)) for name in ("layer1", "layer2", "layer3", "layer4")]
     for wide, narrow in (pair for stage in stages for pair in zip(*stage, strict=True)):
-        wide.downsample = narrow.downsample = None  # one more where a stem of a fixed width comes before
+        wide.downsample = narrow.downsample = None  # the student has one more where its stem keeps a fixed width
         assert channels(narrow) == [n // 2 for n in channels(wide)]
     share = 0.5 if isinstance(whole.conv1, nn.Sequential) else 1.0
     assert channels(half.conv1) == [n * share for n in channels(whole.conv1)]

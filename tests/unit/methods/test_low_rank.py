@@ -1,4 +1,4 @@
-"""Low-rank factorisation: weights of a known rank come back exactly, and nothing gets dearer."""
+"""Low-rank factorisation recovers weights of a known rank exactly and makes no layer more expensive."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def compress(text: str, model: nn.Module, fine_tune=None) -> nn.Module:
 
 
 def planted(form: str, o: int = 12, i: int = 10, k: int = 3, rank: int = 2) -> Tensor:
-    """A kernel of that rank in that form; of rank and rank + 1 for tucker2."""
+    """Make a kernel of this rank in this form; for tucker2, of rank and rank + 1."""
     if form == "channel":
         return torch.einsum("or,rihw->oihw", torch.randn(o, rank), torch.randn(rank, i, k, k))
     if form == "spatial":
@@ -46,7 +46,7 @@ def planted(form: str, o: int = 12, i: int = 10, k: int = 3, rank: int = 2) -> T
 
 
 def lost(layer: nn.Module, pair: nn.Module) -> float:
-    """The share of the weight's energy that factors lack, from what they do to a single pixel or a unit vector."""
+    """Return the share of the weight's energy that the factors lose, seen on a single pixel or a unit vector."""
     if isinstance(layer, nn.Linear):
         x = torch.eye(layer.in_features)
     else:
@@ -108,7 +108,7 @@ def test_drops_no_more_energy_than_asked(energy: float, form: str) -> None:
 def test_the_rank_is_the_least_that_keeps_the_energy(form: str) -> None:
     layer = nn.Conv2d(8, 16, 3, padding=1)
     pair = factorise(layer, Truncation(0.7), form)
-    for factor, dim in zip(pair, (0, 1), strict=True):  # singular vectors come by size: leave the last one out
+    for factor, dim in zip(pair, (0, 1), strict=True):  # singular vectors are sorted by size: drop the last one
         factor.weight.data = factor.weight.data.narrow(dim, 0, factor.weight.shape[dim] - 1)
     assert lost(layer, pair) > 0.3
 
@@ -129,7 +129,7 @@ def test_tucker2_beats_the_two_truncations_that_it_starts_from() -> None:
 def test_ratio_is_a_share_of_the_full_rank(form: str) -> None:
     model = nn.Sequential(nn.Conv2d(8, 16, 3), nn.Flatten(), nn.Linear(64, 40)).eval()
     thin = compress(f"low_rank-ratio=0.25-convolution={form}", model)
-    # of [16, 72], of [24, 48], and of [16, 72] and [8, 144]
+    # Full ranks are those of [16, 72]; of [24, 48]; of [16, 72] and [8, 144].
     ranks = {"channel": [4, 16], "spatial": [6, 16], "tucker2": [2, 4, 16]}
     assert [factor.out_channels for factor in thin[0]] == ranks[form]
     assert [factor.out_features for factor in thin[2]] == [10, 40]
@@ -232,5 +232,5 @@ def test_serves_layers_that_torch_would_otherwise_fuse() -> None:
     model = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 2, 64, batch_first=True), 2).eval()
     model.layers[0].linear1.weight.data = torch.randn(64, 1) @ torch.randn(1, 16)
     x = torch.randn(2, 5, 16)
-    with torch.inference_mode():  # what lets torch take the fused path
+    with torch.inference_mode():  # in this mode torch can take the fused path
         assert compress("low_rank-energy=0.5", model)(x).shape == model(x).shape

@@ -1,4 +1,4 @@
-"""Models served by several processes: what one process gives, and no process that fails, hangs or stays behind."""
+"""Models served by several processes give one process's outputs, and no process fails, hangs or stays behind."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ Started = Callable[[], list[psutil.Process]]
 
 @pytest.fixture(autouse=True)
 def started() -> Iterator[Started]:
-    """The processes that the test has started, of which none may be left; earlier tests may have some of theirs."""
+    """Yield a function that lists the processes the test has started, and check that none remains."""
     earlier = set(psutil.Process().children())
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # what is forked from here may compute
+    torch.set_num_threads(1)  # forks of this process may compute
     torch.manual_seed(0)
 
     def found() -> list[psutil.Process]:
@@ -50,7 +50,7 @@ def pictures(batch: int) -> tuple[Tensor, ...]:
 
 
 def texts(batch: int) -> tuple[Tensor, ...]:
-    """Of another length for every batch, some shorter than the rest."""
+    """Make texts of another length for every batch, some shorter than the rest."""
     length = batch + 7
     return torch.randint(5, 50, (batch, length)), (torch.arange(length) < torch.randint(3, length, (batch, 1))).long()
 
@@ -91,7 +91,7 @@ class Delicate(nn.Module):
 
 
 def served(tmp_path: Path, started: Started) -> tuple[Callable[..., Tensor], psutil.Process]:
-    """By two processes, each of which has half of a batch; the second one."""
+    """Serve a model by two processes with half a batch each; return the model and the second process."""
     runtime = registry.method("data_parallel_inference")
     runtime.export(Delicate(), (), tmp_path / "model")
     call = runtime.load(tmp_path / "model", TWO)

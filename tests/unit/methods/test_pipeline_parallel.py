@@ -1,4 +1,4 @@
-"""Pipelines: where networks are cut and which cannot be, and that stages learn what the whole network would."""
+"""Pipelines: cuts of networks, networks that cannot be cut, and stages that learn the same as the whole network."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Residual(nn.Module):
 
 
 class Bypassed(nn.Module):
-    """The embedding passes by the encoder."""
+    """A model whose embedding also bypasses the encoder."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Tied(nn.Module):
 
 
 class Backwards(nn.Module):
-    """Modules are called in another order than they are made in, and one of them is called twice."""
+    """A model that calls its modules in another order than it makes them, and one of them twice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -139,7 +139,7 @@ def test_micro_batches_have_to_fit(parameters: str, reason: str | None) -> None:
     assert reason is None or re.search(reason, str(found))
 
 
-# In a process of its own, because ranks are forked from one that has computed nothing.
+# Run in a separate process, because ranks must be forked from a process that has computed nothing.
 SCRIPT = """
 import copy, json, multiprocessing, sys, tempfile
 import torch
@@ -229,9 +229,9 @@ def test_stages_learn_what_the_whole_network_would_of_micro_batches(schedule: st
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     first, second = found["ranks"]
-    assert sorted(first["names"] + second["names"]) == sorted(found["all"])  # each has its own parameters only
+    assert sorted(first["names"] + second["names"]) == sorted(found["all"])  # each rank has only its own parameters
     assert first["names"] and second["names"]
     assert max(first["apart"], second["apart"]) < 1e-6
-    assert first["outputs"] and second["outputs"]  # of a batch that has no equal parts, in both processes
+    assert first["outputs"] and second["outputs"]  # for a batch without equal parts, in both processes
     assert first["state"]
-    assert first["drawn"] == second["drawn"]  # what data are drawn from
+    assert first["drawn"] == second["drawn"]  # the random state from which data are drawn

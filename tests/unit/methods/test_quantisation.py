@@ -1,4 +1,4 @@
-"""Quantisation by the tools of ONNX Runtime, OpenVINO, torch and torchao, on models of which the answer is known."""
+"""Quantisation by ONNX Runtime, OpenVINO, torch and torchao, on models with a known answer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ fewest = import_module(registry.find("methods", "int8_static").module + ".kept")
 
 
 class Attend(nn.Module):
-    """Embeds ids and lets them attend to one another: embeddings, products, normalisation and a residual path."""
+    """A model that embeds ids and lets them attend: embeddings, products, normalisation and a residual path."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Recurrent(nn.Module):
 
 
 class Sensitive(nn.Module):
-    """One number between its first two layers is so large that in 8 bits all others are zero; but it hardly counts."""
+    """A model with one huge number after its first layer. In 8 bits it makes all others zero, yet it hardly counts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -96,7 +96,7 @@ def vectors(batch: int) -> tuple[Tensor]:
 def context(make=images, validate=None) -> CompressionContext:
     def samples(number: int) -> Iterator[Batch]:
         torch.manual_seed(3)
-        for size in (number - number // 3, number // 3):  # of two sizes, as the last batch is
+        for size in (number - number // 3, number // 3):  # two batch sizes, because the last batch is smaller
             yield make(size), torch.zeros(size)
 
     task = SimpleNamespace(example_inputs=make, lengths=None, quality=SimpleNamespace(higher_is_better=True))
@@ -104,7 +104,7 @@ def context(make=images, validate=None) -> CompressionContext:
 
 
 def compress(text: str, model: nn.Module, folder: Path, make=images, validate=None) -> Path:
-    """The file that a method makes of the model's own."""
+    """Compress an exported model with a method; return the new file."""
     method = registry.method(text)
     runtime = registry.method(method.runtime)
     source, target = folder / f"float{runtime.suffix}", folder / f"made{runtime.suffix}"
@@ -155,7 +155,7 @@ def test_static_has_a_scale_for_each_channel_or_one_for_all(backend: str, text: 
 
 
 def stored(path: Path) -> tuple[list[np.ndarray], list[int]]:
-    """The 8-bit weights in a file, and how many scales each has."""
+    """Return the 8-bit weights in a file, and the number of scales of each."""
     if path.suffix == ".onnx":
         graph = onnx.load(path).graph
         arrays = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
@@ -193,7 +193,7 @@ def test_static_keeps_thin_first_convolutions_in_float(
 
 
 def quality(model: nn.Module, make) -> Callable[[Callable[..., Tensor]], float]:
-    """How often a callable decides as the model does."""
+    """Return a function that measures how often a callable's decisions agree with the model's."""
     inputs = make(512)
     return lambda call: (call(*inputs).argmax(1) == model(*inputs).argmax(1)).float().mean().item()
 
@@ -266,7 +266,7 @@ def test_dynamic_quantises_products_lstm_and_embeddings(make: type[nn.Module], t
     made, given = compress("int8_dynamic", model, tmp_path, inputs), inputs(64)
     assert 0 < error(serve(made)(*given), model(*given)) < 0.05
     floats = [numpy_helper.to_array(t) for t in onnx.load(made).graph.initializer if t.data_type == 1]
-    assert max(array.size for array in floats) <= 8 * WIDTH  # biases and scales, no weight
+    assert max(array.size for array in floats) <= 8 * WIDTH  # biases and scales, no weights
 
 
 def test_dynamic_leaves_convolutions_in_float(tmp_path: Path) -> None:
@@ -303,7 +303,7 @@ def test_weights_alone_take_the_bits_asked_for(name: str, bits: int, most: float
     assert most / 100 < error(serve(made)(*given), model(*given)) < most
     weights = sum(p.numel() for p in model.parameters() if p.dim() > 1)
     saved = (tmp_path / "float.onnx").stat().st_size - made.stat().st_size
-    scales = 4 / 9 if bits == 8 else 4 / 9 + 4 / 32  # bytes a weight, of the shortest rows here and of blocks
+    scales = 4 / 9 if bits == 8 else 4 / 9 + 4 / 32  # bytes per weight: for the shortest rows here, and for blocks
     assert weights * (4 - bits / 8 - scales) - 6000 < saved < weights * (4 - bits / 8)
 
 

@@ -1,4 +1,4 @@
-"""8-bit methods that work on modules: what is computed in integers, and that what is saved and served is the same."""
+"""8-bit methods for modules: they compute in integers, and the saved and served model gives the same outputs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from breakeven.stages.modules import count_parameters, load_module, save_module
 from breakeven.task import Recipe
 from breakeven.units import registry
 
-TOKENS, STEP = 8, 1 / 255  # of a range of activations
-FLIPS = 4 * STEP  # rounding may go the other way where another kernel's sum is off by a bit
+TOKENS, STEP = 8, 1 / 255  # one step of a quantised range of activations
+FLIPS = 4 * STEP  # rounding may differ if another kernel's sum differs in its last bit
 
 
 class Residual(nn.Module):
-    """A network of convolutions with batch norm, a sum, both kinds of pooling and a linear layer."""
+    """A network of convolutions with batch norm, a residual sum, both kinds of pooling and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Residual(nn.Module):
 
 
 class Encoder(nn.Module):
-    """A layer of BERT, the mean of its states, and a linear layer."""
+    """A model of one BERT layer, the mean of its states, and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ def tokens(batch: int) -> tuple[Tensor, ...]:
 
 
 def lit(model: nn.Module) -> nn.Module:
-    """Statistics of a network that has seen data, and batch norms that scale."""
+    """Give a network the statistics of data and batch norms that scale."""
     model.train()
     for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -85,7 +85,7 @@ def lit(model: nn.Module) -> nn.Module:
 
 
 class Training:
-    """Stands for the engine's fine-tuning, on targets that `model` gives, and notes what it was asked for."""
+    """Simulates the engine's fine-tuning on targets from `model`, and records its arguments."""
 
     def __init__(
         self, model: nn.Module, inputs: Callable[[int], tuple[Tensor, ...]], steps: int = 5, rate: float = 1e-4
@@ -119,7 +119,7 @@ def compress(text: str, model: nn.Module, inputs: Callable = images, training: o
 
 
 def optimised(path: Path) -> Counter[str]:
-    """The operators that ONNX Runtime computes."""
+    """Count the operators that ONNX Runtime computes."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

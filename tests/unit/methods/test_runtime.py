@@ -1,4 +1,4 @@
-"""Runtimes, on small models of which the right answer is known."""
+"""Runtimes on small models with a known right answer."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from breakeven.errors import CellFailure
 from breakeven.units import registry
 
 CPU_1, CPU_2 = registry.hardware("cpu_1"), registry.hardware("cpu_2")
-OPTIONAL = {"openvino": "openvino", "executorch": "executorch", "tensorrt": "torch_tensorrt"}  # and their packages
-TRACING = ["torchscript"]  # which keeps one branch, whatever the values: it cannot refuse
+OPTIONAL = {"openvino": "openvino", "executorch": "executorch", "tensorrt": "torch_tensorrt"}  # with their packages
+TRACING = ["torchscript"]  # tracing keeps one branch for all values, so it cannot refuse
 RUNTIMES = [
     name
     for name in ("eager", "torchscript", "torchscript-onednn=true", "torch_compile", "onnxruntime", *OPTIONAL)
@@ -33,7 +33,7 @@ RUNTIMES = [
 
 
 class Attend(nn.Module):
-    """Embeds ids, lets them attend to one another under a mask, and takes the mean: all kinds of inputs at once."""
+    """A model that embeds ids, lets them attend under a mask, and takes the mean: all kinds of inputs at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,13 +72,13 @@ def seeded() -> Iterator[None]:
 
 
 def attend() -> nn.Module:
-    """The same weights every time."""
+    """Make a model with the same weights every time."""
     torch.manual_seed(1)
     return Attend().eval()
 
 
 def cnn() -> nn.Sequential:
-    """The same weights every time."""
+    """Make a model with the same weights every time."""
     torch.manual_seed(1)
     layers = [nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3)]
     return nn.Sequential(*layers, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 5)).eval()
@@ -95,7 +95,7 @@ def images(batch: int) -> tuple[Tensor, ...]:
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Exports take seconds: each model once, from a batch of one and of three."""
+    """Export each model once, with batches of one and of three, because an export takes seconds."""
     folder = tmp_path_factory.mktemp("exported")
     found = {}
     for runtime in map(registry.method, RUNTIMES):
@@ -107,7 +107,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def cpu_share(call, given: tuple[Tensor, ...]) -> float:
-    """How many cores a call keeps busy. Others on the machine make it less, never more."""
+    """Return the number of cores that a call keeps busy. Other processes can only lower it."""
     for _ in range(5):
         call(*given)
     wall, cpu = time.perf_counter(), time.process_time()
@@ -141,12 +141,12 @@ def test_one_thread_keeps_one_core_busy(name: str, files) -> None:
 
 
 @pytest.mark.skipif(len(psutil.Process().cpu_affinity()) < 2, reason="one core")
-@pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "onnxruntime"])  # it has a test of its own
+@pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "onnxruntime"])  # tested separately
 def test_files_made_on_one_thread_are_served_on_two(name: str, files) -> None:
     runtime = registry.method(name)
     before = {thread.id: thread.user_time for thread in psutil.Process().threads()}
     call, worked = runtime.load(files["cnn" + runtime.suffix], CPU_2), []
-    for _ in range(200):  # on a busy machine the second is late
+    for _ in range(200):  # on a busy machine the second thread starts late
         cpu_share(call, images(128))
         spent = {t.id: t.user_time - before.get(t.id, 0) for t in psutil.Process().threads()}
         worked = [thread for thread, seconds in spent.items() if seconds >= 0.02]
@@ -166,7 +166,7 @@ def test_onnxruntime_uses_the_threads_of_the_profile(profile: registry.HardwareP
     before = psutil.Process().num_threads()
     call = registry.method("onnxruntime").load(files["cnn.onnx"], profile)
     call(*images(32))
-    assert psutil.Process().num_threads() - before == profile.threads - 1  # the caller is one of them
+    assert psutil.Process().num_threads() - before == profile.threads - 1  # the caller is one of the threads
 
 
 @pytest.mark.parametrize("name", [name for name in RUNTIMES if name != "eager"])
@@ -278,7 +278,7 @@ def test_a_missing_package_is_named_with_its_command(
 ) -> None:
     runtime, module = registry.method(name), sys.modules[type(registry.method(name)).__module__]
     monkeypatch.setattr(module, "find_spec", lambda _: None)
-    monkeypatch.setitem(sys.modules, OPTIONAL[name], None)  # what makes an import fail
+    monkeypatch.setitem(sys.modules, OPTIONAL[name], None)  # makes the import fail
     profile = registry.hardware("cuda_1") if name == "tensorrt" else CPU_1
     package = OPTIONAL[name].replace("_", "-")
     expected = f"the package {package} is not installed: run 'pip install {package}'"

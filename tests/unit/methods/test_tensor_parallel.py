@@ -1,4 +1,4 @@
-"""What tensor parallelism splits of which network, and that a split network learns what the whole one does."""
+"""Tensor parallelism: the split parts of each network, and split networks that learn the same as whole ones."""
 
 import subprocess
 import sys
@@ -36,7 +36,7 @@ def cnn(name: str) -> nn.Module:
 
 
 def split(model: nn.Module, prefix: str = "") -> dict[str, str]:
-    """How what has such a name is split."""
+    """Return the kind of split for each module whose name has this prefix."""
     found = plan(model, 2).items()
     return {name.removeprefix(prefix): type(style).__name__ for name, style in found if name.startswith(prefix)}
 
@@ -57,7 +57,7 @@ BERT_PERCEPTRON = {"intermediate.dense": "Columns", "output.dense": "Rows"}
     [
         (lambda: PlainCNN(1, 10, 32), "", {"0": "Columns", "3": "Rows", "6": "Columns", "10": "Rows"}),
         (vit, "blocks.5.", {"attn": "Heads", "attn.qkv": "Slice", "attn.proj": "Rows", **PERCEPTRON}),
-        (lambda: timm.create_model("vit_tiny_patch16_224"), "blocks.5.", PERCEPTRON),  # three heads
+        (lambda: timm.create_model("vit_tiny_patch16_224"), "blocks.5.", PERCEPTRON),  # three heads, an odd number
         (lambda: cnn("test_resnet"), "layer4.0.", BLOCK),
         (lambda: cnn("tf_efficientnet_lite0"), "blocks.3.1.", INVERTED),
         (bert, "encoder.layer.0.", BERT_HEADS | BERT_PERCEPTRON),
@@ -71,7 +71,7 @@ def test_what_is_split(make: Callable[[], nn.Module], prefix: str, expected: dic
 
 
 class Both(nn.Module):
-    """A layer whose result goes into two others."""
+    """A model in which one layer's result goes into two others."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -83,7 +83,7 @@ class Both(nn.Module):
 
 
 class Tied(nn.Module):
-    """Two layers, the first's weights used once more."""
+    """A model of two layers that uses the first layer's weights once more."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -94,14 +94,14 @@ class Tied(nn.Module):
 
 
 class Twice(Tied):
-    """The first of two layers called twice."""
+    """A model that calls the first of its two layers twice."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.first(self.first(x)))
 
 
 def shared() -> nn.Module:
-    """A layer in two places."""
+    """Make a network with one layer in two places."""
     layer = nn.Linear(4, 4)
     return nn.Sequential(nn.Sequential(layer, nn.ReLU(), nn.Linear(4, 4)), nn.Sequential(nn.LayerNorm(4), layer))
 
@@ -116,15 +116,15 @@ def between(*layers: nn.Module) -> nn.Module:
         lambda: nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 4)),  # an odd number of channels
         lambda: nn.Sequential(nn.Linear(4, 4), nn.Softmax(-1), nn.Linear(4, 4)),
         lambda: nn.Sequential(nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 4)),
-        lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)),  # of what has three dimensions?
+        lambda: nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 4)),  # inputs may have three dimensions
         lambda: nn.Sequential(nn.Linear(4, 8), nn.MaxPool1d(2), nn.Linear(4, 4)),
-        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4, 4)),  # on the width
+        lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Linear(4, 4)),  # the linear layer works on the width
         lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(2), nn.Linear(4, 4)),
         lambda: between(nn.GroupNorm(2, 4)),
         lambda: between(nn.Conv2d(4, 4, 3, groups=2)),
         lambda: between(nn.PReLU(4)),
         lambda: between(nn.utils.parametrizations.weight_norm(nn.Conv2d(4, 4, 3, groups=4))),
-        lambda: nn.TransformerEncoderLayer(4, 2, 8),  # has a path of its own around its layers
+        lambda: nn.TransformerEncoderLayer(4, 2, 8),  # has a fast path around its layers
         lambda: _encoders.gru(4),
         *(Both, Tied, Twice, shared),
     ],
@@ -135,7 +135,7 @@ def test_what_stays_whole(make: Callable[[], nn.Module]) -> None:
 
 @pytest.fixture
 def alone() -> Iterator[None]:
-    """A group of this process only."""
+    """Run the test in a process group of this process only."""
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     yield
     distributed.destroy_process_group()
@@ -149,7 +149,7 @@ def test_a_network_without_anything_to_split_is_refused() -> None:
 
 
 def cases() -> dict[str, tuple[nn.Module, tuple[Tensor, ...]]]:
-    """Networks, all parts of which are there that can be split, in double precision, and inputs."""
+    """Return networks in double precision with their inputs; together they have every part that can be split."""
     torch.manual_seed(0)
     ids, pictures = torch.randint(1, 50, (4, 6)), torch.randn(4, 1, 32, 32, dtype=torch.float64)
     mask = torch.ones_like(ids).index_fill(1, torch.tensor([5]), 0)
@@ -174,7 +174,7 @@ def outputs(network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def learn(network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
-    """The outputs after two steps down the gradient."""
+    """Return the outputs after two steps of gradient descent."""
     for _ in range(2):
         network.zero_grad()
         outputs(network, inputs).square().mean().backward()
@@ -186,7 +186,7 @@ def learn(network: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
 
 
 def rank(number: int, processes: int, folder: str) -> None:
-    """One of several processes that compare split networks with whole ones."""
+    """Run one of several processes that compare split networks with whole ones."""
     torch.set_num_threads(1)
     distributed.init_process_group("gloo", f"file://{folder}/store", rank=number, world_size=processes)
     method = registry.method("tensor_parallel")
@@ -204,7 +204,7 @@ def rank(number: int, processes: int, folder: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("processes", [2, 4])
 def test_a_split_network_learns_what_the_whole_one_does(processes: int, tmp_path: Path) -> None:
-    # By a process of its own, because its children are forked from one that has computed nothing.
+    # Run in a separate process, because its children must be forked from a process that has computed nothing.
     done = subprocess.run([sys.executable, __file__, str(processes), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

@@ -1,7 +1,7 @@
-"""The cheapest method for a number of inferences, on figures worked out by hand.
+"""The cheapest method for a number of inferences, on numbers computed by hand.
 
-The original takes 10 ms an inference at US$ 0.001 a second: US$ 0.00001 each. It was trained in 100 s: US$ 0.10.
-`half` takes half of that, and 10 s to make: US$ 0.01.
+The original takes 10 ms per inference at US$ 0.001 per second: US$ 0.00001 each. Its training took 100 s: US$ 0.10.
+`half` takes half of the time, and 10 s to make: US$ 0.01.
 """
 
 import math
@@ -19,11 +19,11 @@ from breakeven.scoring.cheapest import Demand, cheapest, with_totals
 TRAINED: dict[str, Any] = {"train_time_s": 100.0}
 MADE_AT_ONCE: dict[str, Any] = {**TRAINED, "compress_time_s": 0.0}
 FP32 = cell("fp32", 10.0, 1.0, **MADE_AT_ONCE)
-HALF = cell("half", 9.0, 2.0, **TRAINED)  # 9 ms, measured in another hour: only the paired speed-up counts
+HALF = cell("half", 9.0, 2.0, **TRAINED)  # 9 ms, measured in another hour; only the paired speed-up counts
 
 
 def rows_of(folder: Path, *rows: InferenceRow, **changes: Any) -> pd.DataFrame:
-    """The board of the original and these rows; the changes are made to all of them."""
+    """Return the board of the original and these rows, all with the same changes."""
     found = board(folder, *rows, reference=FP32).assign(**changes)
     return ratios.with_ratios(found).set_index("chain", drop=False).rename_axis(None)
 
@@ -57,7 +57,7 @@ def test_totals_in_hours_of_the_device(rows: pd.DataFrame) -> None:
 
 
 def test_totals_in_joules_that_are_estimated(tmp_path: Path) -> None:
-    estimated = {"energy_method": "tdp_estimate", "watts": 4.0, "energy_gain": 9.9}  # an estimated gain is one of time
+    estimated = {"energy_method": "tdp_estimate", "watts": 4.0, "energy_gain": 9.9}  # estimates follow the time
     found = with_totals(rows_of(tmp_path, HALF, **estimated), Demand(inferences=1e4, unit="joules"))
     assert found["total"].to_dict() == pytest.approx({"fp32": 4 * 200, "half": 4 * 160})
 
@@ -116,7 +116,7 @@ def test_the_more_is_served_the_more_work_is_worth_it(tmp_path: Path, inferences
         ({"quality": 0.88}, "below the quality gate"),
         ({"reference_cell_id": "elsewhere"}, "no reference"),
         ({"contended": True}, "contended"),
-        ({"usd_per_hour": None}, "price or time unknown"),  # unknown is not free of charge
+        ({"usd_per_hour": None}, "price or time unknown"),  # an unknown price is not zero
         ({"compress_time_s": None}, "price or time unknown"),
     ],
 )
@@ -157,11 +157,11 @@ def test_ties_are_what_the_measurement_cannot_tell_apart(tmp_path: Path) -> None
     assert found["tied"].to_dict() == {"half": True, "like": True, "unlike": False, "unknown": True, "fp32": False}
     exact = rows.assign(speedup_ci_low=rows["speedup"], speedup_ci_high=rows["speedup"])
     assert not cheapest(exact, Demand(1e9)).loc["like", "tied"]
-    rows.loc["fp32", ["speedup_ci_low", "speedup_ci_high", "processes"]] = math.nan  # it has no error of its own
+    rows.loc["fp32", ["speedup_ci_low", "speedup_ci_high", "processes"]] = math.nan  # the reference has no error
     assert not cheapest(rows, Demand(1e9)).loc["fp32", "tied"]
 
 
 def test_what_is_spent_either_way_makes_no_tie(rows: pd.DataFrame) -> None:
-    found = cheapest(rows, Demand(inferences=1e6, served=1e12))  # both totals are 10,000,000, to 7 digits
+    found = cheapest(rows, Demand(inferences=1e6, served=1e12))  # both totals are 10,000,000 to 7 digits
     assert found["tied"].to_dict() == {"half": True, "fp32": False}
     assert cheapest(rows, Demand(inferences=0, served=1e6))["tied"].to_dict() == {"fp32": True, "half": False}

@@ -1,4 +1,4 @@
-"""The cost formulas of protocol.md, section 5, on figures worked out by hand."""
+"""The cost formulas of protocol.md, section 5, on numbers computed by hand."""
 
 import doctest
 import math
@@ -14,7 +14,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "cost.md").read_text()
 
 
 def table(heading: str) -> list[list[str]]:
-    """The cells of the page's table with this heading, row by row, below the heading."""
+    """Return the cells of the page's table with this heading, row by row, without the heading."""
     lines = PAGE[PAGE.index(f"| {heading} |") :].partition("\n\n")[0].splitlines()[2:]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
 
@@ -29,7 +29,7 @@ def test_an_inference_occupies_its_mean_latency_alone_and_its_share_of_the_rate_
 
 
 def test_cost_of_a_million_inferences() -> None:
-    # 36 ms at US$ 1 an hour: 0.036 / 3600 = US$ 0.00001 each
+    # 36 ms at US$ 1 per hour: 0.036 / 3600 = US$ 0.00001 each
     assert cost.per_million(cost.work(0.036, 1.0)) == pytest.approx(10.0)
 
 
@@ -90,7 +90,7 @@ def test_the_worked_examples_summary_is_that_of_its_inputs() -> None:
     of = {symbol.strip("`"): figure(value) for symbol, _, value in table("symbol | what | value")}
     l_0, l_comp = of["l_0"] / 1000, of["l_0"] / 1000 / (of["m"] * of["n"])
     summary = np.array([[figure(value) for value in row] for _, *row in table("| US$ | MJ | device-hours")])
-    megajoules = 3600 / 1e6  # in an hour of a watt
+    megajoules = 3600 / 1e6  # one watt for one hour
     units = [(of["R_train"], of["R_inf"]), (of["P_train"] * megajoules, of["P_inf"] * megajoules), (1.0, 1.0)]
     for column, (train, serve) in zip(summary.T, units, strict=True):
         c_0, c_comp = cost.work(l_0, serve), cost.work(l_comp, serve)

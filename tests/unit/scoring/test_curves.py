@@ -12,7 +12,7 @@ from breakeven.scoring.curves import curves
 
 
 def pruned(sparsity: float, tuned: float = 0.25, then: str = "", **changes: Any) -> InferenceRow:
-    """Magnitude pruning at a sparsity, as the engine writes it: values at their default are not spelled."""
+    """Make a row of magnitude pruning, spelled as the engine does: default values are left out."""
     step = "magnitude_pruning" + (f"-sparsity={sparsity}" if sparsity != 0.8 else "")
     step += f"-fine_tuning={tuned}" if tuned != 0.25 else ""
     steps = [[step, {"fine_tuning": tuned, "sparsity": sparsity}], *([[then, {"samples": 256}]] if then else [])]

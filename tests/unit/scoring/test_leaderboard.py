@@ -1,4 +1,4 @@
-"""Ratios, the gate, ranks with ties and the Pareto front, on tables small enough to rank by eye."""
+"""Ratios, the gate, ranks with ties and the Pareto front, on tables that are small enough to check by eye."""
 
 import math
 from pathlib import Path
@@ -24,7 +24,7 @@ def test_ratios_are_the_references_cost_over_the_rows(tmp_path: Path) -> None:
     row = board(tmp_path, cell("small", 7.0, 2.0, disk_bytes=250, quality=0.45)).loc["small"]
     assert row["size_ratio"] == pytest.approx(4.0)
     assert row["quality_ratio"] == pytest.approx(0.5)
-    # Half of the reference's 10 ms, at US$ 0.001 a second: by the paired speed-up, not by 7 ms of another hour.
+    # Half of the reference's 10 ms, at US$ 0.001 per second. The paired speed-up counts, not the 7 ms of another hour.
     assert row["usd_per_million"] == pytest.approx(5.0)
 
 
@@ -109,7 +109,7 @@ def test_a_reference_on_another_machine_is_no_reference(tmp_path: Path) -> None:
     rows = board(tmp_path, cell("elsewhere", 1.0, 9.0, hardware_fingerprint="another", quality=0.45))
     assert math.isnan(rows.loc["elsewhere", "size_ratio"])
     assert ranks(rows) == {"fp32": 1, "elsewhere": None}
-    # The quality beside which the row was timed is known to the row itself.
+    # The row itself knows the reference quality beside which it was timed.
     known = cell("elsewhere", 1.0, 9.0, hardware_fingerprint="another", quality=0.45, reference_quality=0.9)
     assert board(tmp_path, known).loc["elsewhere", "quality_ratio"] == pytest.approx(0.5)
 
@@ -139,7 +139,7 @@ def test_an_estimated_energy_is_not_ranked_with_a_measured_one(tmp_path: Path) -
 
 def test_arithmetic_is_set_against_all_of_the_references(tmp_path: Path) -> None:
     rows = board(tmp_path, cell("pruned", 9.0, 1.1, flops=100, nonzero_flops=25))
-    rows["flops"] = 100  # of the reference too
+    rows["flops"] = 100  # for the reference too
     found = ratios.with_ratios(rows)["theoretical_speedup"]
     assert list(found.dropna()) == [4.0]
 
@@ -161,13 +161,13 @@ def test_what_the_compression_adds_is_told_from_what_the_runtime_gives(tmp_path:
     assert list(found.loc["fp32"]) == [1, 1, 1, 1]
     assert list(found.loc["onnxruntime"]) == [4, 1, 1, 1]
     assert list(found.loc["int8"].iloc[:2]) == [4, 1.5]
-    # Either has five processes behind it, and half the width of its interval is log(1.05 / 0.95) / 2.
+    # Both have five processes, and intervals with a half-width of log(1.05 / 0.95) / 2.
     error = math.log(1.05 / 0.95) / 2 / stats.t.ppf(0.975, 4)
     drawn = np.random.default_rng(1).standard_t(4, (2, 200_000)) * error
     half = np.quantile(np.abs(drawn[0] - drawn[1]), 0.95)
     low, high = found.loc["int8"].iloc[2:]
     assert [math.log(1.5 / low), math.log(high / 1.5)] == pytest.approx([half, half], rel=0.03)
-    assert low > 1 > found.loc["slow"].iloc[2]  # that 4.1 is above 4 may be chance
+    assert low > 1 > found.loc["slow"].iloc[2]  # 4.1 may be above 4 by chance
 
 
 def test_in_eager_torch_all_of_the_speed_up_is_the_compressions(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_verified_are_rows_whose_speed_up_another_machine_found_too(tmp_path: Pa
 
 
 def test_break_even_comes_from_the_paired_speedup(tmp_path: Path) -> None:
-    # 10 s of work; the original takes 10 ms and 'half' a half of it, whatever its own window says.
+    # 10 s of work. The original takes 10 ms, and 'half' takes half of it, whatever its own window says.
     rows = board(tmp_path, cell("half", 8.0, 2.0), cell("slower", 9.0, 0.9))
     assert rows.loc["half", "break_even"] == pytest.approx(10.0 / 0.005)
     assert rows.loc["half", "break_even_low"] < 2000 < rows.loc["half", "break_even_high"]

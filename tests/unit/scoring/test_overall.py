@@ -1,4 +1,4 @@
-"""The overall boards on tables small enough to score by hand."""
+"""The overall boards on tables that are small enough to score by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ Workloads = dict[str, dict[str, float | dict[str, Any] | None]]
 
 
 def load(folder: Path, workloads: Workloads) -> pd.DataFrame:
-    """Rows by task and method: their speed-ups, or other fields. Each task has its reference, fp32."""
+    """Return rows by task and method, with their speed-ups or other fields. Each task has its reference, fp32."""
     rows = []
     for task, methods in workloads.items():
         for chain, what in {"fp32": 1.0, **methods}.items():
@@ -34,7 +34,7 @@ def test_the_score_is_the_mean_of_the_performance_profile(tmp_path: Path) -> Non
     rows = load(tmp_path, {"a": {"x": 2.0, "y": 4.0}, "b": {"x": 2.0, "y": BELOW}})
     assert overall.performance_ratios(rows).loc["x"].tolist() == [2.0, 1.0]
     found = overall.overall(rows).set_index("chain")
-    # ratios to the cheapest: x 2 and 1; y 1 and none; fp32 4 and 2. Each counts (4 - ratio) / 3.
+    # Ratios to the cheapest: x 2 and 1; y 1 and none; fp32 4 and 2. Each counts (4 - ratio) / 3.
     assert found["score"].to_dict() == pytest.approx({"x": (2 / 3 + 1) / 2, "y": 1 / 2, "fp32": (0 + 2 / 3) / 2})
     assert list(found.index) == ["x", "y", "fp32"]
     assert found["covered"].to_dict() == {"x": 2, "y": 1, "fp32": 2}
@@ -46,7 +46,7 @@ def test_speed_ups_are_averaged_over_what_all_methods_have(tmp_path: Path) -> No
         tmp_path, {"a": {"x": 2.0, "y": 4.0}, "b": {"x": 8.0, "y": 1.0}, "c": {"x": 100.0, "y": BELOW}, "d": {"x": 9.0}}
     )
     found = overall.overall(rows).set_index("chain")
-    assert found["gain"].to_dict() == pytest.approx({"x": 4.0, "y": 2.0, "fp32": 1.0})  # geometric: of 2 and 8
+    assert found["gain"].to_dict() == pytest.approx({"x": 4.0, "y": 2.0, "fp32": 1.0})  # geometric mean of 2 and 8
     assert set(found["common"]) == {2}
 
 

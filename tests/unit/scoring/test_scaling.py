@@ -16,7 +16,7 @@ SINGLE = training("single_device", 80.0)
 
 
 def on(hardware: str, method: str, seconds: float, world_size: int = 2, **changes: Any) -> TrainingRow:
-    """A row of a profile other than that of the single-device run."""
+    """Make a row of a profile other than the single-device run's."""
     own = {"hardware": hardware, "cell_id": f"{method}@{hardware}", "time_to_target_s": seconds / 2}
     return training(method, seconds, world_size, **{**own, **changes})
 

@@ -1,4 +1,4 @@
-"""Shared ranks: examples by hand, the rule written out plainly, and properties of all tables."""
+"""Shared ranks: examples by hand, a plain version of the rule, and properties of all tables."""
 
 import math
 from typing import Any
@@ -12,7 +12,7 @@ from breakeven import statistics
 from breakeven.scoring.ties import shared_ranks
 
 KEY, INTERVAL = ["task", "seed"], ("low", "high")
-STEP = 1.007  # burdens lie this factor apart: some within 2 %, some equal, none on a border
+STEP = 1.007  # neighbouring burdens differ by this factor: some lie within 2 %, some are equal, none is on a border
 ROW = st.fixed_dictionaries(
     {
         "task": st.sampled_from(["digits", "words", None]),
@@ -28,7 +28,7 @@ INTERVALS = st.sampled_from([INTERVAL, None])
 
 
 def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """A frame to rank; `width` is half of the interval's on the logarithm, None without an interval."""
+    """Make a table to rank. `width` is half of the interval on the logarithmic scale, None without an interval."""
     found = pd.DataFrame(rows)
     width = found["width"].astype(float)
     found["burden"] = STEP ** found["step"].astype(float)
@@ -47,7 +47,7 @@ def ranked(rows: list[dict[str, Any]] | pd.DataFrame, interval: tuple[str, str] 
 
 
 def by_the_rule(frame: pd.DataFrame, interval: tuple[str, str] | None) -> list[int]:
-    """The same ranks, one row at a time."""
+    """Return the same ranks, computed one row at a time."""
     found = pd.Series(0, index=frame.index)
     for _, group in frame.groupby(KEY, dropna=False):
         rows = [(index, math.log(r["burden"]), *error_of(r, interval)) for index, r in group.iterrows()]
@@ -72,7 +72,8 @@ def error_of(one: pd.Series, interval: tuple[str, str] | None) -> tuple[float, f
 
 
 def test_what_is_apart_from_the_leader_leads_the_next_rank() -> None:
-    # 5 % to each side: 7 % apart is a tie, 15 % is not; the third is apart from the first, the fourth from neither
+    # With 5 % to each side, 7 % is a tie and 15 % is not. The third row is apart from the first, the fourth from
+    # neither.
     assert ranked([row(1.0, 0.05), row(1.07, 0.05), row(1.15, 0.05), row(1.2, 0.05)]) == [1, 1, 3, 3]
 
 
@@ -83,7 +84,7 @@ def test_a_difference_below_two_percent_is_a_tie_however_sure() -> None:
 
 
 def test_fewer_processes_tell_less_apart() -> None:
-    """The same scatter of single processes: 1 %."""
+    """Both cases have the same scatter of single processes: 1 %."""
     for processes, expected in ((3, [1, 1]), (5, [1, 2])):
         width = 0.01 / processes**0.5 * {3: 4.303, 5: 2.776}[processes]
         assert ranked([row(1.0, width, processes), row(1.026, width, processes)]) == expected

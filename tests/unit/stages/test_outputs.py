@@ -1,4 +1,4 @@
-"""The process that is timed serves the file that was evaluated and gives what was evaluated, or is refused."""
+"""The timed process must serve the evaluated file and give the evaluated outputs; otherwise it is refused."""
 
 from __future__ import annotations
 
@@ -89,11 +89,11 @@ def test_the_hash_is_of_the_values(path: Path) -> None:
 
 
 class Files:
-    """Two models of one task in files, and the outputs of the first as its evaluation stored them."""
+    """Two model files of one task, and the first model's outputs as stored by its evaluation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        torch.set_num_threads(1)  # what is forked from here may compute
+        torch.set_num_threads(1)  # forks of this process may compute
         self.cell = self._served("cell", seed=0)
         self.other = self._served("other", seed=1)
 
@@ -141,7 +141,7 @@ def test_another_file_is_refused_with_both_hashes(way: Callable, files: Files) -
 
 @pytest.mark.parametrize("way", [measure, measure_memory, swapped])
 def test_another_models_outputs_are_refused_with_both_hashes(way: Callable, files: Files) -> None:
-    """The file is the one evaluated, but what it gives is not: only the process that is timed can see that."""
+    """The file is the evaluated one but its outputs differ: only the timed process can see that."""
     planted = replace(files.cell, outputs=files.other.outputs)
     with pytest.raises(CellFailure) as raised:
         way(planted, files.other)

@@ -1,4 +1,4 @@
-"""Every status of a row, out of a real job that met a real cause; its reason says what to do.
+"""Every status of a row comes from a real job with a real cause, and its reason says what to do.
 
 The causes are units in tests/planted.
 """
@@ -22,7 +22,7 @@ from breakeven.errors import Status
 from breakeven.files import read_json, write_json
 
 pytestmark = pytest.mark.slow
-SHORT = 1  # minutes: no machine is so slow that its jobs are not at work by then
+SHORT = 1  # minutes: on any machine, the jobs are at work before this limit
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jobs]:
 
 @pytest.fixture(scope="module")
 def by_hand(jobs: Jobs) -> Jobs:
-    """The same without a server: every job imports for itself."""
+    """Return the same jobs without a server, so that every job imports for itself."""
     environment = {name: value for name, value in jobs.environment.items() if name != FORKSERVER}
     (jobs.folder / "by hand").mkdir()
     return Jobs(jobs.folder / "by hand", environment)
@@ -56,12 +56,12 @@ def model(jobs: Jobs) -> Path:
 
 @pytest.mark.usefixtures("model")
 def test_ok() -> None:
-    """The fixture's own checks: everything below starts from a training that went well."""
+    """The fixture's own checks: every test below starts from a training that succeeded."""
 
 
 @pytest.fixture(scope="module")
 def full_disk(jobs: Jobs) -> Iterator[None]:
-    """A file on a disk of 64 kB, where this user may mount one; else the device that is always full."""
+    """A file on a disk of 64 kB, if this user may mount one; otherwise the device that is always full."""
     folder = jobs.folder / "full"
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "planted", str(folder)]
@@ -87,7 +87,7 @@ def test_ok_at_the_third_attempt(jobs: Jobs) -> None:
 def test_a_method_that_does_not_serve_the_profile_is_unsupported(jobs: Jobs) -> None:
     done = jobs.train("none", hardware="cpu_2x1")
     done.ended_as(Status.UNSUPPORTED, "uses one device; cpu_2x1 has 2: use ddp there")
-    assert done.attempts == 0  # said before any work
+    assert done.attempts == 0  # refused before any work
 
 
 def test_a_step_that_finds_nothing_to_do_is_unsupported(jobs: Jobs, model: Path) -> None:
@@ -96,7 +96,7 @@ def test_a_step_that_finds_nothing_to_do_is_unsupported(jobs: Jobs, model: Path)
     jobs.measure(model, artifact, step).ended_as(Status.UNSUPPORTED, "no layer gets cheaper at energy 1: lower it")
 
 
-# out_of_memory: the limit of the profile is real in each of these
+# out_of_memory: these tests use the real limit of the profile
 
 
 def test_a_training_that_torch_has_no_memory_for(jobs: Jobs) -> None:
@@ -119,7 +119,7 @@ def test_serving_without_memory(jobs: Jobs, model: Path) -> None:
     artifact, _ = jobs.compress(model, chain)
     done = jobs.measure(model, artifact, chain, hardware="planted_small")
     done.ended_as(Status.OUT_OF_MEMORY, "memory_gib")
-    assert "Traceback" in done.log  # of the serving process
+    assert "Traceback" in done.log  # from the serving process
     assert done.attempts == 1
 
 
@@ -130,7 +130,7 @@ def test_a_rank_without_memory(jobs: Jobs) -> None:
 
 
 def test_by_hand_the_imports_do_not_count_either(by_hand: Jobs) -> None:
-    """They alone are more than this profile has."""
+    """The imports alone need more memory than this profile has."""
     (row,) = by_hand.train("none", hardware="planted_small").rows
     assert row.status == Status.OK, row.reason
 
@@ -300,7 +300,7 @@ def test_a_job_that_is_ended_leaves_nothing_running(
     job = jobs.start(*jobs.training(output, task, "single_device", "cpu_1", 5))
     line = next(line for line in job.stdout if line.startswith("at work "))
     job.send_signal(number)
-    job.communicate(timeout=PATIENCE_S)  # until the last holder of its output has ended
+    job.communicate(timeout=PATIENCE_S)  # wait for the last process that holds its output
     assert job.returncode != 0
     assert gone(int(line.split()[-1]))
     assert not output.exists()

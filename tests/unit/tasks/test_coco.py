@@ -1,4 +1,4 @@
-"""A folder in COCO's format, on small files: boxes, classes and pictures, and what is wrong with other folders."""
+"""A folder in COCO's format, with small files: boxes, classes, pictures, and the faults of other folders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRAINING, TESTING = (f"annotations/instances_{name}.json" for name in ("train201
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """40 pictures to train and 6 to test."""
+    """Make a folder of 40 training pictures and 6 test pictures."""
     path = files.write(tmp_path / "coco", train=40, test=6)
     monkeypatch.setenv("BREAKEVEN_COCO", str(path))
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
@@ -39,7 +39,7 @@ def change(path: Path, how: Callable[[dict[str, Any]], Any]) -> None:
 
 
 def boxes_of(folder: Path, found: list[dict[str, Any]], **image: int) -> list[list[float]]:
-    """What is read of these annotations of a single picture of 200×100 pixels, or another size."""
+    """Return the boxes read from annotations of a single picture of 200×100 pixels, or another size."""
     shown = {"id": 7, "file_name": "a.jpg", "width": 200, "height": 100} | image
     Image.new("RGB", (200, 100)).save(folder / "val2017" / "a.jpg")
     files.save(folder, "val2017", [shown], [{"id": i, "image_id": 7} | each for i, each in enumerate(found, start=1)])
@@ -217,7 +217,7 @@ def test_weights_that_cannot_be_had_are_named(folder: Path, monkeypatch: pytest.
 
 
 def found(boxes: list[list[float]]) -> torch.Tensor:
-    """Outputs [1, 5, 12, 12] of a detector that finds these boxes, each at the place next to its centre."""
+    """Make outputs [1, 5, 12, 12] of a detector that finds these boxes, each at the place next to its centre."""
     outputs = torch.full((1, 5, 12, 12), -10.0)
     for x1, y1, x2, y2 in boxes:
         row, column = int((y1 + y2) / 16), int((x1 + x2) / 16)
@@ -228,7 +228,7 @@ def found(boxes: list[list[float]]) -> torch.Tensor:
 
 def test_the_score_over_overlaps_falls_where_boxes_are_inexact() -> None:
     target = torch.tensor([[[8.0, 8, 48, 48, 0]]])
-    for shift, half, mean in ((0, 1.0, 1.0), (6, 1.0, 0.5), (20, 0.0, 0.0)):  # overlaps of 1, .74 and .33
+    for shift, half, mean in ((0, 1.0, 1.0), (6, 1.0, 0.5), (20, 0.0, 0.0)):  # overlaps of 1, 0.74 and 0.33
         scores = [COCO().metric(), COCO().other_metrics()["map_50_95"]]
         for metric in scores:
             metric.update(found([[8 + shift, 8, 48 + shift, 48]]), target)

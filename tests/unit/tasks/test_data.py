@@ -1,4 +1,4 @@
-"""What tasks make of their sources, on small files in the true formats, and how batches are cut."""
+"""Data of tasks from small files in the real formats, and the cutting of batches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_idx(path: Path, array: np.ndarray) -> None:
 
 
 def publish(folder: Path, suffix: str = "") -> Path:
-    """The four files, with 12 training pictures of one value each, which is also their label, and 3 for testing."""
+    """Write the four files: 12 training pictures of one value each, which is also their label, and 3 test pictures."""
     folder.mkdir(parents=True)
     for part, n in (("train", 12), ("t10k", 3)):
         values = np.arange(n, dtype=np.uint8)
@@ -62,7 +62,7 @@ def test_without_the_package_the_public_loader_is_asked(monkeypatch: pytest.Monk
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
     monkeypatch.setattr(_garments, "obtain", unavailable)
     monkeypatch.setattr(images.split, "__defaults__", (2,))
-    publish(tmp_path / "torchvision" / "FashionMNIST" / "raw")  # what a download leaves
+    publish(tmp_path / "torchvision" / "FashionMNIST" / "raw")  # the files of a download
     assert images.build()["train_images"].shape == (10, 28, 28)
 
 
@@ -124,7 +124,7 @@ def share(of: int, rank: int = 0) -> SimpleNamespace:
 
 
 def test_processes_share_the_batches_that_one_would_have() -> None:
-    """In each epoch; of a set that does not divide, some samples are seen twice when they validate."""
+    """This holds in each epoch. If the set does not divide evenly, validation sees some samples twice."""
     alone, parts = module(), [module(), module()]
     for rank, part in enumerate(parts):
         part.trainer = share(2, rank)

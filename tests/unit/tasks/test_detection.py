@@ -1,4 +1,4 @@
-"""Detection: boxes are assigned, decoded and scored as they lie, and tiles cut them where they are."""
+"""Detection: boxes are assigned, decoded and scored at their positions, and tiles cut them there."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ TARGET = TARGET.float()
 
 
 def perfect(target: torch.Tensor, classes: int = 2, shift: float = 0.0) -> torch.Tensor:
-    """Outputs [batch, classes + 4, 12, 12] that give every object's own box, moved right by `shift` pixels."""
+    """Make outputs [batch, classes + 4, 12, 12] with every object's own box, moved right by `shift` pixels."""
     blank = torch.full((len(target), classes + 4, 12, 12), -10.0)
     _, _, centres = detector._places(blank)
     owner = detector.assigned(centres, target)
@@ -46,7 +46,7 @@ def test_its_own_boxes_are_found_and_nothing_else() -> None:
 
 def test_the_score_tells_right_from_wrong() -> None:
     assert score(perfect(TARGET), TARGET) == pytest.approx(1)
-    assert score(perfect(TARGET).roll(1, 0), TARGET) < 0.5  # each picture's boxes on the other
+    assert score(perfect(TARGET).roll(1, 0), TARGET) < 0.5  # each picture has the other's boxes
     swapped = perfect(TARGET)[:, [1, 0, 2, 3, 4, 5]]
     assert score(swapped, TARGET) == 0
 
@@ -59,7 +59,7 @@ def test_the_loss_is_least_where_the_boxes_are_right() -> None:
 def test_the_smallest_object_at_a_place_is_its_own() -> None:
     nested = torch.tensor([[[0, 0, 96, 96, 0], [36, 36, 60, 60, 1]]]).float()
     owner = detector.assigned(torch.tensor([[48.0, 48.0], [2.0, 2.0]]), nested)
-    assert owner.tolist() == [[1, -1]]  # in the corner, no centre is near
+    assert owner.tolist() == [[1, -1]]  # no object's centre is near the corner
 
 
 def test_a_picture_without_objects_has_a_loss_and_a_score() -> None:
@@ -69,7 +69,7 @@ def test_a_picture_without_objects_has_a_loss_and_a_score() -> None:
 
 
 def voc(folder: Path, name: str, boxes: list[tuple[int, int, int, int]], size: tuple[int, int]) -> None:
-    """A photograph, and its boxes in the form of Pascal VOC."""
+    """Write a photograph and its boxes in the form of Pascal VOC."""
     sides = ("xmin", "ymin", "xmax", "ymax")
     objects = ("".join(f"<{side}>{value}</{side}>" for side, value in zip(sides, box, strict=True)) for box in boxes)
     content = "".join(f"<object><name>Tree</name><bndbox>{each}</bndbox></object>" for each in objects)
@@ -85,7 +85,7 @@ def test_tiles_hold_the_boxes_that_show_in_them(tmp_path: Path) -> None:
     assert image.shape == (150, 256, 3) and trees.shape == (3, 4)
     (first, boxes), (second, others) = tiles.tiles(image, trees, 128)
     assert (first == image[:128, :128]).all() and (second == image[:128, 128:]).all()
-    assert boxes.tolist() == [[10, 20, 50, 60], [100, 100, 128, 128]]  # of the third, 49 % show
+    assert boxes.tolist() == [[10, 20, 50, 60], [100, 100, 128, 128]]  # the tile shows 49 % of the third
     assert others.tolist() == [[0, 0, 52, 40]]
 
 

@@ -1,4 +1,4 @@
-"""Tasks on pictures: the networks they share, and two public data sets on small files in their true formats."""
+"""Tasks on pictures: their shared networks, and two public data sets with small files in their real formats."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def weights(network: nn.Module) -> int:
 
 
 def layers(network: nn.Module) -> list[nn.Module]:
-    """Its 3×3 convolutions and its dense layers."""
+    """Return a network's 3×3 convolutions and dense layers."""
     return [m for m in network.modules() if isinstance(m, nn.Linear) or getattr(m, "kernel_size", 1) == (3, 3)]
 
 
@@ -40,7 +40,7 @@ ANY = ["plain_cnn", "test_resnet", "test_vit", "vit_tiny_patch16_224", "mobilene
 
 @pytest.mark.parametrize(
     ("name", "channels", "size"),
-    # LeViT takes pictures of a multiple of 16 pixels: it halves them four times.
+    # LeViT needs pictures of a multiple of 16 pixels, because it halves them four times.
     [*((name, *shape) for name in ANY for shape in [(1, 28), (3, 32)]), ("levit_128s", 1, 32)],
 )
 def test_any_network_takes_small_pictures(name: str, channels: int, size: int) -> None:
@@ -74,9 +74,9 @@ def test_an_unknown_network_is_refused() -> None:
 def test_a_narrower_network_is_the_same_but_for_its_width(name: str) -> None:
     network = image_classifier(name, 3, 10, 32)
     half = image_classifier(name, 3, 10, 32, narrower(network, 0.5))
-    # A ResNet's first blocks may need a projection where they needed none: its stem stays as wide as it is.
+    # A narrower ResNet's first blocks may need an extra projection, because its stem keeps its width.
     assert len(layers(half)) == len(layers(network))
-    assert 0.2 < weights(half) / weights(network) < 0.35  # a layer's weights go with its width squared
+    assert 0.2 < weights(half) / weights(network) < 0.35  # a layer's weights grow with its width squared
 
 
 def test_a_network_of_no_known_narrower_one_says_so_by_its_name() -> None:
@@ -93,7 +93,7 @@ def test_garments_are_shown_to_other_networks_by_recipes_of_their_own(network: s
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small CIFAR-10 where a user would put it."""
+    """Put a small CIFAR-10 into the folder for users' downloads."""
     cifar10_files.supply(tmp_path, monkeypatch)
     return tmp_path / "downloads" / cifar10.ARCHIVE.name
 
@@ -105,7 +105,7 @@ def test_cifar10_is_split_and_every_picture_keeps_its_label(archive: Path) -> No
     for part in PARTS:
         images, labels = parts[f"{part}_images"], parts[f"{part}_labels"]
         assert images.dtype == np.uint8 and labels.dtype == np.int64
-        assert np.abs((images.mean((1, 2, 3)) - 49.5) / 15 - labels).max() < 0.2  # as bright as the label says
+        assert np.abs((images.mean((1, 2, 3)) - 49.5) / 15 - labels).max() < 0.2  # the brightness follows the label
     seen = [{image.tobytes() for image in parts[f"{part}_images"]} for part in PARTS]
     assert not seen[0] & seen[1] and not seen[0] & seen[2] and not seen[1] & seen[2]
 
@@ -119,7 +119,7 @@ def test_a_record_is_a_label_and_three_planes(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "one.tar.gz") as file:
         (image,), (label,) = cifar10.read(file, cifar10.TESTING)
     assert label == 7 and (image[0] == 1).all() and (image[1] == 2).all()
-    assert image[2, 0].tolist() == list(range(32)) and image[2, 1, 0] == 32  # by rows
+    assert image[2, 0].tolist() == list(range(32)) and image[2, 1, 0] == 32  # stored by rows
 
 
 def test_augmentation_mirrors_and_shifts_and_keeps_the_input() -> None:
@@ -143,7 +143,7 @@ def test_augmentation_mirrors_and_shifts_and_keeps_the_input() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small ImageNet: two classes, 40 pictures of each to train and 3 to test."""
+    """Make a small ImageNet: two classes, 40 training pictures and 3 test pictures of each."""
     path = imagenet_files.write(tmp_path / "imagenet", train=40, test=3, classes=2)
     monkeypatch.setenv(imagenet.VARIABLE, str(path))
     return path
@@ -185,7 +185,7 @@ def test_networks_see_pictures_of_their_own_size_by_timm_s_transforms(folder: Pa
         assert x.shape == (4, 3, size, size) and x.dtype == torch.float32
     (again,) = ImageNetFolder(network="resnet18").example_inputs(4)
     assert torch.equal(x, again)
-    # The first class is dark, the second bright: standardised by ImageNet's mean and deviation.
+    # The first class is dark, the second bright. Pictures are standardised by ImageNet's mean and deviation.
     dark, bright = (ImageNetFolder().example_inputs(6)[0][i].mean().item() for i in (1, 4))
     assert dark == pytest.approx((60 / 255 - 0.449) / 0.226, abs=0.1)
     assert bright == pytest.approx((80 / 255 - 0.449) / 0.226, abs=0.1)
@@ -195,7 +195,7 @@ def test_training_crops_at_random_but_the_same_for_a_seed_whatever_the_threads(f
     def batch(seed: int, threads: int) -> torch.Tensor:
         torch.set_num_threads(threads)
         loader = ImageNetFolder(network="test_resnet").datamodule(seed=0).train_dataloader()
-        random.seed(seed)  # now, for a first import of some library draws too
+        random.seed(seed)  # after the imports, because a library's first import draws random numbers too
         torch.manual_seed(seed)
         ((x,), _) = next(iter(loader))
         return x

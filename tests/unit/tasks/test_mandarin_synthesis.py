@@ -1,4 +1,4 @@
-"""What the synthesis makes of its clips, how it is judged, and that what it says can be heard."""
+"""The synthesis: its data from clips, its metric, and audible output."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write_clip(path: Path, hertz: float, seconds: float) -> None:
 
 @pytest.fixture
 def found(tmp_path: Path) -> list[syllables.Clip]:
-    for i, name in enumerate(["ㄅㄚ", "ㄅㄚ2", "ㄇㄛ3", "ㄧㄠ4", "ㄙ", "ㄇㄚ1"]):  # the last is in the neutral tone
+    for i, name in enumerate(["ㄅㄚ", "ㄅㄚ2", "ㄇㄛ3", "ㄧㄠ4", "ㄙ", "ㄇㄚ1"]):  # the last has the neutral tone
         for speaker in "35":
             write_clip(tmp_path / name / f"{speaker}.ogg", 300 * (i + 1), 0.2 + 0.02 * i)
     return syllables.clips(tmp_path)
@@ -109,7 +109,7 @@ def test_the_recogniser_counts_what_it_hears(heard: int) -> None:
     weights = Recogniser().state_dict()
     *_, weight, bias = weights
     weights[weight].zero_()
-    weights[bias].copy_(torch.arange(sum(IDS[:3])))  # it always hears the last class of each kind
+    weights[bias].copy_(torch.arange(sum(IDS[:3])))  # its answer is always the last class of each kind
     metric, drawn = Recognised(weights, heard), torch.randn(4, spectra.BANDS, spectra.FRAMES)
     ids = torch.tensor([[21, 38, 3, 1]] * 3 + [[0, 0, 0, 0]])
     metric.update(drawn, target_of(drawn, ids))

@@ -1,4 +1,4 @@
-"""Spectra and their way back to sound, and what a vocoder learns from."""
+"""Spectra, their way back to sound, and the training losses of a vocoder."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from torch import Tensor
 
 
 def wave(hertz: float, amplitude: float = 0.5) -> Tensor:
-    """[1, SAMPLES]"""
+    """Make a sine wave, [1, SAMPLES]."""
     return amplitude * torch.sin(2 * torch.pi * hertz * torch.arange(spectra.SAMPLES) / RATE)[None]
 
 
 def voice() -> Tensor:
-    """Harmonics of 200 Hz that swell and fade, then silence: [1, SAMPLES]."""
+    """Make harmonics of 200 Hz that swell and fade, then silence: [1, SAMPLES]."""
     loudness = torch.sin(torch.linspace(0, torch.pi, spectra.SAMPLES // 2))
     loudness = torch.cat([loudness, torch.zeros(spectra.SAMPLES // 2)])
     return loudness * sum(wave(200 * i, 0.4 / i) for i in range(1, 20))
@@ -56,7 +56,7 @@ def test_the_metric_is_nought_for_the_recording_and_the_level_for_a_softer_one()
         metric.update(recording, recording)
         assert metric.compute() == 0
         metric.update(recording / 2, recording)
-        assert metric.compute().item() == pytest.approx(6.02 / 2, abs=0.1)  # less the floor of silence
+        assert metric.compute().item() == pytest.approx(6.02 / 2, abs=0.1)  # reduced by the floor of silence
     turned = task.metric()
     turned.update(-recording, recording)
     assert turned.compute() < 0.01, "a phase is not heard"
@@ -87,7 +87,7 @@ def test_a_gan_trains_both_sides_at_once() -> None:
 
 
 def test_neither_side_of_a_gan_does_the_other_s_work() -> None:
-    """The discriminators' gradient is that of telling the two apart, whatever the generator wants of them."""
+    """The discriminators' gradient comes only from telling real and generated apart, not from the generator's goal."""
     torch.manual_seed(0)
     criterion, target = Adversarial(), voice()
     outputs = torch.zeros_like(target)

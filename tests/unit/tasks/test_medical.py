@@ -1,4 +1,4 @@
-"""Patches of a brain and tiles of a micrograph, on small files in the true formats."""
+"""Patches of a brain and tiles of a micrograph, with small files in the real formats."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from PIL import Image
 
 from breakeven.errors import UserError
 
-SHAPE = (40, 233, 40)  # as deep as the template, so that all slices are there
+SHAPE = (40, 233, 40)  # as deep as the template, so that it has all slices
 
 
 def write(folder: Path, name: str, values: np.ndarray) -> None:
@@ -24,7 +24,7 @@ def write(folder: Path, name: str, values: np.ndarray) -> None:
 
 @pytest.fixture
 def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Three layers of one tissue each, whose brightness is the slice's number; nothing below x = 4."""
+    """Make three layers of one tissue each, with the slice's number as brightness, and nothing below x = 4."""
     folder = tmp_path / "nilearn" / "datasets" / "data"
     folder.mkdir(parents=True)
     t1 = np.broadcast_to(np.arange(SHAPE[1])[None, :, None] + 1, SHAPE).copy()
@@ -33,7 +33,7 @@ def template(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, layers in (("gm", slice(18, 22)), ("wm", slice(22, 40))):
         values = np.zeros(SHAPE)
         values[layers] = 200
-        values[:, :, 20] /= 4  # not sure enough
+        values[:, :, 20] /= 4  # below the required certainty
         write(folder, name, values)
     monkeypatch.setattr(brain, "obtain", lambda _: tmp_path)
     monkeypatch.setattr(brain, "COUNTS", {"train": 40, "val": 10, "test": 20})
@@ -79,7 +79,7 @@ def test_stored_noise_is_the_same_every_time_and_training_s_is_not(template: Pat
 
 @pytest.fixture
 def micrograph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Brightness counts columns; nuclei, numbered, are every other square of 8×8 pixels."""
+    """Make a micrograph whose brightness counts columns. Every other square of 8×8 pixels is a numbered nucleus."""
     folder = tmp_path / "stardist" / "data" / "images"
     folder.mkdir(parents=True)
     rows, columns = np.mgrid[:512, :512]

@@ -1,4 +1,4 @@
-"""MedMNIST's sets, on small files in their true format."""
+"""MedMNIST's sets, with small files in their real format."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_pictures_keep_their_labels_and_the_makers_split(
         images, labels = parts[f"{part}_images"], parts[f"{part}_labels"]
         assert images.shape == (files.COUNTS[part], channels, 28, 28) and images.dtype == np.uint8
         assert labels.dtype == np.int64 and labels.tolist() == published[f"{part}_labels"].ravel().tolist()
-        assert np.abs((images.mean((1, 2, 3)) - 44.5) / 15 - labels).max() < 0.5  # as bright as the label says
+        assert np.abs((images.mean((1, 2, 3)) - 44.5) / 15 - labels).max() < 0.5  # the brightness follows the label
 
 
 def test_rows_columns_and_colours_stay_in_place(tmp_path: Path) -> None:

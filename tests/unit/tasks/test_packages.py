@@ -1,4 +1,4 @@
-"""Debian's package descriptions: read, split, classified and translated: on small indexes in their true form."""
+"""Debian's package descriptions are read, split, classified and translated, with small indexes in their real form."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_sentences_are_paired_where_their_numbers_agree(folder: Path) -> None:
         ("a clock that ticks", "une pendule qui fait tic-tac"),
         ("a board", "un échiquier"),
     ]
-    assert list(translation.aligned(english["ccc"], french["ccc"])) == []  # twice as long; one sentence against two
+    assert list(translation.aligned(english["ccc"], french["ccc"])) == []  # twice as long; one sentence for two
     assert list(translation.aligned("one\nMore.", "un")) == []
 
 
@@ -143,7 +143,7 @@ def test_no_english_sentence_occurs_twice(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(translation, "part_of", lambda source, _: "test" if source == "third" else "train")
     splits = translation.split(folder, "fr")
     assert ("Play chess", "jouer") in splits["test"] and ("play chess", "jouer aux échecs") not in splits["train"]
-    assert len(splits["train"]) == 5  # "play chess" is one sentence, whatever its case
+    assert len(splits["train"]) == 5  # "play chess" is one sentence in any case
 
 
 PAIRS = [("play chess", "jouer aux échecs"), ("It is played by two.", "On y joue à deux."), ("x" * 60, "y" * 60)]
@@ -181,7 +181,7 @@ def test_a_perfect_translation_scores_one_and_a_wrong_one_little(score) -> None:
 
 
 def test_decoding_goes_on_until_the_end() -> None:
-    """A model that says the source again, a token at a time, then END."""
+    """A model that repeats the source, one token at a time, then gives END."""
 
     def parrot(source_ids: torch.Tensor, prefix_ids: torch.Tensor) -> torch.Tensor:
         next_ids = torch.nn.functional.pad(source_ids, (0, 40), value=translation.END)[:, : prefix_ids.shape[1]]
@@ -207,7 +207,7 @@ def test_padding_changes_no_translation() -> None:
         together = model(source, prefix)
         torch.testing.assert_close(model(source[:1, :5], prefix[:1]), together[:1])
         torch.testing.assert_close(model(source, torch.nn.functional.pad(prefix, (0, 3)))[:, :6], together)
-        torch.testing.assert_close(model(source, prefix[:, :2]), together[:, :2])  # it sees nothing of what follows
+        torch.testing.assert_close(model(source, prefix[:, :2]), together[:, :2])  # a position sees nothing after it
 
 
 def test_the_loss_counts_each_sentence_once_and_no_padding() -> None:

@@ -1,4 +1,4 @@
-"""Two public data sets of speech on small files in their true formats: LibriSpeech and Speech Commands."""
+"""Two public data sets of speech, with small files in their real formats: LibriSpeech and Speech Commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SMALL = {"train-clean-100": 8, "dev-clean": 4, "test-clean": 6}
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small LibriSpeech, named."""
+    """Make a small LibriSpeech; the environment variable names its folder."""
     monkeypatch.setattr(librispeech_files, "PARTS", SMALL)
     path = librispeech_files.write(tmp_path / "LibriSpeech", SMALL)
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
@@ -57,7 +57,7 @@ def test_a_letter_lights_up_the_band_of_its_pitch_while_it_is_said(folder: Path)
     for i, text in enumerate(said(target)):
         x = sound[[i]][0, 0]
         for letter in set(text) - {" ", "'"}:
-            there = torch.tensor([one == letter for one in text for _ in range(10)])  # ten frames a letter
+            there = torch.tensor([one == letter for one in text for _ in range(10)])  # ten frames per letter
             loud = x[band(400 + 300 * (ord(letter) - 65)), : len(there)]
             assert loud[there].mean() > loud[~there].mean() + 1 if not there.all() else loud.std() < 0.5
 
@@ -171,7 +171,7 @@ def test_words_characters_and_sentences_are_scored(folder: Path) -> None:
 
 def test_a_transcript_s_length_does_not_wrap_around_in_eight_bits(folder: Path) -> None:
     task, torch_seed = LibriSpeech(width=1), torch.manual_seed(0)
-    outputs = torch.randn(2, 300, 29, generator=torch_seed).log_softmax(2)  # longer than any int8
+    outputs = torch.randn(2, 300, 29, generator=torch_seed).log_softmax(2)  # longer than an int8 can count
     target = torch.randint(1, 29, (2, 140), generator=torch_seed, dtype=torch.int8)
     assert task.loss(outputs, target).item() == pytest.approx(task.loss(outputs, target.long()).item())
     assert task.loss(outputs, target) > 140
@@ -179,7 +179,7 @@ def test_a_transcript_s_length_does_not_wrap_around_in_eight_bits(folder: Path) 
 
 @pytest.fixture
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small Speech Commands where a user would put it."""
+    """Put a small Speech Commands into the folder for users' downloads."""
     commands_files.supply(tmp_path, monkeypatch)
     return tmp_path / "downloads" / clips.ARCHIVE.name
 
@@ -201,7 +201,7 @@ def test_the_published_lists_are_honoured_and_every_clip_keeps_its_word(archive:
         assert x.dtype == np.float16 and x.shape == (len(listed[part]), 1, 40, clips.FRAMES)
         in_order = sorted(listed[part], key=lambda name: name.split("/")[::-1])
         assert [clips.WORDS[i] for i in labels] == [name.split("/")[0] for name in in_order]
-        for row, label in zip(x, labels, strict=True):  # a wave of one pitch for each word
+        for row, label in zip(x, labels, strict=True):  # each word is a wave of its own pitch
             pitch.setdefault(clips.WORDS[label], set()).add(int(row[0, :, 10:40].mean(1).argmax()))
     assert pitch.keys() == set(words) and all(max(bands) - min(bands) <= 1 for bands in pitch.values())
     middle = [min(pitch[word]) for word in words]

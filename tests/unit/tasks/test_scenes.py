@@ -1,4 +1,4 @@
-"""Scenes composed of garments and photographs, and the two tasks that are made of them."""
+"""Scenes composed of garments and photographs, and the two tasks on them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from PIL import Image
 
 from breakeven.errors import UserError
 
-PARTS = {"train": 10, "val": 100, "test": 200}  # the red of its photographs: they tell the parts apart
+PARTS = {"train": 10, "val": 100, "test": 200}  # red value of the photographs, which tells the parts apart
 
 
 @pytest.fixture(autouse=True)
 def recorded(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Photographs of one colour, and garments that are a white square of 20×20 pixels with a hole."""
+    """Make photographs of one colour, and garments: a white square of 20×20 pixels with a hole."""
     folder = tmp_path / "skimage" / "data"
     folder.mkdir(parents=True)
     for part, red in PARTS.items():
@@ -96,7 +96,7 @@ def test_no_garment_hides_more_than_a_third_of_another() -> None:
         owner, placed = paste(np.zeros((64, 64, 3), np.float32), np.stack([garment()] * 4), rng)
         assert len(placed) == owner.max() and placed[0] == 0
         for k, (x1, y1, x2, y2) in enumerate(boxes(owner, len(placed)), start=1):
-            hidden.append(1 - (owner == k).sum() / ((x2 - x1) * (y2 - y1)))  # of a box that may itself be cut
+            hidden.append(1 - (owner == k).sum() / ((x2 - x1) * (y2 - y1)))  # share of a box that may itself be cut
     assert 0 < max(hidden) <= 1 / 3
 
 

@@ -1,4 +1,4 @@
-"""Clips of syllables and digits: what is read from small files in the true format, and how phones are scored."""
+"""Clips of syllables and digits: reading of small files in the real format, and scoring of phones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_clip(path: Path, hertz: float, seconds: float) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Every syllable by both speakers, each a wave of its own pitch and length, the last in the neutral tone."""
+    """Make every syllable by both speakers, each a wave of its own pitch and length, the last in the neutral tone."""
     for i, syllable in enumerate([*SYLLABLES, "ㄇㄚ1"]):
         for speaker in "35":
             write_clip(tmp_path / syllable / f"{speaker}.ogg", 200 * (i + 1), 0.2 + 0.05 * i)
@@ -186,7 +186,7 @@ def test_padding_changes_nothing(network: str) -> None:
     task, lengths = MandarinSyllables(network=network), torch.tensor([33, 20])
     x = torch.randn(2, 1, phones.BANDS, phones.FRAMES)
     model = task.model().train()
-    model(x, lengths)  # so that the running means are not zero
+    model(x, lengths)  # makes the running means nonzero
     with torch.inference_mode():
         whole = model.eval()(x, lengths)
         short = model(*trimmed(task, x, lengths))

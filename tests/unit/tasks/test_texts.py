@@ -1,4 +1,4 @@
-"""Tasks on texts: the networks and tokens they share, and two data sets of the hub on small files in their format."""
+"""Tasks on texts: their shared networks and tokens, and two data sets of the hub with small files in their format."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_texts_are_cut_and_padded_and_read_by_a_vocabulary_of_the_training_texts
     tokenizer = Tokenizer.from_str(arrays["tokenizer"].tobytes().decode())
     ids = arrays["train_ids"]
     assert ids.shape == (2, 12) and ids.dtype == np.int64
-    assert tokenizer.decode(ids[1].tolist()).replace(" ", "") == "adullfilm"  # not the padding
+    assert tokenizer.decode(ids[1].tolist()).replace(" ", "") == "adullfilm"  # without the padding
     cut = _subwords.encode(PHRASES, length=3)
     assert np.array_equal(cut["train_ids"], ids[:, :3])
     assert arrays["train_target"].tolist() == [1, 0] and arrays["test_target"].tolist() == [1, 0]
@@ -72,7 +72,7 @@ def test_many_texts_are_encoded_as_few_are(monkeypatch: pytest.MonkeyPatch) -> N
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A small SST-2 and a small AG News in folders of their names, named; the cache is empty."""
+    """Make a small SST-2 and a small AG News, each in the folder that its variable names, with an empty cache."""
     sst2_files.supply(tmp_path, monkeypatch)
     ag_news_files.supply(tmp_path, monkeypatch)
     return tmp_path
@@ -91,7 +91,7 @@ def test_the_published_parts_are_kept_and_validation_is_split_off(
     }
     pairs = {part: list(zip(table[column], table["label"], strict=True)) for part, table in published.items()}
     parts = corpus.TEXTS.parts()
-    assert parts["test"] == pairs[tested]  # in order
+    assert parts["test"] == pairs[tested]  # in the same order
     assert Counter(parts["train"] + parts["val"]) == Counter(pairs["train"])
     assert {text for text, _ in parts["train"]}.isdisjoint(text for text, _ in parts["val"])
     assert len(parts["val"]) == pytest.approx(len(pairs["train"]) / 20, rel=0.3)

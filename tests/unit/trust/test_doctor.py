@@ -1,4 +1,4 @@
-"""Each check of this machine, on a machine that is well and on one that is not."""
+"""Each check of this machine, on a healthy machine and on a faulty one."""
 
 import io
 import os
@@ -25,7 +25,7 @@ GIB = 2**30
 
 
 def tree(root: Path, files: dict[str, str]) -> Path:
-    """A folder with these files, as the kernel would show them."""
+    """Make a folder with these files, as the kernel would show them."""
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(f"{text}\n")
@@ -178,7 +178,7 @@ def test_load_names_who_makes_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_process_that_changes_its_name_is_still_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else all that it ever used would count."""
+    """Otherwise all its earlier use would count."""
 
     def worker(name: str, pid: int, seconds: float) -> SimpleNamespace:
         times = SimpleNamespace(user=seconds, system=0.0)
@@ -302,7 +302,7 @@ def test_gpu_energy(counters: list, level: Level, text: str, monkeypatch: pytest
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache."""
+    """Use an empty cache."""
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache"
 
@@ -318,7 +318,7 @@ def test_data_that_is_still_to_be_fetched(cache: Path, monkeypatch: pytest.Monke
 def test_data_that_cannot_be_fetched(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(software.shutil, "which", lambda name: None)
     is_(software.task_data(), Level.WARNING, "cannot be fetched: ", "mandarin_initials", str(cache))
-    for unit in registry.units("tasks").values():  # by hand
+    for unit in registry.units("tasks").values():  # as if put there by hand
         tree(cache, {f"downloads/{archive.filename}": "" for archive in registry.load("tasks", unit.name).archives})
     is_(software.task_data(), Level.NOTE, "fetched when needed: ")
 

@@ -22,7 +22,7 @@ QUIET = Console(quiet=True)
 
 
 def merged(output: Path, *folders: Path) -> dict[str, bytes]:
-    """The files of a merge."""
+    """Return the files of a merge."""
     merge(folders, output, QUIET)
     return {path.name: path.read_bytes() for path in sorted(output.iterdir())}
 
@@ -32,7 +32,7 @@ def rows(folder: Path) -> list[InferenceRow]:
 
 
 def machine(folder: Path, name: str, speedup: float = 2.0, **changes: object) -> Path:
-    """The rows of one machine: a reference, a chain and a training."""
+    """Make the rows of one machine: a reference, a chain and a training."""
     chain = sound.inference(
         machine=name, speedup=speedup, speedup_ci_low=speedup * 0.95, speedup_ci_high=speedup * 1.05, **changes
     )
@@ -103,7 +103,7 @@ def test_the_newest_measurement_stays_and_the_older_are_counted(
 
 
 def test_times_are_compared_as_times(tmp_path: Path) -> None:
-    """As text, Z comes after +00:00, and a fraction before none."""
+    """Compared as text, Z sorts after +00:00, and a time with a fraction before one without."""
     later = sound.inference(quality=0.89, finished_at="2026-11-25T08:01:00.500+00:00")
     earlier = sound.inference(finished_at="2026-11-25T08:01:00Z")
     merged(tmp_path / "out", *(sound.write(tmp_path / str(n), row) for n, row in enumerate((later, earlier))))
@@ -191,7 +191,7 @@ def test_what_is_merged_is_valid(tmp_path: Path) -> None:
 
 
 def refused(capsys: pytest.CaptureFixture, output: Path, *folders: Path) -> tuple[str, str]:
-    """The messages about folders that cannot be merged."""
+    """Return the messages about folders that cannot be merged."""
     before = {path: path.read_bytes() for path in output.glob("*")}
     assert main.run(["merge", *map(str, folders), "--output", str(output)]) == 2
     assert {path: path.read_bytes() for path in output.glob("*")} == before

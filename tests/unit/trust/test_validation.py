@@ -1,4 +1,4 @@
-"""Valid files pass. Every fault is named, with its place and the remedy."""
+"""Valid files pass. Every fault is reported with its place and its remedy."""
 
 import json
 import math
@@ -108,7 +108,7 @@ GOOD: dict[str, list[Row]] = {
     "a failure whose quality is known": [sound.inference(**{**sound.FAILED, **sound.NOT_TIMED, "quality": 0.9})],
     "no interval": [sound.inference(speedup_ci_low=None, speedup_ci_high=None, speedup_cv=None)],
     "p99 of enough calls": [
-        sound.inference(timed_calls=3310, timed_s=6.62, latency_p99_ms=3.0)  # 662 in each of five processes
+        sound.inference(timed_calls=3310, timed_s=6.62, latency_p99_ms=3.0)  # 662 calls in each of five processes
     ],
     "an error metric": [sound.inference(metric_unit="nats", quality=2.0, quality_ci_low=1.0, quality_ci_high=math.inf)],
     "a log-likelihood of one value": [
@@ -181,7 +181,7 @@ COMPLETE_TRAINING = ["train_time_s", "time_to_target_s", "steps", "world_size", 
 
 @pytest.mark.parametrize(("make", "name"), NUMBERS)
 def test_no_figure_is_below_0(make: Callable[..., Row], name: str) -> None:
-    """Every column, also a future one."""
+    """This covers every column, also future ones."""
     assert [fault for fault in faults(make(**{name: -1})) if fault.startswith(f"{name}: ")]
 
 

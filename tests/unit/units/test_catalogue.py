@@ -1,4 +1,4 @@
-"""What is said of a method: read from a unit written here and from the repository's own, and in the terminal."""
+"""The description of a method, read from a unit written here and from the repository's own, and in the terminal."""
 
 import io
 import sys
@@ -60,7 +60,7 @@ class Halving(CompressionMethod):
 
 @pytest.fixture
 def halving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A method of a content root of its own."""
+    """Add a method in a separate content root; yield its name."""
     folder = tmp_path / "methods" / "compression"
     folder.mkdir(parents=True)
     (folder / "halving.py").write_text(UNIT)

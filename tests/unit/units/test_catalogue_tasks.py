@@ -1,4 +1,4 @@
-"""What is said of a task: read from a unit written here and from the repository's own, and in the terminal."""
+"""The description of a task, read from a unit written here and from the repository's own, and in the terminal."""
 
 import io
 import sys
@@ -69,7 +69,7 @@ HEADINGS = ["Data", "Split", "Model", "Metric", "Baseline", "Known limits"]
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The folder of a domain in a content root of its own."""
+    """Yield the folder of a domain in a separate content root."""
     folder = tmp_path / "tasks" / "vision"
     folder.mkdir(parents=True)
     package = f"{plugins.__name__}.tasks"

@@ -1,4 +1,4 @@
-"""Units are found by their place, in every place; their text has one spelling."""
+"""Units are found by their place in every content root, and their text has one spelling."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What compressions are given: training that keeps zeros and listens to a teacher, samples, and a validation score."""
+"""The context of compressions: training that keeps zeros and learns from a teacher, samples, and a validation score."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_zeros_of_a_matrix_stay_zero_through_adamw() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 4))
     model[0].weight.data[:, ::2] = 0
-    nn.init.zeros_(model[1].weight)  # new, to be trained
+    nn.init.zeros_(model[1].weight)  # a new matrix, to be trained
     nn.init.zeros_(model[0].bias)
     zeros = model[0].weight == 0
     optimiser = torch.optim.AdamW(model.parameters(), lr=0.1)

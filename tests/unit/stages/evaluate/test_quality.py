@@ -1,4 +1,4 @@
-"""Quality on the whole test set, with an interval that can be made again, and paired with the reference's."""
+"""Quality on the whole test set, with an interval that is reproducible and paired with the reference's."""
 
 from pathlib import Path
 
@@ -47,7 +47,7 @@ def test_the_interval_is_the_same_each_time() -> None:
 
 
 def one_of(names: tuple[int, int]):
-    """An answer that is one name or the other, by whether the sample's first value is above zero."""
+    """Make a model that answers one name or the other, depending on the sign of the sample's first value."""
 
     def answer(x: torch.Tensor) -> torch.Tensor:
         chosen = torch.where(x[:, 0, 0, 0] > 0, *(torch.tensor(name) for name in names))
@@ -57,8 +57,8 @@ def one_of(names: tuple[int, int]):
 
 
 def test_the_resampled_qualities_of_two_models_are_of_the_same_samples() -> None:
-    """Of two answers to a sample, one model gives the one and the other model the other: together they are right as
-    often as two models that always give the same one each, draw by draw, if the draws are the same.
+    """Two models answer every sample with opposite names. Together they are right as often as two models with one
+    constant name each. This holds in each draw only if all models are scored on the same draws.
     """
     constant = [quality.evaluate(always(name), TASK, CPU).resampled for name in (0, 7)]
     mixed = [quality.evaluate(one_of(names), TASK, CPU).resampled for names in ((0, 7), (7, 0))]
@@ -77,13 +77,13 @@ def test_a_model_keeps_all_of_its_own_quality_in_every_draw() -> None:
     assert kept_interval(found.resampled, found.resampled, True) == (1.0, 1.0)
 
 
-KEPT = [  # quality in four draws, the reference's, whether higher is better, the interval
+KEPT = [  # quality per draw, reference's quality per draw, higher is better, interval
     ([0.9, 0.9, 0.9, 0.9], [0.9, 0.9, 0.9, 0.9], True, (1, 1)),
-    ([0.45, 0.4, 0.3, 0.25], [0.9, 0.8, 0.6, 0.5], True, (0.5, 0.5)),  # half in every draw: no width, being paired
+    ([0.45, 0.4, 0.3, 0.25], [0.9, 0.8, 0.6, 0.5], True, (0.5, 0.5)),  # half in every draw: paired draws give no width
     ([0.2, 0.2, 0.2, 0.2], [0.1, 0.1, 0.1, 0.1], False, (0.5, 0.5)),  # twice the errors
-    ([0.5] * 41, [0.5, *[1.0] * 39, 0.25], True, (0.5, 1.0)),  # a fortieth on either side is left out
+    ([0.5] * 41, [0.5, *[1.0] * 39, 0.25], True, (0.5, 1.0)),  # a fortieth on either side is cut off
     ([], [], True, (None, None)),
-    ([0.5], [0.5, 0.5], True, (None, None)),  # not of the same draws
+    ([0.5], [0.5, 0.5], True, (None, None)),  # other draws than the reference's
 ]
 
 

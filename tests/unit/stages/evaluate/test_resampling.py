@@ -1,4 +1,4 @@
-"""A metric put together again from its states, sample by sample, is the metric of those samples."""
+"""A metric that is put together again from per-sample states equals the metric of those samples."""
 
 import numpy as np
 import pytest
@@ -11,11 +11,11 @@ from breakeven.stages.evaluate.resampling import Sampled
 
 GENERATOR = torch.Generator().manual_seed(0)
 LOGITS, CLASSES = torch.randn(60, 5, generator=GENERATOR), torch.randint(0, 5, (60,), generator=GENERATOR)
-CHOSEN = np.random.default_rng(0).integers(0, 60, 60)  # some twice, some not at all
+CHOSEN = np.random.default_rng(0).integers(0, 60, 60)  # some samples twice, some not at all
 
 
 class Characters(CHRFScore):
-    """The character F-score of numbers written out: a metric with a dozen states."""
+    """A metric with a dozen states: the character F-score of numbers written out."""
 
     def update(self, outputs: torch.Tensor, target: torch.Tensor) -> None:
         super().update([str(x.tolist()) for x in outputs.argmax(1)], [[str(x.item())] for x in target])

@@ -1,4 +1,4 @@
-"""The lockstep of two processes, on a clock that tests can turn; and the real thing on a model with a known truth."""
+"""The lockstep of two processes, on a simulated clock and on a real model with a known result."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ TASK, CPU = registry.task("mandarin_initials"), registry.hardware("cpu_1")
 
 
 class Metronome:
-    """Stands for a process whose every call takes the same time."""
+    """Simulates a process whose calls all take the same time."""
 
     def __init__(self, latency_ms: float, log: list[str], name: str) -> None:
         self.latency_ms, self.log, self.name = latency_ms, log, name
@@ -31,7 +31,7 @@ class Metronome:
 
 
 class Joules:
-    """A meter that counts one joule for each of its readings; none, where it knows none."""
+    """Simulates a meter that counts one joule per reading, or knows none."""
 
     def __init__(self, known: bool = True) -> None:
         self.known, self.count = known, 0
@@ -75,7 +75,7 @@ def test_both_get_their_seconds_and_their_calls(ours_ms: float, theirs_ms: float
 
 @pytest.mark.parametrize("batch_size", [1, 32])
 def test_energy_is_shared_by_the_untimed_calls_too(batch_size: int) -> None:
-    """A joule a turn; five calls of 20 ms a turn, and those before them that are not timed."""
+    """Each turn uses one joule. It has five timed calls of 20 ms and, before them, the untimed calls."""
     window, log = lockstep(20, 20, Mode(1, seconds=1, calls=1), batch_size)
     assert log.count("ours") == 10
     assert window.energy_j == pytest.approx(1 / (5 + UNTIMED_CALLS) / batch_size)
@@ -113,7 +113,7 @@ def test_the_modes_are_the_protocols() -> None:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
     import torch
 
-    torch.set_num_threads(1)  # what is forked from here may compute
+    torch.set_num_threads(1)  # forks of this process may compute
     file = tmp_path_factory.mktemp("served") / "model.pt"
     registry.method("eager").export(TASK.model().eval(), (), file)
     return Served(file, "eager")
@@ -121,7 +121,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 @pytest.mark.slow
 def test_percentiles_are_gaps_where_the_calls_are_too_few(served: Served) -> None:
-    """A real measurement of few turns: enough for a median, too few for what lies further out."""
+    """A real measurement of few turns gives a median, but no percentiles further out."""
     from breakeven.stages.measure import figures
 
     scenarios = {"offline": 32}
@@ -159,14 +159,14 @@ def test_a_process_that_fails_to_load_is_a_failure_with_its_reason(
         measurement.measure_memory(Served(broken, "eager"), TASK, CPU, 0)
     assert raised.value.status == "method_error"
     assert "see the job's log" in raised.value.reason
-    assert "Traceback" in capfd.readouterr().err  # and there it is
+    assert "Traceback" in capfd.readouterr().err  # the log that the reason refers to
 
 
 @pytest.mark.parametrize(("kills", "status"), [(1, "out_of_memory"), (0, "infra_error")])
 def test_a_serving_process_that_is_killed(
     kills: int, status: str, served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")  # the kernel's count, and the only thing not real here
+    monkeypatch.setattr(memory, "VMSTAT", tmp_path / "vmstat")  # the kernel's count, the only simulated part
     memory.VMSTAT.write_text("oom_kill 0\n")
     with measurement._Worker(served, TASK, CPU, 0) as worker:
         worker.wait_ready()

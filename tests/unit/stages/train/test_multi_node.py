@@ -1,4 +1,4 @@
-"""The ranks of a training over several nodes meet, agree, and hear of what befalls one of them."""
+"""The ranks of a multi-node training meet, agree, and learn of the failure of another rank."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TWO = registry.hardware("cpu_2nodes")
 
 @dataclass(frozen=True)
 class Rank:
-    """What a rank does among its peers; patched as if its node were another."""
+    """The work of one rank among its peers, with patches that simulate another node."""
 
     work: Callable[[Peers], object]
     node: dict[str, object]
@@ -56,7 +56,7 @@ def join(number: int, rank: Rank, port: int, pipe: Connection) -> None:
 
 
 def meet(*ranks: Rank) -> list[object]:
-    """What each of the two said in the end; None of one that died."""
+    """Return the final word of each of the two ranks; None for a rank that died."""
     context, port = multiprocessing.get_context("fork"), find_free_network_port()
     pipes = [context.Pipe(duplex=False) for _ in ranks]
     processes = [
@@ -71,7 +71,7 @@ def meet(*ranks: Rank) -> list[object]:
 
 
 def train(_: Peers) -> None:
-    """For ever."""
+    """Train for ever."""
     while True:
         distributed.all_reduce(torch.zeros(1))
 
@@ -124,7 +124,7 @@ def test_what_failed_first_is_what_all_say(starved: int) -> None:
     )
     expected = ("out_of_memory", reason, False)
     assert said[starved] == expected
-    # one that comes to ask after the first has ended leaves the word to that
+    # a rank that asks after the store has ended refers to rank 0
     assert said[1 - starved] in (expected, ("infra_error", "rank 0 has ended: see what it says in the log", True))
 
 
