@@ -1,4 +1,4 @@
-"""Results folders for the pages to read: made-up rows, or none; and a stand for the published rows."""
+"""Results folders for the pages, with made-up rows or empty, and a stand-in for the published rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DASHBOARD = Path(__file__).resolve().parents[2] / "dashboard"
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the pages look for published rows: an empty folder."""
+    """Point the pages to an empty folder of published rows."""
     monkeypatch.syspath_prepend(str(DASHBOARD))
     from views import shared
 
@@ -23,7 +23,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def no_results(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder, which the dashboard is told to read."""
+    """Point the dashboard to an empty results folder."""
     folder = tmp_path / "results"
     folder.mkdir()
     monkeypatch.setenv("BREAKEVEN_RESULTS", str(folder))
@@ -32,17 +32,17 @@ def no_results(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def results(no_results: Path) -> Path:
-    """A folder with both boards, which the dashboard is told to read."""
+    """Point the dashboard to a results folder with both boards."""
     return write_results(no_results)
 
 
 @pytest.fixture
 def with_curves(no_results: Path) -> Path:
-    """The same with what methods give as they compress more."""
+    """Point the dashboard to made-up rows that include curves of increasing compression."""
     return write_results(no_results, curve_rows())
 
 
 @pytest.fixture
 def with_scaling(no_results: Path) -> Path:
-    """The same with many ways of training."""
+    """Point the dashboard to made-up rows that include many training methods."""
     return write_results(no_results, trainings=scaling_rows())

@@ -1,4 +1,4 @@
-"""Made-up rows for the tests of the dashboard and the terminal: plausible shapes, no measurement."""
+"""Made-up rows for the tests of the dashboard and the terminal. Their shapes are plausible, but nothing is measured."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ CHAINS = [
         52,
     ),
 ]
-# task, metric, higher is better, quality, latency in ms, bytes; the second one's inputs differ in length
+# task, metric, higher is better, quality, latency in ms, bytes; the second task's inputs vary in length
 TASKS = [
     ("fashion_mnist", "top1_accuracy", True, 0.912, 6.2, 11_200_000),
     ("spoken_words", "word_error_rate", False, 0.105, 2.1, 900_000),
@@ -153,13 +153,13 @@ def _inference(task: tuple, chain: tuple, scenario: str) -> InferenceRow:
 
 
 def steps(chain: str) -> str:
-    """A chain's steps with the parameters that it spells."""
+    """Return a chain's steps with the parameters spelled in its text, as JSON."""
     parts = [] if chain == "fp32" else chain.split("+")
     given = [[pair.split("=") for pair in part.split("-")[1:]] for part in parts]
     return json.dumps([[part, {k: float(v) for k, v in own}] for part, own in zip(parts, given, strict=True)])
 
 
-# chain with {} for the value, runtime, how fast its kernels get beside the arithmetic, quality lost at half
+# chain with {} for the value, runtime, exponent from saved arithmetic to speed-up, quality lost at half
 CURVES = [
     ("magnitude_pruning-sparsity={}", "eager", 0.02, 0.002),
     ("magnitude_pruning-sparsity={}+onnxruntime", "onnxruntime", 0.03, 0.002),
@@ -169,12 +169,12 @@ SPARSITIES = [0.5, 0.75, 0.875, 0.9375, 0.96875]
 
 
 def curve_rows() -> list[InferenceRow]:
-    """The rows of `inference_rows`, and what methods give as they compress more: 14 rows more a board."""
+    """Return the rows of `inference_rows` and of curves with increasing compression: 14 more rows per board."""
     added = []
     for task in TASKS:
         for scenario in ("single_stream", "offline"):
             for pattern, runtime, won, lost in CURVES:
-                for sparsity in SPARSITIES[1:] if "channel" in pattern else SPARSITIES:  # its half is there already
+                for sparsity in SPARSITIES[1:] if "channel" in pattern else SPARSITIES:  # CHAINS has its half
                     text, over = pattern.format(sparsity), 1 / (1 - sparsity)
                     gain = over**won * (2.6 if runtime == "onnxruntime" else 1.0)
                     kept = 1 - lost * (over / 2) ** 1.4
@@ -226,7 +226,7 @@ PROFILES = [
     ("cpu_2x1_200mbit", 2, 200.0),
     ("cpu_4x1", 4, None),
 ]
-# training, times the model's bytes sent in a step by two processes, memory beside one device's, quality kept
+# training, bytes sent per step by two processes relative to the model's, memory relative to one device, quality kept
 DISTRIBUTED = [
     ("ddp", 2.0, 1.2, 0.999),
     ("ddp-sent=float16", 1.0, 1.2, 0.998),
@@ -242,7 +242,7 @@ STEPS = 1400
 
 
 def training_rows() -> list[TrainingRow]:
-    """One device, two, and a profile that is not there."""
+    """Make rows of one device, of two, and of a profile that this machine lacks."""
     held = {"parameters": 2_800_000, "rank_memory_above_baseline_bytes": 96_000_000}
     single = _training("single_device", "cpu_1", 1, 82.0, 0.912, 0.0425, **held)
     ddp = _training("ddp", "cpu_2x1", 2, 45.0, 0.910, 0.085, time_to_target_s=math.inf, **held)
@@ -252,8 +252,8 @@ def training_rows() -> list[TrainingRow]:
 
 
 def scaling_rows() -> list[TrainingRow]:
-    """The rows of `training_rows`, and every way of training on profiles of several devices, for three sizes of model:
-    one failed, one contended, and one method below the quality gate."""
+    """Return the rows of `training_rows`, and every training method on multi-device profiles for three model sizes.
+    One row failed, one is contended, and one method is below the quality gate."""
     own = {row.cell_id for row in training_rows()}
     rows = [row for task in TRAINED for row in _trained(task) if row.cell_id not in own]
     by_cell = {row.cell_id: row for row in rows}
@@ -266,7 +266,7 @@ def scaling_rows() -> list[TrainingRow]:
 
 
 def _trained(task: tuple) -> list[TrainingRow]:
-    """One device, and every way of training on every profile: a step computes, then it sends."""
+    """Make rows of one device, and of every training method on every profile. A step computes, then sends."""
     name, parameters, alone, quality = task
     size = 4 * parameters
     memory = 40_000_000 + 5 * size

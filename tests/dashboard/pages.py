@@ -1,4 +1,4 @@
-"""The dashboard without a browser: opened at a page, its tables and its texts."""
+"""Opens a page of the dashboard without a browser; reads its tables and texts."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ PAGES = {
     "Row": "views/row.py",
     "Protocol": "views/protocol.py",
 }
-READING = [title for title in PAGES if title != "Protocol"]  # those that read rows
-TIMEOUT = 600  # s; a hanging page fails the test, and none on a slow machine
+READING = [title for title in PAGES if title != "Protocol"]  # pages that read rows
+TIMEOUT = 600  # s; ends a hanging page, and no page on a slow machine
 
 
 def page(title: str, **address: str) -> AppTest:
-    """The dashboard, opened at a page with an address."""
+    """Open the dashboard at a page with an address."""
     app = AppTest.from_file(str(APP), default_timeout=TIMEOUT)
     at(app, address).run()
     return app if title == "Leaderboard" else at(app.switch_page(PAGES[title]), address).run()
 
 
 def at(app: AppTest, address: dict[str, str]) -> AppTest:
-    """The same with its address set, which a change of the page clears."""
+    """Set the app's address again, because a change of page clears it."""
     for name, value in address.items():
         app.query_params[name] = value
     return app
 
 
 def tables(app: AppTest) -> list[pd.DataFrame]:
-    """What the tables of a page show: the text of each cell; of a cell of labels, the list of them."""
+    """Read the tables of a page: the text of each cell, or the list of its labels."""
     return [_texts(json.loads(element.proto.json)) for element in app.get("bidi_component")]
 
 
@@ -55,7 +55,7 @@ def _text(cell: dict) -> object:
 
 
 def cells(app: AppTest, table: int, line: str) -> dict[str, dict]:
-    """The cells of the line that shows `line` in one of its first two columns, whole: texts, intervals and reasons."""
+    """Return whole cells, with texts, intervals and reasons, of the row with `line` in one of its first two columns."""
     data = json.loads(app.get("bidi_component")[table].proto.json)
     heads = [column["label"] for column in data["columns"]]
     (found,) = [row for row in data["rows"] if line in [cell.get("text") for cell in row["cells"][:2]]]

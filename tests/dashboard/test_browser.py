@@ -18,7 +18,7 @@ from playwright.sync_api import ConsoleMessage, Locator, Page, expect, sync_play
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = Path("/usr/bin/chromium")
-# Chromium of the machine, in a container without a GPU, that calls nobody.
+# The machine's Chromium, set up for a container without a GPU and without any calls home.
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -29,7 +29,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 PATIENCE_S = 600
-expect.set_options(timeout=1e3 * PATIENCE_S)  # of a page that other tests run beside
+expect.set_options(timeout=1e3 * PATIENCE_S)  # for a page that runs beside other tests
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is missing: apt-get install chromium"),
@@ -38,13 +38,13 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a dashboard on made-up rows."""
+    """Yield the address of a dashboard with made-up rows."""
     yield from serving(write_results(tmp_path_factory.mktemp("results")))
 
 
 @pytest.fixture(scope="module")
 def with_curves(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a dashboard whose rows have curves too, and many ways of training."""
+    """Yield the address of a dashboard whose rows also have curves and many training methods."""
     yield from serving(write_results(tmp_path_factory.mktemp("curves"), curve_rows(), scaling_rows()))
 
 
@@ -66,7 +66,7 @@ def serving(results: Path) -> Iterator[str]:
 
 
 def wait_until_it_serves(server: subprocess.Popen[str], health: str) -> None:
-    """Return once the server has announced its address and says that it is well; fail if it ends before."""
+    """Return when the server has announced its address and reports health; fail if it ends before."""
     assert server.stdout is not None
     if not any("URL:" in line for line in server.stdout):
         pytest.fail(f"streamlit ended with status {server.wait()}")
@@ -86,8 +86,8 @@ def browser_page() -> Iterator[Page]:
 
 @pytest.fixture
 def said(browser_page: Page) -> Iterator[list[str]]:
-    """What the browser complains of meanwhile. A page below the root asks for the server's health at two addresses,
-    one of which is not there: Streamlit's own way to find out where its root is."""
+    """Collect the browser's complaints. A page below the root asks for the server's health at two addresses, one of
+    which does not exist. Streamlit finds its root in this way, so these complaints are left out."""
     complaints: list[str] = []
 
     def listen(message: ConsoleMessage) -> None:
@@ -105,17 +105,17 @@ def said(browser_page: Page) -> Iterator[list[str]]:
 
 
 def tables(page: Page) -> Locator:
-    """The tables in sight."""
+    """Return the visible tables."""
     return page.locator(".place table:visible")
 
 
 def line(table: Locator, name: str) -> Locator:
-    """The line of a table that is about a method or a training."""
+    """Return the row of a method or a training in a table."""
     return table.locator("tbody tr").filter(has=table.page.get_by_role("cell", name=name, exact=True))
 
 
 def tip(page: Page) -> Locator:
-    """The reason in sight."""
+    """Return the visible reason."""
     return page.locator("[role=tooltip]:visible")
 
 
@@ -153,7 +153,7 @@ def test_shared_ranks_read_as_shared_and_a_flag_says_why(address: str, browser_p
         expect(tip(page)).to_contain_text(reason)
     page.get_by_role("heading", name="Leaderboard").hover()
     expect(tip(page)).to_have_count(0)
-    line(first, "low_rank+int8_dynamic").get_by_text("unsupported").focus()  # as keys and fingers do
+    line(first, "low_rank+int8_dynamic").get_by_text("unsupported").focus()  # reached by keyboard and touch alike
     expect(tip(page)).to_contain_text("has no linear layer")
     page.get_by_role("heading", name="Leaderboard").click()
     expect(tip(page)).to_have_count(0)
@@ -259,7 +259,7 @@ def test_curves_show_theory_beside_what_was_measured(with_curves: str, browser_p
     expect(charts.first.locator(point.format("Curve: magnitude_pruning-sparsity=…;"))).to_have_count(7)
     expect(charts.last.locator(point.format("Speed-up: measured"))).to_have_count(7 + 6 + 6)
     expect(charts.last.locator(point.format("Speed-up: by arithmetic"))).to_have_count(7 + 6 + 6)
-    page.get_by_role("button", name="channel_pruning-ratio=…").click()  # off
+    page.get_by_role("button", name="channel_pruning-ratio=…").click()  # switch it off
     expect(charts.last.locator(point.format("Speed-up: measured"))).to_have_count(7 + 6)
     page.get_by_text("FLOPs", exact=True).click()
     expect(charts.first).to_contain_text("Theoretical speed-up (FLOPs)")
@@ -318,13 +318,13 @@ def test_a_task_is_opened_from_a_board_and_its_methods_from_there(address: str, 
     expect(page.get_by_text("tasks=[movie_sentiment]")).to_be_visible()
 
 
-# page: how many whiskers its charts draw, of rows that have an interval
+# Per page, the number of whiskers in its charts. Rows with an interval have one.
 WHISKERS = {
-    "": 2 * 8,  # a bar's, of each task
-    "pareto": 8 + 7,  # of the quality, and of the latency, which the reference has not
-    "calculator": 2 * 6,  # of N*, in both charts, for those that pay off
-    "overall": 2 * 6,  # of each ranked row's gain
-    "task?task=fashion_mnist": 8 + 8,  # of the quality kept, and of the speed-up
+    "": 2 * 8,  # per task, one for each bar
+    "pareto": 8 + 7,  # for the quality, and for the latency except the reference's
+    "calculator": 2 * 6,  # for N* in both charts, of chains that pay off
+    "overall": 2 * 6,  # for the gain of each ranked row
+    "task?task=fashion_mnist": 8 + 8,  # for the quality kept, and for the speed-up
 }
 
 
@@ -356,7 +356,7 @@ def test_a_page_fits_its_window_and_the_browser_has_no_complaint(
         page.goto(f"{with_curves}/{name}")
         expect(page.locator("h1")).to_be_visible()
         expect(page.locator("[data-testid=stStatusWidget]")).to_have_count(0)
-        page.wait_for_timeout(500)  # ms, for charts to be drawn
+        page.wait_for_timeout(500)  # ms, time to draw the charts
         wide = page.evaluate("[...document.querySelectorAll('[data-testid=stMain], html')].map(e => e.scrollWidth)")
         assert max(wide) <= width
         if name in ("", "overall", "calculator"):

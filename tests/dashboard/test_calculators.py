@@ -50,7 +50,7 @@ def test_the_interval_of_a_cost_is_that_of_its_ratio(published: Path) -> None:
 def test_break_even_says_when_and_when_never(results: Path) -> None:
     app = page("Break-even")
     table = tables(app)[0].set_index("Method")
-    # 9 s of work; an inference takes 6.324 ms, and 1 / 7.4 of it
+    # 9 s of work. An inference takes 6.324 ms, and then 1 / 7.4 of it.
     assert table.loc["int8_static", "N*"] == f"{9 / (0.006324 * (1 - 1 / 7.4)) / 1000:.3g} k"
     assert table.loc["int8_dynamic", "N*"] == "never"
     assert table.loc["fp32", "N*"] == "the original"

@@ -50,7 +50,7 @@ def test_intervals_and_the_theoretical_speed_up_stand_beside_what_is_measured(re
 
 def test_what_the_compression_adds_to_its_runtime_is_a_column(results: Path) -> None:
     app = page("Leaderboard")
-    assert cells(app, 0, "int8_static")["In its runtime"]["text"] == "2.85×"  # 7.4 over the runtime's own 2.6
+    assert cells(app, 0, "int8_static")["In its runtime"]["text"] == "2.85×"  # 7.4 divided by the runtime's own 2.6
     low, high = cells(app, 0, "int8_static")["In its runtime"]["below"].split(" – ")
     assert low < "2.85×" < high
     assert cells(app, 0, MAGNITUDE)["In its runtime"]["text"] == cells(app, 0, MAGNITUDE)["Speed-up"]["text"]

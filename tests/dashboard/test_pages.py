@@ -1,4 +1,4 @@
-"""Every page on made-up rows, on none, and on a foreign file. No browser."""
+"""Every page on made-up rows, without rows, and on a foreign file. No browser."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_published_rows_come_beside_those_of_this_machine_on_request(
     before = len(tables(app))
     app.toggle(key="published").set_value(True).run()
     assert not app.exception
-    # A board more for each where all are shown; elsewhere a choice between the two.
+    # Pages that show all boards have twice as many tables. Other pages have a choice between the two sources.
     assert len(tables(app)) == (2 * before if title in ("Leaderboard", "Overall") else before)
     if title in ("Pareto front", "Break-even"):
         name = {"Pareto front": "pareto", "Break-even": "calculator"}[title]

@@ -18,18 +18,18 @@ STALE = "the published rows have changed since the pictures were drawn: run 'mak
 
 @pytest.fixture(scope="module")
 def pictures() -> ModuleType:
-    """The script that draws them."""
+    """Load the script that draws the pictures."""
     spec = importlib.util.spec_from_file_location("pictures", ROOT / "docs" / "pictures.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
+    sys.modules[spec.name] = module  # a dataclass looks up its module
     spec.loader.exec_module(module)
     return module
 
 
 @pytest.fixture(scope="module")
 def boards(pictures: ModuleType) -> dict[str, Any]:
-    """The boards as the published rows are now."""
+    """Return the boards of the current published rows."""
     found: dict[str, Any] = pictures.boards()
     return found
 

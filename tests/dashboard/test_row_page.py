@@ -41,7 +41,7 @@ def test_every_field_is_shown_once(results: Path, kind: type[record.Row]) -> Non
     app = page("Row", **(ROW if kind is InferenceRow else {"cell": "training/ddp@cpu_2x1"}))
     assert not app.exception
     names = [name for name in fields_shown(app).index if not name.endswith("(derived)")]
-    ends = ("_ci_low", "_ci_high")  # shown below what they bound
+    ends = ("_ci_low", "_ci_high")  # shown below the value that they bound
     assert sorted(names) == sorted(
         [field.name for field in fields(kind) if not field.name.endswith(ends)]
         + (["speedup"] if kind is TrainingRow else [])
@@ -85,7 +85,7 @@ def test_the_command_makes_the_one_cell_and_its_references() -> None:
         config[key] = [part for part in value[1:-1].split(", ") if part] if value[0] == "[" else value
     config["seeds"] = [int(seed) for seed in config["seeds"]]
     found = cells.expand(config, "the command")
-    # With them the uncompressed model in its runtime, which tells what the compression adds.
+    # The command also has the uncompressed model in its runtime, to separate the compression's gain.
     expected = ["fp32", "channel_pruning-ratio=0.25+int8_static", "onnxruntime"]
     assert [str(cell.chain) for cell in found.inference_cells] == expected
     assert not found.training_cells
@@ -158,12 +158,12 @@ def test_rows_without_a_figure_are_shown(no_results: Path, column: str) -> None:
 
 def test_the_protocol_explains_every_label_and_status() -> None:
     text = texts(page("Protocol").markdown)
-    assert "US$" not in text  # two of them would be read as a formula
+    assert "US$" not in text  # two dollar signs would read as a formula
     for meaning in (*(STATUSES[status] for status in Status), *LABELS.values()):
         assert meaning in text
 
 
-# constant: another value, and how the page writes it
+# constant, another value, text on the page
 CONSTANTS = {
     "PROTOCOL_VERSION": (77, "protocol version 77"),
     "BURST_S": (0.123, "about 123 ms"),
@@ -191,7 +191,7 @@ def test_the_protocol_page_has_its_figures_from_the_protocol(monkeypatch: pytest
         assert written in after, name
         assert written not in before, name
     assert "11 for p50, 64 for p90, 662 for p99" in before
-    assert "within 1.25 % of the single-device" in after  # what the gate leaves
+    assert "within 1.25 % of the single-device" in after  # the tolerance of the gate
 
 
 def test_lengths_and_other_metrics_are_shown_or_said_to_be_none(results: Path) -> None:

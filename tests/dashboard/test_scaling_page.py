@@ -1,4 +1,4 @@
-"""The page of ways of training. No browser."""
+"""The page of training methods. No browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROFILES = ["cpu_2x1", "cpu_2x1_1000mbit", "cpu_2x1_200mbit", "cpu_4x1"]
 
 
 def shown(folder: Path, rows: list[TrainingRow]) -> AppTest:
-    """The page on training rows alone."""
+    """Open the page on training rows only."""
     write_parquet(rows, TrainingRow, folder / "training.parquet")
     return page("Scaling")
 
@@ -76,7 +76,7 @@ def test_a_missed_target_is_named_and_not_drawn(with_scaling: Path) -> None:
 
 
 def points(app: AppTest, chart: int) -> list[dict]:
-    """All that a chart draws."""
+    """Return all points of a chart."""
     element = app.get("vega_lite_chart")[chart].proto
     frames = [pa.ipc.open_stream(data.data.data).read_pandas() for data in element.datasets]
     return pd.concat(frames).to_dict("records")
@@ -94,13 +94,13 @@ def test_a_board_is_chosen_where_its_key_differs(no_results: Path) -> None:
     assert len(wins) == 6
     assert cells_below(app, 0) >= {"seed 0", "seed 1"}
     assert len(rows) == 1 + 9 * 4
-    boards.set_value(2).run()  # of the profile that is not there
+    boards.set_value(2).run()  # the profile that this machine lacks
     assert not app.exception
     assert tables(app)[1]["Trained as"].tolist() == ["single_device@cuda_1"]
 
 
 def cells_below(app: AppTest, table: int) -> set[str]:
-    """What stands below the first cells of a table."""
+    """Return the lines below the first cells of a table."""
     data = json.loads(app.get("bidi_component")[table].proto.json)
     return {row["cells"][0].get("below", "") for row in data["rows"]}
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def renamed(name: str, of: str = "spoken_words") -> list[InferenceRow]:
-    """The made-up rows of a task as those of another."""
+    """Return the made-up rows of a task under another task's name."""
     return [replace(row, task=name) for row in inference_rows() if row.task == of]
 
 
@@ -154,4 +154,4 @@ def test_pages_of_rows_link_to_their_task(results: Path, title: str) -> None:
     app = page(title, **({"cell": "fashion_mnist/int8_static"} if title == "Row" else {}))
     labels = [link.proto.label for link in app.get("page_link")]
     assert "About fashion\\_mnist" in labels
-    assert not any("spoken" in label for label in labels)  # no such task in this repository
+    assert not any("spoken" in label for label in labels)  # this repository has no such task

@@ -1,4 +1,4 @@
-"""A wheel, built and installed into a fresh environment without the checkout: it reads boards, and needs no torch."""
+"""A wheel built and installed into a fresh environment without the checkout reads boards and needs no torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "results" / "reference"
-LIMIT_MB = 400  # of what the packages hold; byte code that Python keeps beside them is not counted
-PATIENCE_S = 1800  # a hanging program fails the test
+LIMIT_MB = 400  # limit for the content of the packages, without the byte code that Python keeps beside them
+PATIENCE_S = 1800  # ends a hanging program, which fails the test
 pytestmark = pytest.mark.slow
 
 SIZE_MB = """
@@ -47,33 +47,33 @@ RUN_ONLY = {  # verbs with what they ask for; none gets as far as to read a file
 
 @dataclass(frozen=True)
 class Installed:
-    """An environment with the wheel and what it depends on; programs run in an empty folder."""
+    """An environment with the wheel and its dependencies. Programs run in an empty folder."""
 
     environment: Path
     folder: Path
 
     def run(self, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A program of the environment, to its end."""
+        """Run a program of the environment until it ends."""
         command = [str(self.environment / "bin" / program), *arguments]
         return subprocess.run(
             command, cwd=self.folder, env=variables(), capture_output=True, text=True, timeout=PATIENCE_S
         )
 
     def output(self, program: str, *arguments: str) -> str:
-        """What a program prints that succeeds."""
+        """Run a program that must succeed; return its output."""
         done = self.run(program, *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
 
 def variables() -> dict[str, str]:
-    """The variables of this process, without those that lead Python or the dashboard to the checkout."""
+    """Return this process's variables without those that point Python or the dashboard to the checkout."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "BREAKEVEN_"))}
 
 
 @pytest.fixture(scope="module")
 def light(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """`pip install` of the wheel into an empty environment."""
+    """Install the wheel into an empty environment with `pip install`."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", str(folder), str(ROOT)], check=True)

@@ -1,4 +1,4 @@
-"""A compression that fails as its parameter says."""
+"""A compression that fails by the cause in its parameter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Eager PyTorch that fails, as its parameter says, in the process that is timed: not in its evaluation."""
+"""Eager PyTorch that fails by its parameter in the timed process, but not in its evaluation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlantedRuntime(Runtime):
-    """Says `at work PID` in each process that is timed."""
+    """Says `at work PID` in each timed process."""
 
     reference: ClassVar[str] = "planted"
     suffix: ClassVar[str] = ".pt"
@@ -39,7 +39,7 @@ class PlantedRuntime(Runtime):
     def load(self, path: Path, hardware: HardwareProfile) -> Callable[..., Tensor]:
         """See `Runtime`."""
         eager = registry.method("eager").load(path, hardware)
-        if multiprocessing.current_process().name == "serving":  # those that are timed are
+        if multiprocessing.current_process().name == "serving":  # only timed processes have this name
             print("at work", os.getpid(), flush=True)
             self._fail()
         return eager
@@ -54,6 +54,6 @@ class PlantedRuntime(Runtime):
             ctypes.string_at(0)
         if self.cause == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
-        if self.cause == "kill_the_job":  # the process that times, not the one that serves
+        if self.cause == "kill_the_job":  # kills the process that times, not the one that serves
             os.kill(os.getppid(), signal.SIGKILL)
             signal.pause()

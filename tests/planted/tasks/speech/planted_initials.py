@@ -1,4 +1,4 @@
-"""Mandarin initials for one epoch, with a planted cause of failure: its name is a parameter of the task."""
+"""Mandarin initials for one epoch, with a planted cause of failure, which is named by a task parameter."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from breakeven.task import Recipe
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-MINUTES = 600  # seconds: what takes too long takes this
-STEP_S = 0.05  # of a training that takes its time
+MINUTES = 600  # seconds: duration of a planted step that takes too long
+STEP_S = 0.05  # seconds that a slow training adds per step
 
 
 @dataclass(frozen=True)
 class PlantedInitials(MandarinInitials):
-    """Says `at work PID` for each attempt, then does as its cause says: in `model`, or `rank_…` in every rank."""
+    """Says `at work PID` for each attempt, then acts by its cause: in `model`, or in every rank for `rank_…`."""
 
     cause: str = "none"
 
     @property
     def recipe(self) -> Recipe:
-        """One epoch; at a rate that no training survives, where that is the cause."""
+        """Return a recipe of one epoch. If the cause is divergence, no training survives the learning rate."""
         return Recipe(epochs=1, batch_size=64, learning_rate=1e30 if self.cause == "diverge" else 0.005)
 
     def model(self) -> nn.Module:
@@ -46,12 +46,12 @@ class PlantedInitials(MandarinInitials):
         from torch import distributed
 
         if self.cause == "rank_wait":
-            os.write(1, f"rank {os.getpid()}\n".encode())  # in one piece: the other rank writes too
+            os.write(1, f"rank {os.getpid()}\n".encode())  # one write, because the other rank writes too
             time.sleep(MINUTES)
         if self.cause == "slow":
             os.write(1, b"step\n")
             time.sleep(STEP_S)
-        if self.cause == "rank_killed" and os.environ["LOCAL_RANK"] == "1":  # the other one then waits for it
+        if self.cause == "rank_killed" and os.environ["LOCAL_RANK"] == "1":  # the other rank then waits for this one
             os.kill(os.getpid(), signal.SIGKILL)
         if self.cause == "rank_memory":
             raise MemoryError("planted in a rank")
@@ -70,7 +70,7 @@ class PlantedInitials(MandarinInitials):
         time.sleep(MINUTES)
 
     def _wait_if_told(self) -> None:
-        """One job for each file in a folder, which it takes."""
+        """Let one job wait for each file in a folder, and remove the file."""
         for told in Path(os.environ["PLANTED_WAITS"]).iterdir():
             with suppress(FileNotFoundError):  # another job was faster
                 told.unlink()
