@@ -40,7 +40,7 @@ def test_a_task_says_what_its_data_is_and_how_good_it_is_to_be(results: Path) ->
     assert not app.exception
     assert app.subheader[0].value == "Fashion-MNIST"
     text = texts(app.markdown)
-    assert "Which of ten garments does a small grey picture show?" in text
+    assert "Which of ten garments does a small grey image show?" in text
     assert "recorded: collected from the world" in text and "vision" in text
     for heading in ("Data", "Split", "Model", "Metric", "Baseline", "Known limits", "Licence of the data"):
         assert f"**{heading}:**" in text

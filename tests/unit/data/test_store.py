@@ -228,7 +228,7 @@ ASK = """
 import os, sys
 from pathlib import Path
 from breakeven.data import store as data
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 import test_store
 log, gate = Path(sys.argv[2]), Path(sys.argv[3])
 
@@ -237,16 +237,16 @@ def work():
         file.write("worked\\n")
     gate.read_text()  # until all have asked
 
-class Slow(test_data.Local):
+class Slow(test_store.Local):
     def fetch(self, folder):
         work()
         super().fetch(folder)
 
 def build():
     work()
-    return {"x": test_data.np.arange(3)}
+    return {"x": test_store.np.arange(3)}
 
-local = test_data.source(test_data.wheel())
+local = test_store.source(test_store.wheel())
 ask = {"obtain": lambda: data.obtain(Slow(*vars(local).values())), "prepared": lambda: data.prepared("k", build).path}
 print("asking", flush=True)
 print(ask[sys.argv[4]]())
@@ -275,11 +275,11 @@ def test_processes_that_ask_together_are_served_by_one(tmp_path: Path, what: str
 def test_a_process_killed_while_it_fetches_leaves_no_entry(cache: Path, tmp_path: Path) -> None:
     script = tmp_path / "die.py"
     script.write_text(
-        f"import os, sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); import test_store\n"
-        "class Dying(test_data.Local):\n"
+        f"import os, sys; sys.path[:0] = {[str(Path(__file__).parents[i]) for i in (0, 1)]}; import test_store\n"
+        "class Dying(test_store.Local):\n"
         "    def fetch(self, folder):\n"
         "        super().fetch(folder); os._exit(9)\n"
-        "test_data.obtain(Dying(*vars(test_data.source(test_data.wheel())).values()))\n"
+        "test_store.obtain(Dying(*vars(test_store.source(test_store.wheel())).values()))\n"
     )
     assert subprocess.run([sys.executable, script]).returncode == 9
     assert not [entry for entry in entries(cache) if entry.startswith("sources")]
