@@ -113,7 +113,7 @@ def test_the_schema_before_is_read_under_todays_names(tmp_path: Path) -> None:
     older = table.rename_columns([before.get(name, name) for name in table.column_names])
     at = older.schema.get_field_index("schema_version")
     older = older.set_column(at, older.schema.field(at), pa.array([OLDER_SCHEMA]))
-    older = older.replace_schema_metadata({**older.schema.metadata, VERSION: str(OLDER_SCHEMA)})
+    older = older.replace_schema_metadata({**table.schema.metadata, VERSION: str(OLDER_SCHEMA)})
     pq.write_table(older, path)
     assert "trained_as" not in older.column_names
     assert read_rows(path, InferenceRow) == [INFERENCE]

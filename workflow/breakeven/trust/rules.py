@@ -213,7 +213,7 @@ TRAINING = [
     Rule(
         "trained_as",
         lambda rows: rows["trained_as"].ne(rows["training_method"] + "@" + rows["hardware"]),
-        "is {training}, which is not {training_method}@{hardware}",
+        "is {trained_as}, which is not {training_method}@{hardware}",
     ),
 ]
 OWN: dict[type[Row], list[Rule]] = {InferenceRow: INFERENCE, TrainingRow: TRAINING}
