@@ -77,7 +77,7 @@ def test_states_what_it_is(name: str) -> None:
 def test_preparing_in_another_cache_gives_the_same_data(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here, there = task.prepare(), cache.cache()
+    here, there = task.prepare(), cache()
     for given in ("sources", "downloads"):
         (tmp_path / given).symlink_to(there / given)
     monkeypatch.setenv("BREAKEVEN_CACHE", str(tmp_path))
