@@ -12,7 +12,7 @@ RESULTS = "BREAKEVEN_RESULTS"  # results folder that the dashboard opens
 FORKSERVER = "BREAKEVEN_FORKSERVER"  # path of the fork server's socket
 CONFIG_SHA256 = "BREAKEVEN_CONFIG_SHA256"  # of the run's config
 
-# Of other programs.
+# Read or set by other programs.
 GLOO_INTERFACE = "GLOO_SOCKET_IFNAME"  # the network device that gloo binds to
 SLURM_JOB_ID = "SLURM_JOB_ID"
 SLURM_NODES = "SLURM_JOB_NUM_NODES"
